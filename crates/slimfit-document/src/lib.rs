@@ -1,0 +1,21 @@
+//! Strict YAML and JSON documents with errors a person can act on.
+//!
+//! Layer 0: knows files and text, nothing of models or devices, and never prints.
+#![doc = include_str!("../README.md")]
+
+mod document;
+mod error;
+mod explain;
+mod json;
+mod nearest;
+mod path;
+mod position;
+mod write;
+mod written;
+mod yaml;
+
+pub use document::{Document, MAXIMUM_BYTES, MAXIMUM_DEPTH, Syntax};
+pub use error::{DocumentError, ERROR_SCHEMA, ErrorDetails};
+pub use nearest::{nearest, suggestion};
+pub use write::{create_directory, write_atomically};
+pub use written::{WrittenFile, sha256_hex};

@@ -1,0 +1,127 @@
+//! Sizes, times and counts as people write them.
+
+use crate::QuantityError;
+
+const BINARY: [(&str, f64); 5] = [
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("TiB", 1_099_511_627_776.0),
+    ("B", 1.0),
+];
+const DECIMAL_BYTES: [(&str, f64); 4] = [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
+const SECONDS: [(&str, f64); 6] =
+    [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("min", 60.0), ("s", 1.0)];
+const COUNTS: [(&str, f64); 4] = [("k", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)];
+
+/// Reads `1GiB`, `512 MiB`, `2GB` or a plain number of bytes.
+///
+/// # Errors
+/// When the text is no size, is negative or does not fit 64 bits.
+pub fn parse_bytes(text: &str) -> Result<u64, QuantityError> {
+    let units: Vec<_> = BINARY.into_iter().take(4).chain(DECIMAL_BYTES).chain([BINARY[4]]).collect();
+    whole(parse_with(text, &units), "size", text, "`1GiB`, `512MiB` or `2GB`")
+}
+
+/// Reads `500ms`, `1.5s`, `2min` or a plain number of seconds.
+///
+/// # Errors
+/// When the text is no time or is negative.
+pub fn parse_seconds(text: &str) -> Result<f64, QuantityError> {
+    parse_with(text, &SECONDS).ok_or_else(|| unparsable("time", text, "`500ms`, `1.5s` or `2min`"))
+}
+
+/// Reads `100B`, `1.5T`, `20M` or a plain number. `B` is a billion, as in "100B tokens".
+///
+/// # Errors
+/// When the text is no count, is negative or does not fit 64 bits.
+pub fn parse_count(text: &str) -> Result<u64, QuantityError> {
+    whole(parse_with(text, &COUNTS), "count", text, "`100B`, `1.5T` or `20M`")
+}
+
+/// `1.50 GiB`, `12.0 MiB`, `17 B`.
+pub fn format_bytes(bytes: f64) -> String {
+    scaled(
+        bytes,
+        &[("TiB", BINARY[3].1), ("GiB", BINARY[2].1), ("MiB", BINARY[1].1), ("KiB", BINARY[0].1), ("B", 1.0)],
+    )
+}
+
+/// `1.50 s`, `12.0 ms`, `3.10 µs`.
+pub fn format_seconds(seconds: f64) -> String {
+    scaled(seconds, &[("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)])
+}
+
+/// `1.24B`, `135M`, `576`.
+pub fn format_count(count: f64) -> String {
+    scaled(count, &[("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)]).replace(' ', "")
+}
+
+fn scaled(value: f64, units: &[(&str, f64)]) -> String {
+    let (name, size) =
+        units.iter().find(|(_, size)| value.abs() >= *size).copied().unwrap_or(units[units.len() - 1]);
+    let number = value / size;
+    let digits = if value == 0.0 || size == 1.0 && number.fract() == 0.0 {
+        0
+    } else if number.abs() < 10.0 {
+        2
+    } else if number.abs() < 100.0 {
+        1
+    } else {
+        0
+    };
+    format!("{number:.digits$} {name}")
+}
+
+fn parse_with(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let text = text.trim();
+    let (number, size) = units
+        .iter()
+        .find_map(|(unit, size)| text.strip_suffix(unit).map(|number| (number, *size)))
+        .unwrap_or((text, 1.0));
+    let value = number.trim().replace('_', "").parse::<f64>().ok()?;
+    (value.is_finite() && value >= 0.0).then_some(value * size)
+}
+
+fn whole(
+    value: Option<f64>,
+    what: &'static str,
+    found: &str,
+    example: &'static str,
+) -> Result<u64, QuantityError> {
+    match value {
+        Some(value) if value < u64::MAX as f64 => Ok(value.round() as u64),
+        _ => Err(unparsable(what, found, example)),
+    }
+}
+
+fn unparsable(what: &'static str, found: &str, example: &'static str) -> QuantityError {
+    QuantityError::Unparsable { what, found: found.to_owned(), example }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_s_spellings() {
+        assert_eq!(parse_bytes("1GiB"), Ok(1 << 30));
+        assert_eq!(parse_bytes("2 GB"), Ok(2_000_000_000));
+        assert_eq!(parse_bytes("17"), Ok(17));
+        assert_eq!(parse_seconds("500ms"), Ok(0.5));
+        assert_eq!(parse_seconds("2min"), Ok(120.0));
+        assert_eq!(parse_count("100B"), Ok(100_000_000_000));
+        for wrong in ["", "-1", "NaN", "inf", "1XB", "GiB"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn printed_sizes() {
+        assert_eq!(format_bytes(1_610_612_736.0), "1.50 GiB");
+        assert_eq!(format_seconds(0.0123), "12.3 ms");
+        assert_eq!(format_count(134_515_008.0), "135M");
+        assert_eq!(format_count(576.0), "576");
+        assert_eq!(format_seconds(0.0), "0 ns");
+    }
+}
