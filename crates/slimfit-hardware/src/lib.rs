@@ -1,0 +1,23 @@
+//! What a device is: the [`HardwareProfile`] schema, its files, its rules and its look-ups.
+//!
+//! Layer 2: it measures nothing and knows no model.
+#![doc = include_str!("../README.md")]
+
+mod bandwidth_curve;
+mod error;
+mod file;
+mod fingerprint;
+mod lookup;
+mod profile;
+mod store;
+mod validation;
+
+pub use bandwidth_curve::{BandwidthBin, BandwidthCurve, MAXIMUM_MOVE};
+pub use error::HardwareError;
+pub use profile::{
+    Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, Fingerprint, HardwareProfile, KernelTime, Latency,
+    LoadedPower, Noise, Overhead, PROFILE_SCHEMA, Peak, PeakType, Power, ProfileKind, ProfileProvenance,
+    Topology, TopologySource,
+};
+pub use store::{LocalProfiles, SkippedProfile, StoredProfile, find_local, save_local};
+pub use validation::{Fault, OPERATIONS};

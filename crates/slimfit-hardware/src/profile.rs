@@ -1,0 +1,321 @@
+//! The hardware profile: everything slimfit knows about a device, each number with its source.
+
+use serde::{Deserialize, Serialize};
+use slimfit_quantity::{Figure, NumberFormat, Warning};
+
+/// The schema name that files carry.
+pub const PROFILE_SCHEMA: &str = "slimfit/profile/v1";
+
+/// What a device is and what it can do. One YAML file; `profile --json` prints the same tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HardwareProfile {
+    /// Always [`PROFILE_SCHEMA`].
+    pub schema: String,
+    /// A label for tables: the processor's own name. Never a host name.
+    pub name: String,
+    /// Kind of device, for class efficiencies: `server`, `laptop`, `desktop`, `board`, `phone`, `unknown`.
+    pub device_class: String,
+    /// What decides whether this profile belongs to a machine.
+    pub fingerprint: Fingerprint,
+    /// Cores, caches, memory.
+    pub topology: Topology,
+    /// Sustained bandwidth by working set and threads.
+    pub bandwidth: Vec<Bandwidth>,
+    /// Load-to-use latency by working set.
+    pub latency: Vec<Latency>,
+    /// Peak multiply-add throughput by type, instruction sequence and threads.
+    pub peak: Vec<Peak>,
+    /// Times of our own kernels at sampled shapes.
+    pub kernels: Vec<KernelTime>,
+    /// Fixed costs.
+    pub overhead: Overhead,
+    /// Power, where anything measures it.
+    pub power: Power,
+    /// How quiet the machine was.
+    pub noise: Noise,
+    /// Who measured it, with what.
+    pub provenance: ProfileProvenance,
+    /// What the reader should know.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+/// Identity of the processor as this process sees it; equal fingerprints may share a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Maker: `AuthenticAMD`, `GenuineIntel`, `ARM` …
+    pub vendor: String,
+    /// Family number (x86) or implementer (Arm).
+    pub family: u32,
+    /// Model number (x86) or part (Arm).
+    pub model: u32,
+    /// Stepping (x86) or revision (Arm).
+    pub stepping: u32,
+    /// Cores this process may use.
+    pub cores: u32,
+    /// ISA tiers in use, lowest first; a cap (`SLIMFIT_ISA`) shortens the list, so it is another profile.
+    pub isa: Vec<String>,
+    /// Cache sizes, level 1 data first.
+    pub caches: Vec<u64>,
+}
+
+/// Cores, caches and memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topology {
+    /// Physical cores this process may use.
+    pub cores: u32,
+    /// Hardware threads this process may use.
+    pub threads: u32,
+    /// Groups of equal cores, fastest first.
+    #[serde(default)]
+    pub clusters: Vec<Cluster>,
+    /// Data caches, level 1 first.
+    pub caches: Vec<Cache>,
+    /// Memory nodes.
+    pub numa_nodes: u32,
+    /// Bytes of a page.
+    pub page_bytes: u64,
+    /// The hypervisor, where one shows itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypervisor: Option<String>,
+    /// Memory this process may use, limits of control groups included.
+    pub memory_limit_bytes: u64,
+    /// Where each of these was read.
+    #[serde(default)]
+    pub sources: Vec<TopologySource>,
+}
+
+/// Where a topology value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopologySource {
+    /// The field.
+    pub field: String,
+    /// The file, instruction or library.
+    pub from: String,
+}
+
+/// A group of equal cores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// Logical processors of the group, as the system numbers them.
+    pub processors: Vec<u32>,
+    /// Highest clock the system states, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum_hz: Option<u64>,
+}
+
+/// A data or unified cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// 1, 2, 3 …
+    pub level: u32,
+    /// Its size.
+    pub bytes: u64,
+    /// Logical processors that share one of it.
+    pub shared_by: u32,
+}
+
+/// What moves through memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BandwidthKind {
+    /// Loads only: what decoding does to weights. Bytes read are counted.
+    Read,
+    /// `a[i] = b[i]`: bytes read plus bytes written (no write-allocate), as STREAM counts.
+    Copy,
+    /// `a[i] = b[i] + s·c[i]`: two reads and one write, as STREAM counts.
+    Triad,
+    /// The data sheet's figure; never measured.
+    Theoretical,
+}
+
+/// One point of the bandwidth curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bandwidth {
+    /// What moved.
+    pub kind: BandwidthKind,
+    /// `sequential` (as weights are read) or `strided` (as a KV cache is read).
+    pub pattern: String,
+    /// Address streams per thread.
+    pub streams: u32,
+    /// Bytes touched by all threads together.
+    pub working_set_bytes: u64,
+    /// Threads.
+    pub threads: u32,
+    /// Whether huge pages were asked for.
+    pub huge_pages: bool,
+    /// Bytes per second of all threads together.
+    pub bytes_per_s: Figure,
+}
+
+/// One point of the latency curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Bytes chased through.
+    pub working_set_bytes: u64,
+    /// Seconds per dependent load.
+    pub seconds: Figure,
+}
+
+/// The type whose multiply-adds are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeakType {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+    /// Half precision.
+    F16,
+    /// bfloat16 products summed in f32.
+    Bf16,
+    /// 8-bit products summed in i32.
+    Int8,
+}
+
+/// Peak throughput of one instruction sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peak {
+    /// The type.
+    #[serde(rename = "type")]
+    pub number: PeakType,
+    /// ISA tier.
+    pub isa: String,
+    /// The instructions, as in `vpmaddubsw+vpmaddwd+vpaddd`.
+    pub sequence: String,
+    /// Threads.
+    pub threads: u32,
+    /// Operations per second of all threads together; a multiply-add counts 2.
+    pub ops_per_s: Figure,
+    /// Effective clock under that load.
+    pub clock_hz: Figure,
+}
+
+/// The time of one of our kernels at one shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelTime {
+    /// Operation kind, as plans name it: `matmul`, `attend` …
+    pub operation: String,
+    /// The variant that ran.
+    pub variant: String,
+    /// Format of weights (`matmul`, `embed`) or of the cache (`attend`, `rotate_store`); f32 elsewhere.
+    pub format: NumberFormat,
+    /// Output values per token (`matmul`), query values per token (`attend`, `rotate_store`), width (others).
+    pub rows: u64,
+    /// Input values per token (`matmul`), keys per query (`attend`), 1 (others).
+    pub columns: u64,
+    /// Tokens.
+    pub batch: u64,
+    /// Values of a head (`attend`, `rotate_store`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_size: Option<u64>,
+    /// Key and value heads (`attend`, `rotate_store`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<u64>,
+    /// Threads.
+    pub threads: u32,
+    /// Seconds of one execution, data in the nearest cache that holds it.
+    pub seconds: Figure,
+}
+
+/// Fixed costs of running on several threads and of starting an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overhead {
+    /// One barrier, by threads.
+    pub barrier: Vec<BarrierTime>,
+    /// Starting one operation on one thread.
+    pub dispatch: Figure,
+}
+
+/// Seconds of one barrier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BarrierTime {
+    /// Threads that meet.
+    pub threads: u32,
+    /// Seconds from the first arrival to the last departure.
+    pub seconds: Figure,
+}
+
+/// Power, measured or unavailable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Power {
+    /// The meter that answered, absent when none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter: Option<String>,
+    /// Watts when idle.
+    pub idle_watts: Figure,
+    /// Watts under load, by class of kernel.
+    #[serde(default)]
+    pub loaded: Vec<LoadedPower>,
+    /// Joules per byte read from memory.
+    pub joules_per_byte: Figure,
+    /// Joules per multiply-add operation.
+    pub joules_per_op: Figure,
+}
+
+/// Watts under one class of load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadedPower {
+    /// `read` or `compute`.
+    pub class: String,
+    /// Threads.
+    pub threads: u32,
+    /// Watts, idle included.
+    pub watts: Figure,
+}
+
+/// How quiet the machine was while it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Noise {
+    /// Whether this is a virtual machine.
+    pub virtual_machine: bool,
+    /// Share of processor time that the hypervisor gave to others.
+    pub steal_fraction: Figure,
+    /// Largest sentinel rate over the smallest, less 1.
+    pub drift: Figure,
+    /// Samples flagged as disturbed.
+    pub flagged: u64,
+    /// Cells that were measured again because of that.
+    pub repeated: u64,
+}
+
+/// Who measured it, with what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileProvenance {
+    /// The program and its version.
+    pub tool: String,
+    /// UTC, `2026-01-31T12:00:00Z`.
+    pub created: String,
+    /// Seconds the measurement took.
+    pub seconds: f64,
+    /// Seconds it was allowed.
+    pub budget_seconds: f64,
+    /// Whether the figures were measured here or taken from publications.
+    pub kind: ProfileKind,
+}
+
+/// Where a profile's figures come from as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileKind {
+    /// Measured on the device itself.
+    Measured,
+    /// Described from publications.
+    Published,
+}

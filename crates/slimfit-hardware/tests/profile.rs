@@ -1,0 +1,117 @@
+//! Profiles as files: round trip, rules with their places, the folder of local ones.
+
+use slimfit_document::Document;
+use slimfit_hardware::{HardwareError, HardwareProfile, PeakType, find_local, save_local};
+use slimfit_quantity::NumberFormat;
+
+const EXAMPLE: &str = include_str!("example.yaml");
+
+fn example() -> HardwareProfile {
+    HardwareProfile::from_document(&Document::from_str(EXAMPLE, "example.yaml").expect("right syntax"))
+        .expect("a sound profile")
+}
+
+/// The first error after one replacement in the example.
+#[track_caller]
+fn broken(from: &str, to: &str) -> slimfit_document::DocumentError {
+    assert!(EXAMPLE.contains(from), "the example holds `{from}`");
+    let text = EXAMPLE.replacen(from, to, 1);
+    let document = Document::from_str(&text, "example.yaml").expect("right syntax");
+    match HardwareProfile::from_document(&document) {
+        Err(HardwareError::Document(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_profile_survives_writing_and_reading() {
+    let profile = example();
+    let text = profile.to_yaml().unwrap();
+    let again = HardwareProfile::from_document(&Document::from_str(&text, "again.yaml").unwrap()).unwrap();
+    assert_eq!(again, profile);
+    assert_eq!(again.sha256(), profile.sha256());
+    assert_eq!(profile.fingerprint.id().len(), 12);
+}
+
+#[test]
+fn look_ups() {
+    let profile = example();
+    assert_eq!(profile.thread_counts(), [1, 2]);
+    assert_eq!(profile.read_bandwidth(1, 16 << 10), Some(120e9));
+    assert_eq!(
+        profile.read_bandwidth(1, 1 << 40),
+        Some(24e9),
+        "the best of 1 and 4 streams, the last point held"
+    );
+    assert_eq!(profile.read_bandwidth(3, 1 << 20), None);
+    assert!(profile.bandwidth_bins(3).is_empty());
+    assert!(profile.bandwidth_bins(1).len() > 10);
+    assert_eq!(profile.peak_ops(PeakType::F32, 1), Some(110e9), "the fastest sequence");
+    assert_eq!(profile.peak_ops(PeakType::Int8, 1), None, "unavailable stays unavailable");
+    let times = profile.kernel_times("matmul", NumberFormat::Q8_0, 1);
+    assert_eq!(times.iter().map(|time| time.batch).collect::<Vec<_>>(), [1, 32]);
+    assert_eq!(profile.barrier_seconds(1), Some(0.0));
+    assert_eq!(profile.barrier_seconds(2), Some(4e-7));
+    assert_eq!(profile.topology.last_cache_bytes(), Some(33_554_432));
+    assert_eq!(profile.power.idle_watts.value, None);
+}
+
+#[test]
+fn each_rule_names_the_place() {
+    let error = broken("value: 120000000000.0", "value: -1.0");
+    assert_eq!(error.field.as_deref(), Some("bandwidth[0].bytes_per_s.value"), "{error}");
+    assert_eq!(error.code, "invalid-profile");
+    let line = EXAMPLE.lines().position(|line| line.contains("value: 120000000000.0")).unwrap() as u64 + 1;
+    assert_eq!(error.line, Some(line));
+    for (from, to, field) in [
+        ("device_class: server", "device_class: fridge", "device_class"),
+        ("threads: 2\n  caches", "threads: 1\n  caches", "topology.threads"),
+        ("level: 2", "level: 1", "topology.caches[1].level"),
+        ("page_bytes: 4096", "page_bytes: 5000", "topology.page_bytes"),
+        ("working_set_bytes: 1048576", "working_set_bytes: 16384", "bandwidth[1].working_set_bytes"),
+        ("pattern: sequential", "pattern: random", "bandwidth[0].pattern"),
+        ("low: 119000000000.0", "low: 121000000000.0", "bandwidth[0].bytes_per_s.low"),
+        ("reason: no vnni", "reason: ''", "peak[2].ops_per_s.reason"),
+        ("operation: matmul", "operation: matmull", "kernels[0].operation"),
+        ("batch: 32", "batch: 0", "kernels[1].batch"),
+        ("created: 2026-01-31T12:00:00Z", "created: yesterday", "provenance.created"),
+        ("kind: read", "kind: theoretical", "bandwidth[0].bytes_per_s.source"),
+    ] {
+        let error = broken(from, to);
+        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+        assert!(error.line.is_some() && error.found.is_some() && error.allowed.is_some(), "{error}");
+    }
+    let error = broken("device_class:", "device_clas:");
+    assert_eq!(error.hint.as_deref(), Some("did you mean `device_class`?"));
+}
+
+#[test]
+fn an_unsound_profile_is_not_written() {
+    let mut profile = example();
+    profile.bandwidth.clear();
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(profile.save(folder.path().join("a.yaml")), Err(HardwareError::Invalid(_))));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_newest_profile_of_this_machine_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(find_local(folder.path().join("none"), &example().fingerprint).newest, None);
+    let mut profile = example();
+    save_local(folder.path(), &profile).unwrap();
+    profile.provenance.created = "2026-02-01T00:00:00Z".into();
+    let newest = save_local(folder.path(), &profile).unwrap();
+    profile.provenance.created = "2026-03-01T00:00:00Z".into();
+    profile.fingerprint.isa.pop();
+    save_local(folder.path(), &profile).unwrap();
+    std::fs::write(folder.path().join("broken.yaml"), "schema: [").unwrap();
+    let found = find_local(folder.path(), &example().fingerprint);
+    let stored = found.newest.unwrap();
+    assert_eq!(stored.path, newest);
+    assert_eq!(found.others, 1, "another ISA cap is another profile");
+    assert_eq!(found.skipped.len(), 1);
+    let error = profile.require_machine(&stored.profile.fingerprint).unwrap_err();
+    assert!(error.to_string().contains("isa: "), "{error}");
+    assert!(stored.profile.require_machine(&example().fingerprint).is_ok());
+}

@@ -1,0 +1,54 @@
+//! The front as a table for spreadsheets.
+
+use crate::Front;
+use std::fmt::Write as _;
+
+/// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags.
+pub fn front_csv(front: &Front) -> String {
+    let objectives: Vec<&str> =
+        front.head.objectives.iter().map(|objective| objective.name.as_str()).collect();
+    let mut text = String::from(
+        "id,layers,hidden_size,vocabulary_size,tied_embeddings,weights,kv,parameters,non_embedding,active,threads",
+    );
+    for name in &objectives {
+        let _ = write!(text, ",{name},{name}_low,{name}_high");
+    }
+    text.push_str(",tie_group,representative,picks,flags\n");
+    for point in &front.points {
+        let _ = write!(
+            text,
+            "{},{},{},{},{},{},{},{},{},{},{}",
+            point.id,
+            point.architecture.depth(),
+            point.architecture.hidden_size,
+            point.architecture.vocabulary_size,
+            point.architecture.tied_embeddings,
+            point.weights,
+            point.kv,
+            point.parameters.total,
+            point.parameters.non_embedding,
+            point.parameters.active,
+            point.threads
+        );
+        for name in &objectives {
+            let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            let interval = point.intervals.get(*name);
+            let _ = write!(
+                text,
+                ",{},{},{}",
+                number(point.objectives.get(*name).copied()),
+                number(interval.map(|interval| interval.low)),
+                number(interval.map(|interval| interval.high))
+            );
+        }
+        let _ = writeln!(
+            text,
+            ",{},{},{},{}",
+            point.tie_group,
+            point.representative,
+            point.picks.join(" "),
+            point.flags.join(" ")
+        );
+    }
+    text
+}

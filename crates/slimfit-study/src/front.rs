@@ -1,0 +1,208 @@
+//! What a search found: the head that every search prints, and the points of the front.
+
+use serde::{Deserialize, Serialize};
+use slimfit_arch::Architecture;
+use slimfit_quantity::{NumberFormat, Warning};
+use std::collections::BTreeMap;
+
+/// `front.json`: the head of the search and its points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Front {
+    /// `slimfit/front/v1`.
+    pub schema: String,
+    /// What was searched and how.
+    #[serde(flatten)]
+    pub head: SearchHead,
+    /// The points, ordered by the first objective.
+    pub points: Vec<FrontPoint>,
+}
+
+/// What was searched, how, and how much of it was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchHead {
+    /// The search space.
+    pub space: NamedHash,
+    /// The hardware profile.
+    pub profile: ProfileRef,
+    /// The workload's name.
+    pub workload: String,
+    /// The quality recipe.
+    pub recipe: RecipeRef,
+    /// What is minimised or maximised.
+    pub objectives: Vec<Objective>,
+    /// Limits that every point keeps.
+    pub constraints: Vec<Constraint>,
+    /// Points in the space: `invalid + evaluated + Σ pruned + unvisited`.
+    pub space_size: u64,
+    /// Points that are no architecture, or that a rule refused.
+    pub invalid: u64,
+    /// Why points are invalid.
+    #[serde(default)]
+    pub invalid_by: Vec<ReasonCount>,
+    /// Points whose objectives were computed.
+    pub evaluated: u64,
+    /// Points ruled out by a proven bound, by bound.
+    pub pruned: Vec<BoundCount>,
+    /// Points not looked at because the search was interrupted.
+    #[serde(default)]
+    pub unvisited: u64,
+    /// Whether the front is exact for the model.
+    pub exact: bool,
+    /// Proven multiplicative distance to the exact front; 0 when exact.
+    pub epsilon: f64,
+    /// Seconds the search took.
+    pub seconds: f64,
+    /// Peak resident memory of the process while it searched.
+    pub peak_memory_bytes: u64,
+    /// Points of the front.
+    pub front_size: u64,
+    /// Where no point keeps all limits: the one that comes nearest, and what it breaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest_miss: Option<NearestMiss>,
+    /// The study's folder, as the user named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<String>,
+    /// What the reader should know.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+/// A file by name and content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedHash {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+}
+
+/// A profile by fingerprint and content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileRef {
+    /// Identity of the device.
+    pub fingerprint_id: String,
+    /// SHA-256 of the profile's bytes, in hex.
+    pub sha256: String,
+    /// The device's own name.
+    pub name: String,
+}
+
+/// A quality recipe and the training length it was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecipeRef {
+    /// Its name.
+    pub name: String,
+    /// Training tokens.
+    pub tokens: u64,
+}
+
+/// One objective.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    /// `loss`, `ttft_seconds`, `tpot_seconds`, `memory_bytes`, `joules_per_token` …
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// `min` or `max`.
+    pub direction: String,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// The objective's name.
+    pub name: String,
+    /// Its largest allowed value (smallest, for objectives that are maximised).
+    pub limit: f64,
+}
+
+/// How many points fell to one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// The reason.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// How many points one bound ruled out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundCount {
+    /// The bound.
+    pub bound: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// The point that comes nearest to keeping all limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NearestMiss {
+    /// Its id.
+    pub id: String,
+    /// Limits it breaks, with its value.
+    pub breaks: Vec<BrokenLimit>,
+}
+
+/// A limit and the value that breaks it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrokenLimit {
+    /// The objective's name.
+    pub name: String,
+    /// Its limit.
+    pub limit: f64,
+    /// The value.
+    pub value: f64,
+}
+
+/// One point of the front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontPoint {
+    /// First 12 hex digits of the SHA-256 of its canonical form, formats included.
+    pub id: String,
+    /// What it is.
+    pub architecture: Architecture,
+    /// How its weights are stored.
+    pub weights: NumberFormat,
+    /// How its KV cache is stored.
+    pub kv: NumberFormat,
+    /// Its parameters.
+    pub parameters: ParameterCounts,
+    /// Threads it runs best with.
+    pub threads: u32,
+    /// Central values by objective name.
+    pub objectives: BTreeMap<String, f64>,
+    /// 90 % intervals by objective name.
+    pub intervals: BTreeMap<String, Interval>,
+    /// Points with the same number differ by less than their joint noise.
+    pub tie_group: u64,
+    /// Whether this is the cheapest of its tie group.
+    pub representative: bool,
+    /// Why it was picked: `knee`, `fastest`, `best-quality` …
+    #[serde(default)]
+    pub picks: Vec<String>,
+    /// `extrapolated` and the like.
+    #[serde(default)]
+    pub flags: Vec<String>,
+}
+
+/// The four counts of `inspect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterCounts {
+    /// Every stored tensor once.
+    pub total: u64,
+    /// Without input table, output head and learned positions.
+    pub non_embedding: u64,
+    /// Input table, output head and learned positions.
+    pub embedding: u64,
+    /// Without the experts that a token does not visit.
+    pub active: u64,
+}
+
+/// A 90 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// 5 % bound.
+    pub low: f64,
+    /// 95 % bound.
+    pub high: f64,
+}

@@ -1,0 +1,115 @@
+//! What was run for real, beside what was predicted for it.
+
+use serde::{Deserialize, Serialize};
+use slimfit_arch::Architecture;
+use slimfit_quantity::{Figure, NumberFormat};
+
+/// What `measure` prints for one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The model's id, formats included.
+    pub id: String,
+    /// A label for tables, where the model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What ran.
+    pub architecture: Architecture,
+    /// Weight format.
+    pub weights: NumberFormat,
+    /// KV format.
+    pub kv: NumberFormat,
+    /// Threads.
+    pub threads: u32,
+    /// ISA tier.
+    pub isa: String,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens decoded.
+    pub generated_tokens: u64,
+    /// Tokens in the cache before decoding.
+    pub depth_tokens: u64,
+    /// What was measured.
+    pub measured: RunFigures,
+    /// Tail latencies.
+    pub percentiles: Percentiles,
+    /// What the cost model said before.
+    pub predicted: RunFigures,
+    /// Read bandwidth and peak right before and after.
+    pub sentinel: Sentinels,
+    /// How near the run came to the machine's limits.
+    pub share: Shares,
+    /// Where the time went.
+    pub operations: Vec<OperationTime>,
+}
+
+/// The figures of one run, measured or predicted: never both in one value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFigures {
+    /// Prompt tokens per second.
+    pub prefill_tokens_per_s: Figure,
+    /// Decoded tokens per second.
+    pub decode_tokens_per_s: Figure,
+    /// Prefill and the first token.
+    pub ttft_seconds: Figure,
+    /// Mean seconds per decoded token.
+    pub tpot_seconds: Figure,
+    /// Peak resident memory.
+    pub peak_memory_bytes: Figure,
+    /// Joules per decoded token.
+    pub joules_per_token: Figure,
+}
+
+/// Tail latencies of TTFT and TPOT.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Of prefill and first token.
+    pub ttft_seconds: Tail,
+    /// Of one decoded token.
+    pub tpot_seconds: Tail,
+}
+
+/// Three percentiles; absent where too few samples were taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Median.
+    pub p50: Option<f64>,
+    /// 95th.
+    pub p95: Option<f64>,
+    /// 99th.
+    pub p99: Option<f64>,
+}
+
+/// Sentinel rates around the run: `[before, after]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sentinels {
+    /// Read bandwidth at the model's working set.
+    pub read_bytes_per_s: [f64; 2],
+    /// Peak operations of the weight format's type.
+    pub peak_ops_per_s: [f64; 2],
+}
+
+/// Shares of the machine's limits, absent where that phase did not run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Shares {
+    /// Bytes decoded per second over the bracketing read bandwidth.
+    pub decode_of_bandwidth: Option<f64>,
+    /// Operations per second of prefill over the bracketing peak.
+    pub prefill_of_peak: Option<f64>,
+}
+
+/// Time of one kind of operation in one phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperationTime {
+    /// The operation, `matmul qkv` say.
+    pub name: String,
+    /// `prefill` or `decode`.
+    pub phase: String,
+    /// The kernel variant that ran.
+    pub variant: String,
+    /// Seconds per step, all its executions together.
+    pub seconds: f64,
+    /// Of the step's time.
+    pub share_of_time: f64,
+    /// Of what the roofline allows it.
+    pub share_of_roofline: Option<f64>,
+}
