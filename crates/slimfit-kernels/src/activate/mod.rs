@@ -1,0 +1,44 @@
+//! The feed-forward part's non-linearity: `y[t, i] = f(x[t, i]) · x[t, size + i]` with a gate, else `f(x[t, i])`.
+//!
+//! `x` is `(tokens, 2 · size)` as `[gate, up]`, or `(tokens, size)`; `y` is `(tokens, size)`; they do not overlap.
+//! Work is split by columns, in cache lines.
+
+pub(crate) mod scalar;
+
+use crate::variant::Variant;
+use crate::{Isa, Part, SharedMut};
+
+/// The non-linearity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActivationFunction {
+    /// x·sigmoid(x).
+    Silu,
+    /// x·Φ(x), by erf.
+    Gelu,
+    /// The tanh approximation of GELU.
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+    /// max(x, 0)².
+    ReluSquared,
+}
+
+/// Arguments of the non-linearity. Built by [`ActivateArgs::new`], which checks the lengths.
+#[derive(Debug, Clone, Copy)]
+pub struct ActivateArgs<'a> {
+    pub(crate) size: usize,
+    pub(crate) tokens: usize,
+    pub(crate) gated: bool,
+    pub(crate) function: ActivationFunction,
+    /// `(tokens, 2 · size)` or `(tokens, size)`.
+    pub(crate) input: &'a [f32],
+    /// `(tokens, size)`.
+    pub(crate) output: SharedMut<'a, f32>,
+}
+
+/// A variant's function.
+pub type ActivateFunction = for<'a> unsafe fn(&ActivateArgs<'a>, Part);
+
+/// Every implementation.
+pub const ACTIVATE: &[Variant<ActivateFunction>] =
+    &[Variant { name: "activate-scalar", isa: Isa::Scalar, function: scalar::activate }];

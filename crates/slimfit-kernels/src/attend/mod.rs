@@ -1,0 +1,77 @@
+//! Attention over the cache: `y[t, h] = Σ_j softmax_j(s[t, h, j]) · V[j, g]` with
+//! `s[t, h, j] = cap(scale · q[t, h] · K[j, g]) − slope[h] · (p − j)`, where `g = h / (heads / kv_heads)`, `p` is the
+//! token's position and `j` runs over the positions `p` may see: `max(0, p − window + 1)..=p`.
+//!
+//! `q` are the first `heads · head_size` values of each row of the fused q, k, v buffer; `y` is
+//! `(tokens, heads · head_size)`. The cap is `c · tanh(· / c)` or none; slopes are ALiBi's or zero.
+
+mod scalar;
+
+use crate::kv::KvLayer;
+use crate::variant::Variant;
+use crate::{Isa, Part, SharedMut};
+use std::ops::Range;
+
+/// Arguments of attention. Built by [`AttendArgs::new`], which checks every length.
+#[derive(Debug, Clone, Copy)]
+pub struct AttendArgs<'a> {
+    pub(crate) heads: usize,
+    pub(crate) window: Option<usize>,
+    pub(crate) scale: f32,
+    pub(crate) softcap: Option<f32>,
+    pub(crate) alibi: bool,
+    pub(crate) tokens: usize,
+    pub(crate) first_position: usize,
+    /// `(tokens, (heads + 2 · kv_heads) · head_size)`, of which the queries are read.
+    pub(crate) qkv: &'a [f32],
+    pub(crate) cache: KvLayer<'a>,
+    /// `(tokens, heads · head_size)`.
+    pub(crate) output: SharedMut<'a, f32>,
+    /// 64-byte aligned, at least [`scratch_bytes`].
+    pub(crate) scratch: SharedMut<'a, u8>,
+}
+
+/// A variant's function.
+pub type AttendFunction = for<'a> unsafe fn(&AttendArgs<'a>, Part);
+
+/// Every implementation.
+pub const ATTEND: &[Variant<AttendFunction>] =
+    &[Variant { name: "attend-scalar", isa: Isa::Scalar, function: scalar::attend }];
+
+/// Phases of attention, the same for every variant.
+pub(crate) const fn phases(_tokens: usize) -> usize {
+    1
+}
+
+/// Bytes of each thread's own scratch: a score for each key.
+pub(crate) const fn thread_scratch_bytes(keys: usize) -> usize {
+    (keys * 4).next_multiple_of(64)
+}
+
+impl AttendArgs<'_> {
+    /// The positions that a token sees.
+    pub(crate) fn visible(&self, token: usize) -> Range<usize> {
+        let end = self.first_position + token + 1;
+        self.window.map_or(0, |window| end.saturating_sub(window))..end
+    }
+
+    /// The query of a head.
+    pub(crate) fn query(&self, token: usize, head: usize) -> &[f32] {
+        let head_size = self.cache.head_size;
+        &self.qkv[(token * (self.heads + 2 * self.cache.kv_heads) + head) * head_size..][..head_size]
+    }
+
+    /// What each step of distance takes off a head's scores. Press et al. 2022 (ALiBi): a geometric sequence from
+    /// `2^(−8/n)` for a power of two `n`; other counts take the rest from the sequence of twice the power below.
+    pub(crate) fn slope(&self, head: usize) -> f32 {
+        if !self.alibi {
+            return 0.0;
+        }
+        let power = 1 << self.heads.ilog2();
+        if head < power {
+            (-8.0 * (head + 1) as f32 / power as f32).exp2()
+        } else {
+            (-4.0 * (2 * (head - power) + 1) as f32 / power as f32).exp2()
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Chooses an implementation of every operation for a cap on the instruction set, once, and runs it. Adapter.
+
+#![expect(unsafe_code, reason = "the one place that calls kernels of a detected tier")]
+
+use crate::activate::{ACTIVATE, ActivateFunction};
+use crate::add::{ADD, AddFunction};
+use crate::attend::{self, ATTEND, AttendFunction};
+use crate::embed::{EMBED, EmbedFunction};
+use crate::invocation::{Invocation, kv_format};
+use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
+use crate::norm::{NORM, NormFunction};
+use crate::packed::weight_format;
+use crate::rotate_store::{ROTATE_STORE, RotateStoreFunction};
+use crate::variant::{Variant, richest};
+use crate::{Isa, IsaError, KernelError, Operation, Part};
+
+/// The implementations that run under a cap.
+#[derive(Debug, Clone)]
+pub struct Kernels {
+    isa: Isa,
+    embed: Variant<EmbedFunction>,
+    norm: Variant<NormFunction>,
+    /// By `WeightFormat as usize`.
+    gemv: [MatMulVariant; 4],
+    gemm: [MatMulVariant; 4],
+    rotate_store: Variant<RotateStoreFunction>,
+    attend: Variant<AttendFunction>,
+    activate: Variant<ActivateFunction>,
+    add: Variant<AddFunction>,
+}
+
+impl Kernels {
+    /// The richest implementation of each operation up to `isa`.
+    ///
+    /// # Errors
+    /// This machine lacks the tier.
+    pub fn for_isa(isa: Isa) -> Result<Self, KernelError> {
+        Isa::capped(isa.name())?;
+        Ok(Self {
+            isa,
+            embed: richest(EMBED, isa),
+            norm: richest(NORM, isa),
+            gemv: WeightFormat::ALL.map(|format| matmul::select(GEMV, format, isa)),
+            gemm: WeightFormat::ALL.map(|format| matmul::select(GEMM, format, isa)),
+            rotate_store: richest(ROTATE_STORE, isa),
+            attend: richest(ATTEND, isa),
+            activate: richest(ACTIVATE, isa),
+            add: richest(ADD, isa),
+        })
+    }
+
+    /// For the cap that `SLIMFIT_ISA` sets, or the best tier.
+    ///
+    /// # Errors
+    /// The variable names no tier of this machine.
+    pub fn selected() -> Result<Self, KernelError> {
+        Self::for_isa(Isa::selected().map_err(|error: IsaError| KernelError::Isa(error))?)
+    }
+
+    /// The cap. [`PackedMatrix`](crate::PackedMatrix) takes the same.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Whether every part of an operation has a kernel.
+    ///
+    /// # Errors
+    /// Names the part that has none.
+    pub fn supports(operation: &Operation) -> Result<(), KernelError> {
+        let whole_blocks = |format: WeightFormat, columns: u64| {
+            let block = format.block_values() as u64;
+            if columns.is_multiple_of(block) {
+                Ok(())
+            } else {
+                let format = format!("{format:?}").to_lowercase();
+                let what = format!("{columns} columns, which are not whole `{format}` blocks of {block}");
+                Err(KernelError::Unsupported { operation: operation.name(), what })
+            }
+        };
+        match operation {
+            Operation::Embed(embed) => whole_blocks(weight_format(embed.format)?, embed.width),
+            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format)?, matmul.columns),
+            Operation::RotateStore(rotate) => kv_format(rotate.kv_format).map(drop),
+            Operation::Attend(attend) => kv_format(attend.kv_format).map(drop),
+            Operation::Norm(_) | Operation::Activate(_) | Operation::Add(_) => Ok(()),
+            Operation::Route(_) | Operation::Experts(_) => Err(KernelError::Unsupported {
+                operation: operation.name(),
+                what: "mixtures of experts".to_owned(),
+            }),
+        }
+    }
+
+    /// The name of the implementation that runs an operation on so many tokens; none where there is no kernel.
+    pub fn variant_name(&self, operation: &Operation, tokens: usize) -> Option<&'static str> {
+        Some(match operation {
+            Operation::Embed(_) => self.embed.name,
+            Operation::Norm(_) => self.norm.name,
+            Operation::MatMul(matmul) => {
+                self.product(weight_format(matmul.format).ok()?, tokens).variant.name
+            }
+            Operation::RotateStore(_) => self.rotate_store.name,
+            Operation::Attend(_) => self.attend.name,
+            Operation::Activate(_) => self.activate.name,
+            Operation::Add(_) => self.add.name,
+            Operation::Route(_) | Operation::Experts(_) => return None,
+        })
+    }
+
+    /// Does one share of one phase of an operation. All shares of all phases together do the operation; a phase
+    /// starts when every share of the one before it is done. No allocation, no lock.
+    ///
+    /// # Panics
+    /// When a matrix was packed for another cap, or scratch is too small for so many shares.
+    pub fn execute(&self, invocation: &Invocation<'_>, part: Part) {
+        debug_assert!(part.index < part.of);
+        // SAFETY of every call below: `for_isa` chose only variants whose tier is available, argument constructors
+        // checked the lengths, and shares of a phase write disjoint memory.
+        match invocation {
+            // SAFETY: see above.
+            Invocation::Embed(args) => unsafe { (self.embed.function)(args, part) },
+            // SAFETY: see above.
+            Invocation::Norm(args) => unsafe { (self.norm.function)(args, part) },
+            Invocation::MatMul(args) => {
+                let entry = self.product(args.layout.format, args.tokens);
+                assert_eq!(entry.layout, args.layout, "a matrix packed for another instruction set");
+                let scratch = matmul::scratch_bytes(args.layout.format, args.columns, args.tokens, part.of);
+                assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
+                // SAFETY: see above.
+                unsafe { (entry.variant.function)(args, part) }
+            }
+            // SAFETY: see above.
+            Invocation::RotateStore(args) => unsafe { (self.rotate_store.function)(args, part) },
+            Invocation::Attend(args) => {
+                let keys = args.first_position + args.tokens;
+                let scratch = attend::thread_scratch_bytes(keys) * part.of;
+                assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
+                // SAFETY: see above.
+                unsafe { (self.attend.function)(args, part) }
+            }
+            // SAFETY: see above.
+            Invocation::Activate(args) => unsafe { (self.activate.function)(args, part) },
+            // SAFETY: see above.
+            Invocation::Add(args) => unsafe { (self.add.function)(args, part) },
+        }
+    }
+
+    fn product(&self, format: WeightFormat, tokens: usize) -> &MatMulVariant {
+        if tokens == 1 { &self.gemv[format as usize] } else { &self.gemm[format as usize] }
+    }
+}
+
+/// Phases of an operation on so many tokens: all threads meet between two phases.
+pub fn phases(operation: &Operation, tokens: usize) -> usize {
+    match operation {
+        Operation::MatMul(_) if tokens > 1 => 2,
+        Operation::Attend(_) => attend::phases(tokens),
+        _ => 1,
+    }
+}
+
+/// Bytes of 64-byte aligned scratch that an operation needs on so many tokens, with `keys` positions in the cache
+/// (the new tokens' included) and `threads` shares. The same for every implementation.
+pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads: usize) -> usize {
+    match operation {
+        Operation::MatMul(matmul) => weight_format(matmul.format)
+            .map_or(0, |format| matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)),
+        Operation::Attend(_) => attend::thread_scratch_bytes(keys) * threads,
+        _ => 0,
+    }
+}

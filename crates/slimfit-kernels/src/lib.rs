@@ -1,0 +1,45 @@
+//! SIMD kernels: one folder per operation, a scalar specification and one file per ISA in each.
+#![doc = include_str!("../README.md")]
+
+mod activate;
+mod add;
+mod attend;
+pub mod codec;
+mod dispatch;
+mod embed;
+mod error;
+mod invocation;
+mod isa;
+mod kv;
+pub mod limits;
+mod matmul;
+mod memory;
+mod norm;
+mod operation;
+mod packed;
+pub mod pool;
+mod rotate_store;
+mod shared;
+mod variant;
+mod vector;
+
+pub use activate::{ACTIVATE, ActivateArgs, ActivateFunction};
+pub use add::{ADD, AddArgs, AddFunction};
+pub use attend::{ATTEND, AttendArgs, AttendFunction};
+pub use dispatch::{Kernels, phases, scratch_bytes};
+pub use embed::{EMBED, EmbedArgs, EmbedFunction};
+pub use error::KernelError;
+pub use invocation::Invocation;
+pub use isa::{ISA_VARIABLE, Isa, IsaError};
+pub use kv::{KvFormat, KvLayer};
+pub use matmul::{GEMM, GEMV, Layout, MatMulArgs, MatMulFunction, MatMulVariant, WeightFormat, layout_for};
+pub use memory::{ALIGNMENT, AlignedBytes};
+pub use norm::{NORM, NormArgs, NormFunction};
+pub use operation::{
+    Activate, ActivationFunction, Add, Attend, Embed, Experts, MatMul, NormFormula, NormOperation, Operation,
+    QkNormKind, RotateStore, Route,
+};
+pub use packed::PackedMatrix;
+pub use rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, RotationTable};
+pub use shared::{Part, SharedMut};
+pub use variant::Variant;

@@ -1,0 +1,382 @@
+//! q8_0 and q4_0 with AVX2.
+//!
+//! A 32-byte load holds 4 columns of 8 rows.
+//! - q8_0 widens them to 16 bits, and `vpmaddwd` multiplies them by 4 broadcast 16-bit activations and adds
+//!   neighbours; a row's two sums meet at the end of the block. `vpmaddubsw` would take fewer instructions, but its
+//!   unsigned side needs |w| and the activation with w's sign, and those compete with the products for two ports.
+//! - q4_0 multiplies the stored 0..=15 by int8 activations with `vpmaddubsw`; the sums over a whole block fit 16 bits
+//!   (16 · 15 · 127 = 30480), so that one `vpmaddwd` serves the block. The offset of 8 is a starting sum of minus 8
+//!   times the sum of the activations.
+//!
+//! Activations of a tile of T tokens: per block `[T]` f32 scales, `[T]` i32 starting sums, then `[T][32]` int8 (q4_0)
+//! or int16 (q8_0).
+
+#![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
+
+use super::ROWS;
+use crate::Part;
+use crate::codec::BLOCK;
+use crate::matmul::tiles::{for_streams, tiles, with_tile};
+use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
+use std::arch::x86_64::*;
+
+/// Bytes of a token's 32 activations.
+const fn token_quants(q4: bool) -> usize {
+    if q4 { BLOCK } else { 2 * BLOCK }
+}
+
+/// Bytes of one token's part of a block of converted activations.
+const fn token_block(q4: bool) -> usize {
+    4 + 4 + token_quants(q4)
+}
+
+/// Tokens of a tile.
+const SIZES: &[usize] = &[4, 2, 1];
+/// How far ahead of its loads a stream prefetches, in bytes. CPUs that stop at this tier fetch fewer lines ahead by
+/// themselves; on those with AVX-512 it does no good, so that tier does without.
+const AHEAD: usize = 1024;
+
+const fn layout(q4: bool) -> Layout {
+    Layout::interleaved(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
+}
+
+/// One token.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(in crate::matmul) fn gemv<const Q4: bool>(args: &MatMulArgs<'_>, part: Part) {
+    let bytes = activation_bytes(args.layout.format, args.columns);
+    // SAFETY: each thread has a stretch of scratch of its own.
+    let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
+    convert::<Q4, 1>(args, 0, own);
+    for_streams!(
+        part.range(args.layout.groups(args.rows), 1),
+        4,
+        |groups| if Q4 {
+            product_streams_q4(args, groups, own)
+        } else {
+            product_streams_q8(args, groups, own)
+        },
+        |group| if Q4 {
+            product_streams_q4(args, [group], own)
+        } else {
+            product_streams_q8(args, [group], own)
+        }
+    );
+}
+
+/// Several tokens: phase 0 converts the activations, phase 1 multiplies.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(in crate::matmul) fn gemm<const Q4: bool>(args: &MatMulArgs<'_>, part: Part) {
+    let token_bytes = args.columns / BLOCK * token_block(Q4);
+    if part.phase == 0 {
+        for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+            let range = first * token_bytes..(first + size) * token_bytes;
+            // SAFETY: each tile has a stretch of its own, and only this share has this tile.
+            let own = unsafe { args.scratch.slice_mut(range) };
+            with_tile!(size, [4, 2, 1], |T| convert::<Q4, T>(args, first, own));
+        }
+        return;
+    }
+    for group in part.range(args.layout.groups(args.rows), 1) {
+        for (first, size) in tiles(0..args.tokens, SIZES) {
+            let range = first * token_bytes..(first + size) * token_bytes;
+            // SAFETY: phase 0 wrote it; nobody writes it in this phase.
+            let activations = unsafe { args.scratch.slice(range) };
+            if Q4 {
+                with_tile!(size, [4, 2, 1], |T| product_tile_q4::<T>(args, group, first, activations));
+            } else {
+                with_tile!(size, [4, 2, 1], |T| product_tile_q8::<T>(args, group, first, activations));
+            }
+        }
+    }
+}
+
+/// Quantises a tile of tokens.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
+    let input = &args.input[first * args.columns..][..T * args.columns];
+    let blocks = args.columns / BLOCK;
+    assert!(converted.len() >= blocks * T * token_block(Q4));
+    let sign = _mm256_set1_ps(-0.0);
+    for block in 0..blocks {
+        for token in 0..T {
+            // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above.
+            unsafe {
+                let from = input.as_ptr().add(token * args.columns + block * BLOCK);
+                let to = converted.as_mut_ptr().add(block * T * token_block(Q4));
+                let values: [__m256; 4] = std::array::from_fn(|index| _mm256_loadu_ps(from.add(8 * index)));
+                let magnitudes = values.map(|value| _mm256_andnot_ps(sign, value));
+                let largest = largest(_mm256_max_ps(
+                    _mm256_max_ps(magnitudes[0], magnitudes[1]),
+                    _mm256_max_ps(magnitudes[2], magnitudes[3]),
+                ));
+                let inverse = _mm256_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+                let integers = values.map(|value| _mm256_cvtps_epi32(_mm256_mul_ps(value, inverse)));
+                to.cast::<f32>().add(token).write_unaligned(largest / 127.0);
+                // The packs work within 128-bit lanes; the permutations put the values back in order.
+                let halves = [
+                    _mm256_packs_epi32(integers[0], integers[1]),
+                    _mm256_packs_epi32(integers[2], integers[3]),
+                ];
+                let quants = to.add(8 * T + token * token_quants(Q4)).cast::<__m256i>();
+                if Q4 {
+                    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+                    let packed = _mm256_packs_epi16(halves[0], halves[1]);
+                    _mm256_storeu_si256(quants, _mm256_permutevar8x32_epi32(packed, order));
+                    to.cast::<i32>().add(T + token).write_unaligned(-8 * total(integers));
+                } else {
+                    _mm256_storeu_si256(quants, _mm256_permute4x64_epi64::<0b11_01_10_00>(halves[0]));
+                    _mm256_storeu_si256(quants.add(1), _mm256_permute4x64_epi64::<0b11_01_10_00>(halves[1]));
+                }
+            }
+        }
+    }
+}
+
+/// The largest lane.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn largest(values: __m256) -> f32 {
+    let four = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
+    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+}
+
+/// The sum of all lanes.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn total(values: [__m256i; 4]) -> i32 {
+    let eight =
+        _mm256_add_epi32(_mm256_add_epi32(values[0], values[1]), _mm256_add_epi32(values[2], values[3]));
+    let four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
+    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
+    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+}
+
+/// `S` q4_0 groups of rows from `S` places of the matrix times one token.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn product_streams_q4<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S], activations: &[u8]) {
+    let layout = layout(true);
+    let blocks = args.columns / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns);
+    assert!(activations.len() >= blocks * token_block(true));
+    let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
+    let ones = _mm256_set1_epi16(1);
+    let mask = _mm256_set1_epi8(15);
+    let mut totals = [_mm256_setzero_ps(); S];
+    for block in 0..blocks {
+        // SAFETY: block `block` of the token's activations and of each group, whose lengths were checked above.
+        // Prefetching past the end of the matrix has no effect.
+        unsafe {
+            let token = activations.as_ptr().add(block * token_block(true));
+            let quants = token.add(8).cast::<i32>();
+            let mut sums = [_mm256_setzero_si256(); S];
+            for chunk in 0..4 {
+                let low = _mm256_set1_epi32(quants.add(chunk).read_unaligned());
+                let high = _mm256_set1_epi32(quants.add(chunk + 4).read_unaligned());
+                for (sum, start) in sums.iter_mut().zip(starts) {
+                    let from = start.add(layout.quants_offset(block) + chunk * 32);
+                    if chunk % 2 == 0 {
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                    }
+                    let both = load(from);
+                    let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask);
+                    let product = _mm256_maddubs_epi16(_mm256_and_si256(both, mask), low);
+                    *sum =
+                        _mm256_add_epi16(_mm256_add_epi16(*sum, product), _mm256_maddubs_epi16(upper, high));
+                }
+            }
+            let scale = _mm256_set1_ps(token.cast::<f32>().read_unaligned());
+            let offset = _mm256_set1_epi32(token.cast::<i32>().add(1).read_unaligned());
+            for ((total, sum), start) in totals.iter_mut().zip(sums).zip(starts) {
+                let sum = _mm256_add_epi32(_mm256_madd_epi16(sum, ones), offset);
+                let scales = load_scales(start.add(layout.scales_offset(block)));
+                *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scales, scale), *total);
+            }
+        }
+    }
+    for (group, total) in groups.into_iter().zip(totals) {
+        finish(args, group, 0, total);
+    }
+}
+
+/// `S` q8_0 groups of rows from `S` places of the matrix times one token.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn product_streams_q8<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S], activations: &[u8]) {
+    let layout = layout(false);
+    let blocks = args.columns / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns);
+    assert!(activations.len() >= blocks * token_block(false));
+    let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
+    let mut totals = [_mm256_setzero_ps(); S];
+    for block in 0..blocks {
+        // SAFETY: block `block` of the token's activations and of each group, whose lengths were checked above.
+        // Prefetching past the end of the matrix has no effect.
+        unsafe {
+            let token = activations.as_ptr().add(block * token_block(false));
+            let quants = token.add(8).cast::<i64>();
+            let mut sums = [[_mm256_setzero_si256(); 2]; S];
+            for chunk in 0..8 {
+                let x = _mm256_set1_epi64x(quants.add(chunk).read_unaligned());
+                for (sums, start) in sums.iter_mut().zip(starts) {
+                    let from = start.add(layout.quants_offset(block) + chunk * 32);
+                    if chunk % 2 == 0 {
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                    }
+                    add_products(sums, load_wide(from), x);
+                }
+            }
+            let scale = _mm256_set1_ps(token.cast::<f32>().read_unaligned());
+            for ((total, sums), start) in totals.iter_mut().zip(sums).zip(starts) {
+                let scales = load_scales(start.add(layout.scales_offset(block)));
+                *total = _mm256_fmadd_ps(row_sums(sums), _mm256_mul_ps(scales, scale), *total);
+            }
+        }
+    }
+    for (group, total) in groups.into_iter().zip(totals) {
+        finish(args, group, 0, total);
+    }
+}
+
+/// A q4_0 group of rows times a tile of tokens.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn product_tile_q4<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: usize, activations: &[u8]) {
+    let layout = layout(true);
+    let blocks = args.columns / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns);
+    assert!(activations.len() >= blocks * T * token_block(true));
+    let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
+    let ones = _mm256_set1_epi16(1);
+    let mask = _mm256_set1_epi8(15);
+    let mut totals = [_mm256_setzero_ps(); T];
+    for block in 0..blocks {
+        // SAFETY: block `block` of the tile's activations and of the group, whose lengths were checked above.
+        unsafe {
+            let tile = activations.as_ptr().add(block * T * token_block(true));
+            let quants = weights.add(layout.quants_offset(block));
+            let mut columns = [_mm256_setzero_si256(); 8];
+            for chunk in 0..4 {
+                let both = load(quants.add(chunk * 32));
+                columns[chunk] = _mm256_and_si256(both, mask);
+                columns[chunk + 4] = _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask);
+            }
+            let scales = load_scales(weights.add(layout.scales_offset(block)));
+            for (token, total) in totals.iter_mut().enumerate() {
+                let x = tile.add(8 * T + token * BLOCK).cast::<i32>();
+                let mut sum = _mm256_setzero_si256();
+                for (chunk, &columns) in columns.iter().enumerate() {
+                    let x = _mm256_set1_epi32(x.add(chunk).read_unaligned());
+                    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(columns, x));
+                }
+                let start = _mm256_set1_epi32(tile.cast::<i32>().add(T + token).read_unaligned());
+                let sum = _mm256_add_epi32(_mm256_madd_epi16(sum, ones), start);
+                let scale = _mm256_set1_ps(tile.cast::<f32>().add(token).read_unaligned());
+                *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scales, scale), *total);
+            }
+        }
+    }
+    for (token, total) in totals.into_iter().enumerate() {
+        finish(args, group, first + token, total);
+    }
+}
+
+/// A q8_0 group of rows times a tile of tokens.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn product_tile_q8<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: usize, activations: &[u8]) {
+    let layout = layout(false);
+    let blocks = args.columns / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns);
+    assert!(activations.len() >= blocks * T * token_block(false));
+    let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
+    let mut totals = [_mm256_setzero_ps(); T];
+    for block in 0..blocks {
+        // SAFETY: block `block` of the tile's activations and of the group, whose lengths were checked above.
+        unsafe {
+            let tile = activations.as_ptr().add(block * T * token_block(false));
+            let quants = weights.add(layout.quants_offset(block));
+            let mut sums = [[_mm256_setzero_si256(); 2]; T];
+            for chunk in 0..8 {
+                let columns = load_wide(quants.add(chunk * 32));
+                for (token, sums) in sums.iter_mut().enumerate() {
+                    let x = tile.add(8 * T + token * token_quants(false) + chunk * 8).cast::<i64>();
+                    add_products(sums, columns, _mm256_set1_epi64x(x.read_unaligned()));
+                }
+            }
+            let scales = load_scales(weights.add(layout.scales_offset(block)));
+            for (token, (total, sums)) in totals.iter_mut().zip(sums).enumerate() {
+                let scale = _mm256_set1_ps(tile.cast::<f32>().add(token).read_unaligned());
+                *total = _mm256_fmadd_ps(row_sums(sums), _mm256_mul_ps(scales, scale), *total);
+            }
+        }
+    }
+    for (token, total) in totals.into_iter().enumerate() {
+        finish(args, group, first + token, total);
+    }
+}
+
+/// Adds the products of 4 columns, rows 0..4 and 4..8, with 4 activations: two sums a row.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_products(sums: &mut [__m256i; 2], columns: [__m256i; 2], x: __m256i) {
+    for (sum, columns) in sums.iter_mut().zip(columns) {
+        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(columns, x));
+    }
+}
+
+/// Adds each row's two sums.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn row_sums(sums: [__m256i; 2]) -> __m256 {
+    // The horizontal addition works within 128-bit lanes and leaves rows 0 1 4 5 2 3 6 7.
+    let pairs = _mm256_hadd_epi32(sums[0], sums[1]);
+    _mm256_cvtepi32_ps(_mm256_permute4x64_epi64::<0b11_01_10_00>(pairs))
+}
+
+/// Loads 4 int8 columns of rows 0..4 and of rows 4..8, widened to 16 bits.
+///
+/// # Safety
+/// 32 bytes at `from` are readable.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn load_wide(from: *const u8) -> [__m256i; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let from = from.cast::<__m128i>();
+        [_mm256_cvtepi8_epi16(_mm_loadu_si128(from)), _mm256_cvtepi8_epi16(_mm_loadu_si128(from.add(1)))]
+    }
+}
+
+/// Loads 32 bytes.
+///
+/// # Safety
+/// 32 bytes at `from` are readable.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn load(from: *const u8) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_loadu_si256(from.cast()) }
+}
+
+/// Loads 8 f16 scales.
+///
+/// # Safety
+/// 16 bytes at `from` are readable.
+#[target_feature(enable = "avx2,f16c")]
+#[inline]
+unsafe fn load_scales(from: *const u8) -> __m256 {
+    // SAFETY: the caller's promise.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
+    let mut values = [0f32; ROWS];
+    // SAFETY: exactly 8 values.
+    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
+    args.finish_group(group * ROWS, token, &values);
+}

@@ -1,0 +1,232 @@
+//! A matrix times each token's vector.
+//!
+//! `y[t, r] = f(Σ_k W[r, k] · x[t, k] + b[r])`, stored or, with `accumulate = Some(s)`, `y[t, r] += s · f(…)`, where `f`
+//! is the identity or `cap · tanh(· / cap)`. `x` is `(tokens, columns)`, `y` is `(tokens, rows)`, both row-major;
+//! `W` is packed in a [`Layout`].
+//!
+//! Quantised formats quantise `x` as [`codec::activation`](crate::codec::activation) says. The sum over a block is an
+//! exact integer, then `scale_w · scale_x · sum` is added up in f32 (f64 in the specification). Floats are multiplied
+//! as f32; the bf16 tier's product of many tokens rounds `x` to bf16 first.
+//!
+//! *gemv* is one token, one phase: each thread converts the activations for itself. *gemm* is several tokens, two
+//! phases: the first converts the activations into scratch that all threads share, the second multiplies.
+
+#![expect(unsafe_code, reason = "stores a share's rows into the shared output")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub(crate) mod layout;
+mod portable;
+mod scalar;
+mod tiles;
+
+pub use layout::{Layout, WeightFormat};
+
+use crate::codec::BLOCK;
+use crate::variant::Variant;
+use crate::{Isa, Part, SharedMut};
+use WeightFormat::{Bf16, F32, Q4_0, Q8_0};
+
+/// Arguments of a product. Built by [`MatMulArgs::new`], which checks every length.
+#[derive(Debug, Clone, Copy)]
+pub struct MatMulArgs<'a> {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) tokens: usize,
+    pub(crate) layout: Layout,
+    /// Packed matrix, 64-byte aligned.
+    pub(crate) weights: &'a [u8],
+    /// `(rows)`.
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) accumulate: Option<f32>,
+    pub(crate) softcap: Option<f32>,
+    /// `(tokens, columns)`.
+    pub(crate) input: &'a [f32],
+    /// `(tokens, rows)`.
+    pub(crate) output: SharedMut<'a, f32>,
+    /// 64-byte aligned, at least [`scratch_bytes`] of the threads that take part.
+    pub(crate) scratch: SharedMut<'a, u8>,
+}
+
+/// A variant's function. The first argument's lengths were checked; parts of a phase write disjoint outputs.
+pub type MatMulFunction = for<'a> unsafe fn(&MatMulArgs<'a>, Part);
+
+/// An implementation of the product for one tier and layout.
+#[derive(Debug, Clone, Copy)]
+pub struct MatMulVariant {
+    /// Name, tier and function.
+    pub variant: Variant<MatMulFunction>,
+    /// The layout it reads.
+    pub layout: Layout,
+}
+
+/// The layout that the kernels under a cap read.
+pub const fn layout_for(format: WeightFormat, cap: Isa) -> Layout {
+    match cap {
+        Isa::Scalar => Layout::rows(format),
+        Isa::Portable | Isa::Avx2 | Isa::AvxVnni | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => {
+            Layout::interleaved(format, 8)
+        }
+        Isa::Avx512 | Isa::Avx512Bf16 => Layout::biased(format, 16),
+    }
+}
+
+/// Every implementation for one token.
+pub const GEMV: &[MatMulVariant] = &[
+    of("gemv-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemv),
+    of("gemv-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemv),
+    of("gemv-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemv),
+    of("gemv-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemv),
+    of("gemv-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemv),
+    of("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
+    of("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
+    of("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemv::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemv::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemv::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemv::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemv::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemv::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemv::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemv::<true>),
+];
+
+/// Every implementation for several tokens.
+pub const GEMM: &[MatMulVariant] = &[
+    of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
+    of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
+    of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
+    of("gemm-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemm),
+    of("gemm-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemm),
+    of("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
+    of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
+    of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx512_bf16", Isa::Avx512Bf16, Layout::biased(Bf16, 16), avx512::float::gemm_rounded),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true>),
+];
+
+const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFunction) -> MatMulVariant {
+    MatMulVariant { variant: Variant { name, isa, function }, layout }
+}
+
+/// The richest implementation under a cap that reads the cap's layout.
+pub(crate) fn select(table: &[MatMulVariant], format: WeightFormat, cap: Isa) -> MatMulVariant {
+    let layout = layout_for(format, cap);
+    *table
+        .iter()
+        .filter(|entry| {
+            entry.layout == layout && entry.variant.isa <= cap && entry.variant.isa.is_available()
+        })
+        .max_by_key(|entry| entry.variant.isa)
+        .expect("every tier's layout has a variant in both tables, which a test checks")
+}
+
+/// Bytes of one token's converted activations, a multiple of 64.
+pub(crate) const fn activation_bytes(format: WeightFormat, columns: usize) -> usize {
+    if format.is_quantised() {
+        // 32 values in at most 16 bits, their scale, and a correction made of their sum.
+        (columns / BLOCK * (2 * BLOCK + 4 + 4)).next_multiple_of(64)
+    } else {
+        (columns.next_multiple_of(2) * 4).next_multiple_of(64)
+    }
+}
+
+/// Bytes of scratch that a product needs. Quantised gemv: each thread's own copy of the activations; gemm: one copy.
+pub(crate) const fn scratch_bytes(
+    format: WeightFormat,
+    columns: usize,
+    tokens: usize,
+    threads: usize,
+) -> usize {
+    let token = activation_bytes(format, columns);
+    if tokens > 1 {
+        token * tokens
+    } else if format.is_quantised() {
+        token * threads
+    } else {
+        0
+    }
+}
+
+impl MatMulVariant {
+    /// Does one share of a phase with this implementation, whatever [`Kernels`](crate::Kernels) would choose.
+    ///
+    /// # Panics
+    /// When this machine lacks the tier, the matrix is packed differently, there are not as many tokens as the
+    /// implementation is for, or scratch is too small.
+    pub fn run(&self, args: &MatMulArgs<'_>, part: Part) {
+        assert!(self.variant.isa.is_available(), "`{}` needs `{}`", self.variant.name, self.variant.isa);
+        assert_eq!(self.layout, args.layout, "`{}` reads another layout", self.variant.name);
+        assert_eq!(self.variant.name.starts_with("gemv"), args.tokens == 1, "`{}`", self.variant.name);
+        let scratch = scratch_bytes(args.layout.format, args.columns, args.tokens, part.of);
+        assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
+        // SAFETY: the tier is there, constructors checked the lengths, and shares of a phase write disjoint memory.
+        unsafe { (self.variant.function)(args, part) }
+    }
+}
+
+impl<'a> MatMulArgs<'a> {
+    /// The same product over a copy of the packed bytes that lies elsewhere.
+    ///
+    /// # Panics
+    /// When the copy has another length.
+    pub fn with_packed_bytes(self, weights: &'a [u8]) -> Self {
+        assert_eq!(weights.len(), self.weights.len(), "packed bytes");
+        Self { weights, ..self }
+    }
+
+    /// Stores what rows `first..first + values.len()` of a token sum up to: bias, cap, scale and addition, in that
+    /// order. Values past the last row are padding and dropped.
+    #[inline(always)]
+    pub(crate) fn finish_group(&self, first: usize, token: usize, values: &[f32]) {
+        let count = values.len().min(self.rows - first);
+        let start = token * self.rows + first;
+        // SAFETY: only one share has these rows.
+        let output = unsafe { self.output.slice_mut(start..start + count) };
+        let values = &values[..count];
+        let plain = self.softcap.is_none() && self.bias.is_none();
+        match self.accumulate {
+            None if plain => output.copy_from_slice(values),
+            Some(scale) if plain => {
+                for (y, value) in output.iter_mut().zip(values) {
+                    *y += scale * value;
+                }
+            }
+            accumulate => {
+                for (index, (y, &value)) in output.iter_mut().zip(values).enumerate() {
+                    let mut value = self.bias.map_or(value, |bias| value + bias[first + index]);
+                    if let Some(cap) = self.softcap {
+                        value = cap * (value / cap).tanh();
+                    }
+                    *y = accumulate.map_or(value, |scale| *y + scale * value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The product in vectors that every CPU of the architecture has: groups of 8 rows, in the layout that the 256-bit
+//! tiers read too.
+//!
+//! `wide` picks its instructions when the program is compiled, so this serves the baseline only. Integer sums are plain
+//! loops over lanes, which the compiler turns into vectors.
+
+#![expect(unsafe_code, reason = "writes its own part of the shared scratch")]
+
+use super::{MatMulArgs, WeightFormat, activation_bytes};
+use crate::Part;
+use crate::codec::{BLOCK, activation, float};
+use wide::f32x8;
+
+/// Rows of a group.
+const ROWS: usize = 8;
+/// Bytes of a block of converted activations: the scale, then 32 int8.
+const ACTIVATION_BLOCK: usize = 4 + BLOCK;
+
+/// One token.
+pub(super) fn gemv(args: &MatMulArgs<'_>, part: Part) {
+    let bytes = scratch_per_token(args);
+    // SAFETY: each thread has a stretch of scratch of its own.
+    let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
+    convert(args, 0, own);
+    for group in part.range(args.layout.groups(args.rows), 1) {
+        product(args, group, 0, own);
+    }
+}
+
+/// Several tokens: phase 0 converts the activations, phase 1 multiplies.
+pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
+    let bytes = scratch_per_token(args);
+    if part.phase == 0 {
+        for token in part.range(args.tokens, 1) {
+            // SAFETY: each token has a stretch of its own, and only this share has this token.
+            convert(args, token, unsafe { args.scratch.slice_mut(token * bytes..(token + 1) * bytes) });
+        }
+        return;
+    }
+    for group in part.range(args.layout.groups(args.rows), 1) {
+        for token in 0..args.tokens {
+            // SAFETY: phase 0 wrote it; nobody writes it in this phase.
+            product(args, group, token, unsafe { args.scratch.slice(token * bytes..(token + 1) * bytes) });
+        }
+    }
+}
+
+fn scratch_per_token(args: &MatMulArgs<'_>) -> usize {
+    let quantised = args.layout.format.is_quantised();
+    if quantised { activation_bytes(args.layout.format, args.columns) } else { 0 }
+}
+
+/// Quantises a token where the format wants it.
+fn convert(args: &MatMulArgs<'_>, token: usize, converted: &mut [u8]) {
+    let input = &args.input[token * args.columns..][..args.columns];
+    for (values, block) in input.chunks_exact(BLOCK).zip(converted.chunks_exact_mut(ACTIVATION_BLOCK)) {
+        let mut quantised = [0; BLOCK];
+        float::write_f32(activation::quantise(values, &mut quantised), block);
+        for (byte, value) in block[4..].iter_mut().zip(quantised) {
+            *byte = value as u8;
+        }
+    }
+}
+
+fn product(args: &MatMulArgs<'_>, group: usize, token: usize, converted: &[u8]) {
+    let group_bytes = args.layout.group_bytes(args.columns);
+    let weights = &args.weights[group * group_bytes..][..group_bytes];
+    let input = &args.input[token * args.columns..][..args.columns];
+    let total = match args.layout.format {
+        WeightFormat::F32 => weights
+            .chunks_exact(4 * ROWS)
+            .zip(input)
+            .fold(f32x8::ZERO, |total, (weights, &x)| lanes(weights).mul_add(f32x8::splat(x), total)),
+        WeightFormat::Bf16 => {
+            weights.chunks_exact(4 * ROWS).zip(input.chunks(2)).fold(f32x8::ZERO, |total, (weights, x)| {
+                let lane = |row: usize, column: usize| float::read_bf16(&weights[row * 4 + column * 2..]);
+                let first = f32x8::from(std::array::from_fn::<f32, ROWS, _>(|row| lane(row, 0)));
+                let second = f32x8::from(std::array::from_fn::<f32, ROWS, _>(|row| lane(row, 1)));
+                let total = first.mul_add(f32x8::splat(x[0]), total);
+                second.mul_add(f32x8::splat(x.get(1).copied().unwrap_or(0.0)), total)
+            })
+        }
+        WeightFormat::Q8_0 | WeightFormat::Q4_0 => blocks(args, weights, converted),
+    };
+    args.finish_group(group * ROWS, token, total.as_array());
+}
+
+fn blocks(args: &MatMulArgs<'_>, weights: &[u8], converted: &[u8]) -> f32x8 {
+    let layout = args.layout;
+    let mut total = f32x8::ZERO;
+    for (block, x) in converted.chunks_exact(ACTIVATION_BLOCK).take(args.columns / BLOCK).enumerate() {
+        let quants = &weights[layout.quants_offset(block)..][..layout.block_quants()];
+        let mut sums = [0i32; ROWS];
+        for (chunk, quants) in quants.chunks_exact(4 * ROWS).enumerate() {
+            let x = |index: usize| i32::from(x[4 + 4 * chunk + index] as i8);
+            for (row, sum) in sums.iter_mut().enumerate() {
+                for index in 0..4 {
+                    let byte = quants[4 * row + index];
+                    *sum += if layout.format == WeightFormat::Q4_0 {
+                        (i32::from(byte & 15) - 8) * x(index)
+                            + (i32::from(byte >> 4) - 8) * x(index + BLOCK / 2)
+                    } else {
+                        i32::from(byte as i8) * x(index)
+                    };
+                }
+            }
+        }
+        let scales = &weights[layout.scales_offset(block)..][..2 * ROWS];
+        let scales: [f32; ROWS] = std::array::from_fn(|row| float::read_f16(&scales[2 * row..]));
+        let sums = f32x8::from(sums.map(|sum| sum as f32));
+        total = sums.mul_add(f32x8::from(scales) * f32x8::splat(float::read_f32(x)), total);
+    }
+    total
+}
+
+fn lanes(bytes: &[u8]) -> f32x8 {
+    f32x8::from(std::array::from_fn::<f32, ROWS, _>(|row| float::read_f32(&bytes[4 * row..])))
+}

@@ -1,0 +1,133 @@
+//! Tests of the pool: every worker runs, barriers order writes, panics come home, oversubscription progresses.
+
+use super::*;
+use std::sync::atomic::AtomicUsize;
+
+const SIZES: [usize; 5] = [1, 2, 3, 4, 9];
+
+#[test]
+fn every_worker_runs_once_per_run() {
+    for threads in SIZES {
+        let pool = Pool::new(threads).unwrap();
+        assert_eq!(pool.threads(), threads);
+        let calls: Vec<AtomicUsize> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
+        for _ in 0..2_000 {
+            pool.run(|worker| {
+                assert_eq!(worker.count, threads);
+                calls[worker.index].fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        for (index, count) in calls.iter().enumerate() {
+            assert_eq!(count.load(Ordering::Relaxed), 2_000, "worker {index} of {threads}");
+        }
+    }
+}
+
+#[test]
+fn barriers_make_earlier_writes_visible() {
+    for threads in SIZES {
+        let pool = Pool::new(threads).unwrap();
+        let steps: Vec<AtomicUsize> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
+        for run in 0..20 {
+            pool.run(|worker| {
+                for step in 1..=50 {
+                    // Relaxed: only the barrier orders these.
+                    steps[worker.index].store(run * 100 + step, Ordering::Relaxed);
+                    worker.barrier();
+                    for other in &steps {
+                        assert_eq!(other.load(Ordering::Relaxed), run * 100 + step);
+                    }
+                    worker.barrier();
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_borrowed_buffer_is_filled_by_all() {
+    let pool = Pool::new(3).unwrap();
+    let cells: Vec<AtomicUsize> = (0..1_001).map(|_| AtomicUsize::new(0)).collect();
+    pool.run(|worker| {
+        for cell in &cells[worker.share(cells.len(), 16)] {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    assert!(cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 1));
+}
+
+#[test]
+fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+    for threads in SIZES {
+        let pool = Pool::new(threads).unwrap();
+        for culprit in 0..threads {
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(|worker| {
+                    worker.barrier();
+                    if worker.index == culprit {
+                        resume_unwind(Box::new(culprit));
+                    }
+                    worker.barrier();
+                    worker.barrier();
+                });
+            }));
+            assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&culprit), "{threads} threads");
+            let arrived = AtomicUsize::new(0);
+            pool.run(|worker| {
+                arrived.fetch_add(1, Ordering::Relaxed);
+                worker.barrier();
+                assert_eq!(arrived.load(Ordering::Relaxed), threads);
+            });
+        }
+    }
+}
+
+#[test]
+fn parked_workers_wake() {
+    let pool = Pool::new(2).unwrap();
+    pool.set_patience(Duration::ZERO);
+    let calls = AtomicUsize::new(0);
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(1));
+        pool.run(|_| {
+            calls.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 40);
+}
+
+#[test]
+fn a_run_inside_a_run_is_refused() {
+    // A closure cannot borrow the pool (it is not `Sync`), but it can reach it through its thread.
+    thread_local!(static POOL: Pool = Pool::new(1).unwrap());
+    let outcome = catch_unwind(|| POOL.with(|pool| pool.run(|_| POOL.with(|pool| pool.run(|_| {})))));
+    assert!(outcome.is_err());
+    POOL.with(|pool| pool.run(|_| {}));
+}
+
+#[test]
+fn impossible_sizes_are_errors() {
+    assert!(matches!(Pool::new(0), Err(PoolError::NoThreads)));
+    assert!(matches!(Pool::new(257), Err(PoolError::TooManyThreads { found: 257, allowed: 256 })));
+}
+
+#[test]
+fn shares_cover_everything_once_in_whole_units() {
+    for count in [1, 2, 3, 5] {
+        for length in [0, 1, 7, 8, 9, 63, 64, 65, 1_000] {
+            for unit in [1, 8, 16] {
+                let mut next = 0;
+                for index in 0..count {
+                    let barrier = Barrier::new(count, 1);
+                    let passed = Cell::new(0);
+                    let worker = Worker { index, count, barrier: &barrier, barriers_passed: &passed };
+                    let share = worker.share(length, unit);
+                    assert_eq!(share.start, next);
+                    assert!(share.end == length || share.end.is_multiple_of(unit));
+                    next = share.end;
+                }
+                assert_eq!(next, length);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The specification of rotating and storing.
+
+#![expect(unsafe_code, reason = "writes its own heads of the shared rows and cache")]
+
+use super::{QkNormKind, RotateStoreArgs};
+use crate::codec::float::{write_f16, write_f32};
+use crate::kv::{KvFormat, KvLayer};
+use crate::norm::scalar::statistics;
+use crate::{Part, SharedMut};
+
+/// What heads of a token a unit of work has.
+#[derive(Clone, Copy)]
+enum Role {
+    Query,
+    Key,
+    Value,
+}
+
+pub(super) fn rotate_store(args: &RotateStoreArgs<'_>, part: Part) {
+    let (heads, kv_heads, head_size) = (args.heads, args.cache.kv_heads, args.cache.head_size);
+    let whole = args.qk_norm == QkNormKind::AllHeads;
+    let units = if whole { 3 } else { heads + 2 * kv_heads };
+    for unit in part.range(args.tokens * units, 1) {
+        let (token, unit) = (unit / units, unit % units);
+        let (role, first, count) = match (whole, unit) {
+            (true, 0) => (Role::Query, 0, heads),
+            (true, 1) => (Role::Key, 0, kv_heads),
+            (true, _) => (Role::Value, 0, kv_heads),
+            (false, head) if head < heads => (Role::Query, head, 1),
+            (false, head) if head < heads + kv_heads => (Role::Key, head - heads, 1),
+            (false, head) => (Role::Value, head - heads - kv_heads, 1),
+        };
+        let before = match role {
+            Role::Query => 0,
+            Role::Key => heads,
+            Role::Value => heads + kv_heads,
+        };
+        let start = (token * (heads + 2 * kv_heads) + before + first) * head_size;
+        // SAFETY: only this share has these heads of this token.
+        let values = unsafe { args.qkv.slice_mut(start..start + count * head_size) };
+        if let Some(clip) = args.clip {
+            values.iter_mut().for_each(|value| *value = value.clamp(-clip, clip));
+        }
+        let position = args.first_position + token;
+        match role {
+            Role::Query => normalise_rotate(args, position, values, first, args.query_norm),
+            Role::Key => {
+                normalise_rotate(args, position, values, first, args.key_norm);
+                store(&args.cache, args.cache.keys, first, position, values);
+            }
+            Role::Value => store(&args.cache, args.cache.values, first, position, values),
+        }
+    }
+}
+
+/// Norms and rotates whole heads, of which the first is head `first` of q or of k.
+fn normalise_rotate(
+    args: &RotateStoreArgs<'_>,
+    position: usize,
+    values: &mut [f32],
+    first: usize,
+    weight: &[f32],
+) {
+    let head_size = args.cache.head_size;
+    match args.qk_norm {
+        QkNormKind::None => {}
+        QkNormKind::PerHead => normalise(args, values, weight),
+        QkNormKind::EachHead => normalise(args, values, &weight[first * head_size..][..head_size]),
+        QkNormKind::AllHeads => normalise(args, values, weight),
+    }
+    let half = args.rotated / 2;
+    let cosines = &args.rotation.cosines[position * half..][..half];
+    let sines = &args.rotation.sines[position * half..][..half];
+    for head in values.chunks_exact_mut(head_size) {
+        for (index, (&cosine, &sine)) in cosines.iter().zip(sines).enumerate() {
+            let (i, j) = if args.interleaved { (2 * index, 2 * index + 1) } else { (index, index + half) };
+            let (a, b) = (head[i], head[j]);
+            head[i] = a * cosine - b * sine;
+            head[j] = b * cosine + a * sine;
+        }
+    }
+}
+
+fn normalise(args: &RotateStoreArgs<'_>, values: &mut [f32], weight: &[f32]) {
+    let (mean, factor) = statistics(values, args.formula, args.epsilon);
+    for (value, weight) in values.iter_mut().zip(weight) {
+        *value = ((f64::from(*value) - mean) * factor * f64::from(*weight)) as f32;
+    }
+}
+
+/// Stores whole heads into the cache.
+fn store(cache: &KvLayer<'_>, to: SharedMut<'_, u8>, first: usize, position: usize, values: &[f32]) {
+    for (head, values) in values.chunks_exact(cache.head_size).enumerate() {
+        let offset = cache.offset(first + head, position);
+        // SAFETY: only this share has this head of this position.
+        let bytes = unsafe { to.slice_mut(offset..offset + cache.bytes(1)) };
+        match cache.format {
+            KvFormat::F32 => bytes.chunks_exact_mut(4).zip(values).for_each(|(b, v)| write_f32(*v, b)),
+            KvFormat::F16 => bytes.chunks_exact_mut(2).zip(values).for_each(|(b, v)| write_f16(*v, b)),
+        }
+    }
+}

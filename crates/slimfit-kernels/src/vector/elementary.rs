@@ -1,0 +1,66 @@
+//! exp, tanh, the logistic function and erf on vectors. Bounds are tested against f64 on every tier.
+
+use super::Tier;
+
+/// Below this e^x is under the smallest normal f32; [`exp`] gives 0.
+const EXP_LOWEST: f32 = -87.336_54;
+/// Above this [`exp`] stays at about 2.4·10³⁸ instead of becoming infinite.
+const EXP_HIGHEST: f32 = 88.376_26;
+
+/// e^x: relative error at most 2⁻²² for −87.3 ≤ x ≤ 88.3. Below, 0 (also for −∞); above, the value at 88.376.
+///
+/// x = n·ln 2 + r with |r| ≤ ln 2 / 2, where ln 2 is taken in two parts so that r is exact enough; e^r by the
+/// polynomial of the Cephes library (Moshier 1989), then times 2ⁿ.
+#[inline(always)]
+pub(crate) fn exp<T: Tier>(tier: T, x: T::Vector) -> T::Vector {
+    let t = tier;
+    let lowest = t.splat(EXP_LOWEST);
+    let inside = t.min(t.splat(EXP_HIGHEST), t.max(lowest, x));
+    let n = t.round(t.mul(inside, t.splat(std::f32::consts::LOG2_E)));
+    let r = t.fma(n, t.splat(-0.693_359_4), inside);
+    let r = t.fma(n, t.splat(2.121_944_4e-4), r);
+    let mut p = t.splat(1.987_569_1e-4);
+    p = t.fma(p, r, t.splat(1.398_199_9e-3));
+    p = t.fma(p, r, t.splat(8.333_452e-3));
+    p = t.fma(p, r, t.splat(4.166_579_6e-2));
+    p = t.fma(p, r, t.splat(1.666_666_5e-1));
+    p = t.fma(p, r, t.splat(0.5));
+    let value = t.add(t.fma(t.mul(r, r), p, r), t.splat(1.0));
+    t.zero_below(t.mul(value, t.power_of_two(n)), x, lowest)
+}
+
+/// 1 / (1 + e^−x): relative error at most 2⁻²¹ for x ≥ −87, absolute error at most 2⁻¹²⁵ below.
+#[inline(always)]
+pub(crate) fn sigmoid<T: Tier>(tier: T, x: T::Vector) -> T::Vector {
+    let one = tier.splat(1.0);
+    tier.div(one, tier.add(one, exp(tier, tier.sub(tier.splat(0.0), x))))
+}
+
+/// tanh x: absolute error at most 2⁻²².
+#[inline(always)]
+pub(crate) fn tanh<T: Tier>(tier: T, x: T::Vector) -> T::Vector {
+    let two = tier.splat(2.0);
+    tier.sub(tier.mul(two, sigmoid(tier, tier.mul(two, x))), tier.splat(1.0))
+}
+
+/// The error function: absolute error at most 2⁻²². A ratio of two polynomials in x² (Eigen's, fitted on ±4; beyond,
+/// erf rounds to ±1).
+#[inline(always)]
+pub(crate) fn erf<T: Tier>(tier: T, x: T::Vector) -> T::Vector {
+    let t = tier;
+    let x = t.max(t.splat(-4.0), t.min(t.splat(4.0), x));
+    let square = t.mul(x, x);
+    let mut p = t.splat(-2.726_142_3e-10);
+    p = t.fma(p, square, t.splat(2.770_681_4e-8));
+    p = t.fma(p, square, t.splat(-2.101_024e-6));
+    p = t.fma(p, square, t.splat(-5.692_506_5e-5));
+    p = t.fma(p, square, t.splat(-7.349_906_3e-4));
+    p = t.fma(p, square, t.splat(-2.954_599_8e-3));
+    p = t.fma(p, square, t.splat(-1.609_603_3e-2));
+    let mut q = t.splat(-1.456_607_2e-5);
+    q = t.fma(q, square, t.splat(-2.133_740_6e-4));
+    q = t.fma(q, square, t.splat(-1.682_827e-3));
+    q = t.fma(q, square, t.splat(-7.373_329e-3));
+    q = t.fma(q, square, t.splat(-1.426_473_9e-2));
+    t.div(t.mul(x, p), q)
+}

@@ -1,0 +1,144 @@
+//! Vectors of f32 for algorithms that are written once and compiled for each tier.
+//!
+//! A value of a type that implements [`Tier`] proves that its CPU features are there: it is made inside a
+//! `#[target_feature]` function, which dispatch calls after detection, and every vector comes from it. So arithmetic
+//! is safe, and only loads and stores through pointers are not.
+//!
+//! Everything that takes a tier is `#[inline(always)]`, and hot loops hold no closures: only what is inlined into the
+//! `#[target_feature]` function is compiled for its features. [`for_each_tier`] declares those functions.
+#![expect(unsafe_code, reason = "loads and stores through pointers, and intrinsics behind a tier's proof")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod elementary;
+mod portable;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use elementary::{erf, exp, sigmoid, tanh};
+pub(crate) use portable::Portable;
+pub(crate) use rows::{load_tail, store_tail};
+
+/// A set of CPU features that is known to be there, and its vectors.
+pub(crate) trait Tier: Copy {
+    /// Several f32.
+    type Vector: Copy;
+    /// How many.
+    const LANES: usize;
+    /// Vector registers of the architecture, which bounds the sums that a loop keeps.
+    const REGISTERS: usize;
+
+    /// `value` in every lane.
+    fn splat(self, value: f32) -> Self::Vector;
+
+    /// Reads `LANES` values.
+    ///
+    /// # Safety
+    /// They lie at `from`, aligned to 4 bytes.
+    unsafe fn load(self, from: *const f32) -> Self::Vector;
+
+    /// Reads the first `count` lanes, below `LANES`; the others are 0 and not read.
+    ///
+    /// # Safety
+    /// `count` values lie at `from`, aligned to 4 bytes.
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::Vector;
+
+    /// Writes `LANES` values.
+    ///
+    /// # Safety
+    /// There is room for them at `to`, aligned to 4 bytes.
+    unsafe fn store(self, to: *mut f32, vector: Self::Vector);
+
+    /// Writes the first `count` lanes, below `LANES`, and nothing else.
+    ///
+    /// # Safety
+    /// There is room for `count` values at `to`, aligned to 4 bytes.
+    unsafe fn store_first(self, to: *mut f32, vector: Self::Vector, count: usize);
+
+    /// Reads and widens `LANES` IEEE half precision values.
+    ///
+    /// # Safety
+    /// They lie at `from`, aligned to 2 bytes.
+    unsafe fn load_f16(self, from: *const u16) -> Self::Vector;
+
+    /// Reads and widens the first `count` lanes, below `LANES`; the others are 0 and not read.
+    ///
+    /// # Safety
+    /// `count` values lie at `from`, aligned to 2 bytes.
+    unsafe fn load_f16_first(self, from: *const u16, count: usize) -> Self::Vector;
+
+    /// Rounds to half precision, ties to even, and writes `LANES` values.
+    ///
+    /// # Safety
+    /// There is room for them at `to`, aligned to 2 bytes.
+    unsafe fn store_f16(self, to: *mut u16, vector: Self::Vector);
+
+    /// a + b.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a − b.
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a · b.
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a / b.
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a · b + c, rounded once where the tier has the instruction.
+    fn fma(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The larger; b where either is no number.
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The smaller; b where either is no number.
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The nearest integer, ties to even.
+    fn round(self, a: Self::Vector) -> Self::Vector;
+    /// 2ⁿ for an integer −126 ≤ n ≤ 127 in each lane.
+    fn power_of_two(self, n: Self::Vector) -> Self::Vector;
+    /// `value`, but 0 in lanes where `x < limit`.
+    fn zero_below(self, value: Self::Vector, x: Self::Vector, limit: Self::Vector) -> Self::Vector;
+    /// Sum of the lanes.
+    fn sum(self, a: Self::Vector) -> f32;
+    /// The largest lane.
+    fn largest(self, a: Self::Vector) -> f32;
+    /// The sums of four vectors' lanes.
+    fn sum_each(self, a: [Self::Vector; 4]) -> [f32; 4];
+}
+
+/// Declares a module of one function per tier, each calling `$algorithm(tier, args, part)` compiled for it, and a
+/// table of them as [`Variant`](crate::Variant)s, the given ones first.
+macro_rules! for_each_tier {
+    ($module:ident, $algorithm:path, $arguments:ident) => {
+        mod $module {
+            //! The algorithm, compiled for each tier.
+            #![expect(unsafe_code, reason = "a tier's value is made where its features are enabled")]
+
+            use super::$arguments;
+            use crate::Part;
+
+            pub(super) fn portable(args: &$arguments<'_>, part: Part) {
+                $algorithm(crate::vector::Portable, args, part);
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c")]
+            pub(super) fn avx2(args: &$arguments<'_>, part: Part) {
+                // SAFETY: this function has those features enabled.
+                let tier = unsafe { crate::vector::Avx2::new() };
+                $algorithm(tier, args, part);
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq")]
+            pub(super) fn avx512(args: &$arguments<'_>, part: Part) {
+                // SAFETY: this function has those features enabled.
+                let tier = unsafe { crate::vector::Avx512::new() };
+                $algorithm(tier, args, part);
+            }
+        }
+    };
+}
+pub(crate) use for_each_tier;
