@@ -1,0 +1,14 @@
+//! Prices a plan on a hardware profile: latency, memory, energy, each with its terms and an interval.
+#![doc = include_str!("../README.md")]
+
+mod curve;
+mod error;
+mod model;
+mod predict;
+mod rates;
+mod regime;
+
+pub use error::CostError;
+pub use model::{Bound, CostModel, StepCost};
+pub use predict::{DECODE_HALF_WIDTH, PREFILL_HALF_WIDTH, PROCESS_BYTES, Prediction, RunShape};
+pub use regime::{Regime, RegimeId};

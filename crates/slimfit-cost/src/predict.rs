@@ -1,0 +1,192 @@
+//! Whole-model predictions: TTFT, TPOT, memory, energy, each with its interval, and the terms they consist of.
+
+use crate::{CostError, CostModel};
+use slimfit_arch::Architecture;
+use slimfit_plan::{Plan, PlanOptions, Shape, traffic};
+use slimfit_quantity::{Figure, NumberFormat, Predicted};
+use slimfit_study::{Explanation, OperationCost};
+
+/// Relative half-width of the 90 % interval of a decode time on a quiet machine: what the model leaves out (cache
+/// conflicts, page walks, prefetchers) was within this on models it was checked with.
+pub const DECODE_HALF_WIDTH: f64 = 0.15;
+/// The same for prefill, where products of odd shapes run below the sampled rates.
+pub const PREFILL_HALF_WIDTH: f64 = 0.20;
+/// Resident bytes that loading a model adds beside what the plan allocates: thread stacks, tables, allocator slack.
+pub const PROCESS_BYTES: u64 = 2 << 20;
+
+/// How a model is used: what TTFT and TPOT mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunShape {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens generated after it.
+    pub generated_tokens: u64,
+    /// Tokens in the cache before the first generated one; the prompt's own length in ordinary use.
+    pub depth_tokens: u64,
+}
+
+impl RunShape {
+    /// A prompt and an answer.
+    pub fn new(prompt_tokens: u64, generated_tokens: u64) -> Self {
+        Self { prompt_tokens, generated_tokens, depth_tokens: prompt_tokens }
+    }
+
+    /// Positions that the KV cache must hold.
+    pub fn context(&self) -> u64 {
+        self.prompt_tokens.max(self.depth_tokens + self.generated_tokens).max(1)
+    }
+
+    /// The depth at which a decode step costs the mean over all generated tokens: cost is linear in depth.
+    pub fn mean_depth(&self) -> u64 {
+        self.depth_tokens + self.generated_tokens.saturating_sub(1) / 2
+    }
+}
+
+/// What a model is predicted to cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Threads it was priced with: those asked for, or the count with the lowest TPOT (on a tie the fewer).
+    pub threads: u32,
+    /// Seconds of prefill, the first token's logits included.
+    pub ttft_seconds: Predicted,
+    /// Seconds per generated token.
+    pub tpot_seconds: Predicted,
+    /// Peak resident bytes.
+    pub memory_bytes: Predicted,
+    /// Joules per generated token: modelled from measured watts, or unavailable with the reason.
+    pub joules_per_token: Figure,
+    /// The run it was predicted for.
+    pub run: RunShape,
+}
+
+impl CostModel {
+    /// Plans `architecture` for this device.
+    ///
+    /// # Errors
+    /// When it cannot be planned.
+    pub fn plan(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+        threads: u32,
+        run: RunShape,
+    ) -> Result<Plan, CostError> {
+        let options = PlanOptions::new(weights, kv, self.isa(), u64::from(threads), run.context());
+        Ok(Plan::new(architecture, options)?)
+    }
+
+    /// Bytes that a step touches again and again: all weights and the cache at `depth`. They decide the regime.
+    pub fn working_set_bytes(plan: &Plan, depth: u64) -> f64 {
+        let shape = Shape::decode(depth);
+        plan.steps
+            .iter()
+            .map(|step| traffic(step, shape))
+            .map(|moved| moved.weight_bytes + moved.kv_read_bytes)
+            .sum()
+    }
+
+    /// Predicts a run. `threads`: a count that the profile measured, or none for the best.
+    ///
+    /// # Errors
+    /// When the model cannot be planned or the profile lacks a kernel.
+    pub fn predict(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+        run: RunShape,
+        threads: Option<u32>,
+    ) -> Result<Prediction, CostError> {
+        let counts = threads.map_or_else(|| self.thread_counts().collect(), |count| vec![count]);
+        let mut best: Option<Prediction> = None;
+        for count in counts {
+            let plan = self.plan(architecture, weights, kv, count, run)?;
+            let candidate = self.predict_plan(&plan, run, count)?;
+            if best.as_ref().is_none_or(|best| candidate.tpot_seconds.value < best.tpot_seconds.value) {
+                best = Some(candidate);
+            }
+        }
+        best.ok_or_else(|| CostError::Missing { what: "measured thread count".to_owned() })
+    }
+
+    fn predict_plan(&self, plan: &Plan, run: RunShape, threads: u32) -> Result<Prediction, CostError> {
+        let depth = run.mean_depth();
+        let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
+        let tpot = self.sum(plan, Shape::decode(depth), regime, |_| true)?;
+        let ttft = Shape::prefill(run.prompt_tokens, plan.options.chunk)
+            .into_iter()
+            .map(|shape| self.sum(plan, shape, regime, |_| true))
+            .sum::<Result<f64, _>>()?;
+        Ok(Prediction {
+            threads,
+            ttft_seconds: self.interval(ttft, PREFILL_HALF_WIDTH),
+            tpot_seconds: self.interval(tpot, DECODE_HALF_WIDTH),
+            memory_bytes: memory_interval(plan.memory().total_bytes() + PROCESS_BYTES),
+            joules_per_token: self.joules(tpot, threads),
+            run,
+        })
+    }
+
+    /// The 90 % interval of a time: the model's own half-width and the drift that the profile saw, joined in quadrature.
+    pub fn interval(&self, seconds: f64, half_width: f64) -> Predicted {
+        Predicted::within_factor(seconds, 1.0 + half_width.hypot(self.drift / 2.0))
+    }
+
+    /// Joules of `seconds` under load.
+    pub fn joules(&self, seconds: f64, threads: u32) -> Figure {
+        match self.watts.iter().find(|(count, _)| *count == threads) {
+            Some((_, watts)) => self.interval(watts * seconds, DECODE_HALF_WIDTH).figure(),
+            None => Figure::unavailable(self.power_reason.clone()),
+        }
+    }
+
+    /// The terms of one step of a plan, in execution order.
+    ///
+    /// # Errors
+    /// As [`CostModel::predict`].
+    pub fn explain(
+        &self,
+        id: &str,
+        phase: &str,
+        plan: &Plan,
+        shape: Shape,
+        threads: u32,
+    ) -> Result<Explanation, CostError> {
+        let depth = shape.first_position + shape.tokens - 1;
+        let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
+        let mut operations = Vec::with_capacity(plan.steps.len());
+        for step in &plan.steps {
+            let cost = self.step(step, shape, regime)?;
+            let moved = traffic(step, shape);
+            operations.push(OperationCost {
+                name: step.label.to_owned(),
+                kind: step.operation.name().to_owned(),
+                layer: step.layer,
+                bytes: moved.bytes(),
+                flops: moved.flops,
+                memory_seconds: cost.memory_seconds,
+                compute_seconds: cost.compute_seconds,
+                overhead_seconds: cost.overhead_seconds,
+                seconds: cost.seconds,
+                bound: cost.bound().name().to_owned(),
+            });
+        }
+        Ok(Explanation {
+            id: id.to_owned(),
+            phase: phase.to_owned(),
+            tokens: shape.tokens,
+            depth_tokens: shape.first_position,
+            threads,
+            seconds: operations.iter().map(|operation| operation.seconds).sum(),
+            operations,
+        })
+    }
+}
+
+/// Memory is counted, not modelled; what the system rounds and the allocator keeps is within max(1 %, 2 MiB).
+fn memory_interval(bytes: u64) -> Predicted {
+    let value = bytes as f64;
+    let half = (value * 0.01).max((2 << 20) as f64);
+    Predicted { value, low: value - half, high: value + half }
+}

@@ -1,0 +1,17 @@
+//! From an architecture to the ordered, fused operations of one step, and the layout of all they work on.
+#![doc = include_str!("../README.md")]
+
+mod build;
+mod error;
+mod memory;
+mod plan;
+mod slots;
+mod step;
+mod traffic;
+
+pub use error::PlanError;
+pub use memory::Memory;
+pub use plan::{Plan, PlanOptions};
+pub use slots::{Buffer, KvSlot, MatrixSlot, RopeSlot, VectorSlot};
+pub use step::{Shape, Step, TokenRows};
+pub use traffic::{Traffic, traffic};

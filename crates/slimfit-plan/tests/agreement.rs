@@ -1,0 +1,202 @@
+//! A plan agrees with the architecture's own counts: every stored value once, and the same operations.
+
+use slimfit_arch::{
+    Activation, Architecture, Attention, AttentionBias, FeedForward, LayerRun, Loops, Mlp, Moe, Norm,
+    NormKind, NormPlacement, Positions, QkNorm, Rope, Scales, TensorPart,
+};
+use slimfit_kernels::{Isa, Operation};
+use slimfit_plan::{Plan, PlanError, PlanOptions, Shape, traffic};
+use slimfit_quantity::NumberFormat;
+
+fn llama() -> Architecture {
+    Architecture {
+        hidden_size: 64,
+        vocabulary_size: 96,
+        tied_embeddings: true,
+        embedding_size: None,
+        layers: vec![LayerRun {
+            repeat: 3,
+            attention: Attention {
+                heads: 4,
+                kv_heads: 2,
+                head_size: 16,
+                window: None,
+                rope: Some(Rope { base: 10_000.0, rotated: None, interleaved: false, scaling: None }),
+                bias: AttentionBias::default(),
+                qk_norm: QkNorm::None,
+                scale: None,
+                softcap: None,
+                qkv_clip: None,
+            },
+            ffn: FeedForward::Dense(Mlp {
+                size: 160,
+                gated: true,
+                activation: Activation::Silu,
+                bias: false,
+            }),
+        }],
+        positions: Positions::None,
+        norm: Norm::default(),
+        norm_placement: NormPlacement::Pre,
+        embedding_norm: false,
+        final_norm: true,
+        head_bias: false,
+        scales: Scales::default(),
+        loops: None,
+    }
+}
+
+/// One architecture for each thing that changes which tensors exist or which operations run.
+fn variants() -> Vec<(&'static str, Architecture)> {
+    let change = |name, edit: &dyn Fn(&mut Architecture)| {
+        let mut architecture = llama();
+        edit(&mut architecture);
+        (name, architecture)
+    };
+    let mut list = vec![
+        change("llama", &|_| {}),
+        change("untied", &|a| a.tied_embeddings = false),
+        change("factorised", &|a| a.embedding_size = Some(32)),
+        change("learned positions", &|a| a.positions = Positions::Learned { context: 40, offset: 2 }),
+        change("embedding norm", &|a| a.embedding_norm = true),
+        change("no final norm", &|a| a.final_norm = false),
+        change("head bias", &|a| a.head_bias = true),
+        change("biases", &|a| {
+            a.norm = Norm { kind: NormKind::Layer, ..Norm::default() };
+            a.layers[0].attention.bias = AttentionBias { qkv: true, output: true };
+            a.layers[0].ffn =
+                FeedForward::Dense(Mlp { size: 160, gated: false, activation: Activation::Gelu, bias: true });
+        }),
+        change("plain norm", &|a| a.norm.kind = NormKind::LayerPlain),
+        change("window", &|a| a.layers[0].attention.window = Some(5)),
+        change("loops", &|a| a.loops = Some(Loops { first: 1, layers: 2, count: 3, immediate: false })),
+        change("moe", &|a| {
+            a.layers[0].ffn = FeedForward::Moe(Moe {
+                experts: 4,
+                top_k: 2,
+                expert_size: 32,
+                gated: true,
+                activation: Activation::Silu,
+                shared_size: 64,
+                shared_gate: true,
+                normalise_top_k: true,
+                router_bias: true,
+            });
+        }),
+    ];
+    for qk_norm in [QkNorm::PerHead, QkNorm::EachHead, QkNorm::AllHeads] {
+        list.push(change("qk norm", &|a| a.layers[0].attention.qk_norm = qk_norm));
+    }
+    for placement in [
+        NormPlacement::Post,
+        NormPlacement::PostBranch,
+        NormPlacement::Sandwich,
+        NormPlacement::ParallelOneNorm,
+        NormPlacement::ParallelTwoNorms,
+    ] {
+        list.push(change("placement", &|a| a.norm_placement = placement));
+    }
+    list
+}
+
+fn plan(architecture: &Architecture) -> Plan {
+    let options = PlanOptions::new(NumberFormat::F32, NumberFormat::F16, Isa::Scalar, 2, 64);
+    Plan::new(architecture, options).expect("every variant can be planned")
+}
+
+#[test]
+fn slots_hold_every_stored_tensor_exactly_once() {
+    for (name, architecture) in variants() {
+        let plan = plan(&architecture);
+        let mut planned: Vec<(Option<u64>, slimfit_arch::TensorRole, TensorPart)> = Vec::new();
+        let mut values = 0;
+        for slot in &plan.matrices {
+            planned.extend(slot.parts.iter().map(|&role| (slot.layer, role, TensorPart::Weight)));
+            values += slot.rows * slot.columns * slot.count;
+        }
+        for slot in &plan.vectors {
+            planned.extend(slot.parts.iter().map(|&(role, part)| (slot.layer, role, part)));
+            values += slot.values;
+        }
+        planned.sort_unstable();
+        let mut stored: Vec<_> =
+            architecture.tensors().iter().map(|tensor| (tensor.layer, tensor.role, tensor.part)).collect();
+        stored.sort_unstable();
+        assert_eq!(planned, stored, "{name}");
+        assert_eq!(values, architecture.parameters().total, "{name}");
+    }
+}
+
+#[test]
+fn matrix_products_and_attention_agree_with_the_architectures_own_count() {
+    for (name, architecture) in variants() {
+        if name == "moe" {
+            continue; // The closed form counts visits of experts, the plan the router's and the gate's rows too.
+        }
+        let plan = plan(&architecture);
+        let products = |shape| -> f64 {
+            plan.steps
+                .iter()
+                .filter(|step| matches!(step.operation, Operation::MatMul(_) | Operation::Attend(_)))
+                .map(|step| traffic(step, shape).flops)
+                .sum()
+        };
+        let decode = architecture.decode_flops(10).expect("small") as f64;
+        assert_eq!(products(Shape::decode(9)), decode, "{name}: decode attending to 10 keys");
+        let prefill = architecture.prefill_flops(12).expect("small") as f64;
+        assert_eq!(products(Shape { tokens: 12, first_position: 0 }), prefill, "{name}: prefill of 12");
+    }
+}
+
+#[test]
+fn a_step_never_reads_a_row_that_nothing_wrote() {
+    for (name, architecture) in variants() {
+        let plan = plan(&architecture);
+        let mut written = std::collections::BTreeSet::new();
+        for step in &plan.steps {
+            if !matches!(step.operation, Operation::Embed(_)) {
+                assert!(written.contains(&step.input), "{name}: `{}` reads {:?}", step.label, step.input);
+            }
+            let adds = match &step.operation {
+                Operation::Norm(norm) => norm.accumulate.is_some(),
+                Operation::MatMul(product) => product.accumulate.is_some(),
+                _ => false,
+            };
+            assert!(
+                !adds || written.contains(&step.output),
+                "{name}: `{}` adds to {:?}",
+                step.label,
+                step.output
+            );
+            let in_place = matches!(step.operation, Operation::RotateStore(_) | Operation::Embed(_));
+            assert!(in_place || step.input != step.output, "{name}: `{}` overwrites its input", step.label);
+            assert!(plan.buffer_width(step.output) > 0, "{name}: `{}` has no buffer", step.label);
+            written.insert(step.output);
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_no_whole_block_is_refused_by_name() {
+    let mut architecture = llama();
+    architecture.layers[0].ffn =
+        FeedForward::Dense(Mlp { size: 100, gated: true, activation: Activation::Silu, bias: false });
+    let options = PlanOptions::new(NumberFormat::Q8_0, NumberFormat::F16, Isa::Scalar, 1, 8);
+    let error = Plan::new(&architecture, options).expect_err("100 is no multiple of 32");
+    assert!(matches!(error, PlanError::Format { label: "down", columns: 100, .. }), "{error}");
+}
+
+#[test]
+fn memory_grows_with_context_by_the_caches_and_tables_alone() {
+    let architecture = llama();
+    let memory = |context| {
+        let options = PlanOptions::new(NumberFormat::Q8_0, NumberFormat::F16, Isa::Scalar, 1, context);
+        Plan::new(&architecture, options).expect("it can be planned").memory()
+    };
+    let (short, long) = (memory(1000), memory(3000));
+    assert_eq!(
+        long.kv_bytes - short.kv_bytes,
+        2000 * architecture.kv_bytes_per_token(NumberFormat::F16).expect("f16")
+    );
+    assert_eq!((long.weight_bytes, long.buffer_bytes), (short.weight_bytes, short.buffer_bytes));
+}

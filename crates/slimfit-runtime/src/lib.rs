@@ -1,0 +1,27 @@
+//! Executes a plan for real: weights, KV cache, prefill, decode, and what is measured of them.
+#![doc = include_str!("../README.md")]
+
+mod available;
+mod buffers;
+mod error;
+mod execution;
+mod kv_cache;
+mod measure;
+mod memory_probe;
+mod model;
+mod operations;
+mod rotation;
+mod seeded;
+mod session;
+mod source;
+mod weights;
+
+pub use available::available_memory;
+pub use error::RuntimeError;
+pub use measure::{DepthFill, MeasureOptions, RunResult, Sentinels, Tail, measure};
+pub use memory_probe::{MEMORY_PROBE_ARGUMENT, MemoryReport, MemoryRequest, measure_memory, memory_probe};
+pub use model::Model;
+pub use operations::{OperationSeconds, Phase};
+pub use seeded::{SeededWeights, seeded_tokens};
+pub use session::Session;
+pub use source::TensorSource;

@@ -1,0 +1,100 @@
+//! A model in memory: an architecture, its plan and its packed weights.
+
+use crate::available;
+use crate::weights::Weights;
+use crate::{RuntimeError, TensorSource};
+use slimfit_arch::{Architecture, Positions};
+use slimfit_kernels::Kernels;
+use slimfit_plan::{Plan, PlanOptions};
+
+/// Weights packed for one instruction set, shared by any number of sessions one after the other.
+#[derive(Debug)]
+pub struct Model {
+    architecture: Architecture,
+    plan: Plan,
+    kernels: Kernels,
+    weights: Weights,
+}
+
+impl Model {
+    /// Plans `architecture` and loads its weights from `source`, on all threads of the machine.
+    ///
+    /// # Errors
+    /// An axis without a kernel, a matrix that its format cannot hold, a context past the learned positions, more
+    /// memory than is available (weights, cache, buffers and scratch together, before any of it is allocated), or what
+    /// the source reports.
+    pub fn load(
+        architecture: &Architecture,
+        options: PlanOptions,
+        source: &dyn TensorSource,
+    ) -> Result<Self, RuntimeError> {
+        let plan = checked_plan(architecture, options)?;
+        let kernels = Kernels::for_isa(options.isa)?;
+        available::check(&plan)?;
+        let weights = Weights::load(architecture, &plan, source)?;
+        Ok(Self { architecture: architecture.clone(), plan, kernels, weights })
+    }
+
+    /// Plans the same weights anew, for another context, chunk, cache format or number of threads.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); and another weight format or instruction set, which would need other weights.
+    pub fn replan(&mut self, options: PlanOptions) -> Result<(), RuntimeError> {
+        let mine = self.plan.options;
+        let mismatch = |what, found: String, allowed: String| {
+            Err(RuntimeError::Mismatch { what, found, owner: "model", allowed })
+        };
+        if options.weights != mine.weights {
+            return mismatch("weights", options.weights.to_string(), mine.weights.to_string());
+        }
+        if options.isa != mine.isa {
+            return mismatch("instruction set", options.isa.name().to_owned(), mine.isa.name().to_owned());
+        }
+        self.plan = checked_plan(&self.architecture, options)?;
+        Ok(())
+    }
+
+    /// The architecture.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The plan that sessions execute.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The kernels that execute it.
+    pub fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Row `row` of matrix slot `slot` as the kernels see it: what remains of the values after their format.
+    ///
+    /// # Panics
+    /// When the plan has no such slot or the slot no such row.
+    pub fn matrix_row(&self, slot: usize, row: u64) -> Vec<f32> {
+        let matrix = &self.weights.matrices[slot];
+        let mut values = vec![0.0; matrix.columns()];
+        matrix.read_row(row as usize, 0, &mut values);
+        values
+    }
+}
+
+/// A plan whose every operation has a kernel.
+fn checked_plan(architecture: &Architecture, options: PlanOptions) -> Result<Plan, RuntimeError> {
+    let plan = Plan::new(architecture, options)?;
+    for step in &plan.steps {
+        Kernels::supports(&step.operation)?;
+    }
+    match architecture.positions {
+        Positions::Learned { context: positions, .. } if options.context > positions => {
+            Err(RuntimeError::NoSuchPosition { positions, context: options.context })
+        }
+        _ => Ok(plan),
+    }
+}

@@ -1,0 +1,98 @@
+//! Every option of an architecture, in every format, on every instruction set of this machine.
+
+use crate::case::{TOKENS, load, reference, relative_error, run};
+use slimfit_kernels::Isa;
+use slimfit_kernels::pool::Pool;
+use slimfit_plan::PlanError;
+use slimfit_quantity::NumberFormat;
+use slimfit_runtime::RuntimeError;
+use slimfit_testing::synthetic;
+
+/// Options that are counted and not yet run; each must be refused by name.
+const REFUSED: [&str; 5] = [
+    "norm after rotation",
+    "layer norm per head",
+    "scaled alibi",
+    "learned positions, factorised",
+    "dynamic rope",
+];
+
+/// How far the logits' root mean square error may be from the reference's root mean square.
+///
+/// *f32*: sums of at most 160 terms in f32, some twenty of them behind each other: 20 · √160 · 2⁻²⁴ is 1.5e-5, and
+/// the polynomials of exp and tanh add little. *bf16*: the same weights exactly, and the bf16 tier also rounds activations
+/// of a prompt, to within 2⁻⁹ each: nine products behind each other and √9 · 2⁻⁹ is 0.6 %. *Quantised*: activations are
+/// rounded to steps of max / 127 in blocks of 32; for a block whose largest value is 2.5 times its root mean square that
+/// is 2.5 / 127 / √12 = 0.6 % a product, and √9 · 0.6 % = 1.7 %. Both doubled, since norms and gates amplify. An *f16
+/// cache* rounds keys and values to within 2⁻¹², which adds less than 0.1 %.
+fn bound(weights: NumberFormat, kv: NumberFormat) -> f64 {
+    let weights = match weights {
+        NumberFormat::F32 => 2e-5,
+        NumberFormat::Bf16 => 1.2e-2,
+        _ => 3.5e-2,
+    };
+    weights + if kv == NumberFormat::F16 { 1e-3 } else { 0.0 }
+}
+
+fn agree(weights: NumberFormat) {
+    let pool = Pool::new(1).unwrap();
+    let tiers = Isa::available();
+    let mut worst = (0.0, String::new());
+    for (name, architecture) in synthetic::architectures() {
+        if REFUSED.contains(&name) {
+            continue;
+        }
+        let mut right = None;
+        for &isa in &tiers {
+            for kv in NumberFormat::SEARCHABLE_KV {
+                let model = load(&architecture, weights, kv, isa, 1, 4)
+                    .unwrap_or_else(|error| panic!("`{name}` in {weights}: {error}"));
+                let right = right.get_or_insert_with(|| reference(&model));
+                let found = run(&model, &pool, 7);
+                let error = relative_error(&found, &right[6..TOKENS.len()]);
+                let case = format!("`{name}` in {weights} with a cache in {kv} on {}", isa.name());
+                assert!(error <= bound(weights, kv), "{case}: relative error {error:.2e}");
+                if error > worst.0 {
+                    worst = (error, case);
+                }
+            }
+        }
+    }
+    println!("worst of {} tiers: {:.2e}, {}", tiers.len(), worst.0, worst.1);
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_f32() {
+    agree(NumberFormat::F32);
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_bf16() {
+    agree(NumberFormat::Bf16);
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_q8_0() {
+    agree(NumberFormat::Q8_0);
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_q4_0() {
+    agree(NumberFormat::Q4_0);
+}
+
+#[test]
+fn options_without_a_kernel_are_refused_by_name() {
+    let cases = synthetic::architectures().into_iter().filter(|(name, _)| REFUSED.contains(name));
+    let mut refused = 0;
+    for (name, architecture) in cases {
+        let error = load(&architecture, NumberFormat::F32, NumberFormat::F32, Isa::Scalar, 1, 4).unwrap_err();
+        assert!(matches!(error, RuntimeError::Plan(PlanError::NoKernel { .. })), "`{name}`: {error}");
+        refused += 1;
+    }
+    assert_eq!(refused, REFUSED.len());
+    for (name, architecture) in synthetic::mixtures() {
+        let error = load(&architecture, NumberFormat::F32, NumberFormat::F32, Isa::Scalar, 1, 4).unwrap_err();
+        assert!(error.to_string().contains("mixtures of experts"), "`{name}`: {error}");
+    }
+}

@@ -1,0 +1,68 @@
+//! The same text in other chunks, and on other numbers of threads.
+
+use crate::case::{TOKENS, load, relative_error, run, to_f64};
+use slimfit_kernels::Isa;
+use slimfit_kernels::pool::Pool;
+use slimfit_quantity::NumberFormat;
+use slimfit_testing::synthetic;
+
+/// Architectures whose attention, positions or order could depend on how a prompt is cut.
+const CUT: [&str; 7] =
+    ["plain", "window", "window of one", "alibi", "learned positions", "loops", "layers that differ"];
+
+fn chosen() -> impl Iterator<Item = (&'static str, slimfit_arch::Architecture)> {
+    synthetic::architectures().into_iter().filter(|(name, _)| CUT.contains(name))
+}
+
+#[test]
+fn any_chunks_and_token_by_token_give_the_same_logits() {
+    let pool = Pool::new(1).unwrap();
+    // Activations of a quantised product that stand on the edge between two steps may fall either way; so may those
+    // that the bf16 tier rounds.
+    for (weights, bound) in
+        [(NumberFormat::F32, 1e-5), (NumberFormat::Bf16, 1.2e-2), (NumberFormat::Q8_0, 1e-2)]
+    {
+        for (name, architecture) in chosen() {
+            for isa in Isa::available() {
+                let logits = |chunk, prompt| {
+                    let model = load(&architecture, weights, NumberFormat::F32, isa, 1, chunk).unwrap();
+                    run(&model, &pool, prompt).pop().unwrap()
+                };
+                let whole = to_f64(&[logits(16, TOKENS.len())]);
+                for chunk in 1..=TOKENS.len() as u64 {
+                    let error = relative_error(&[logits(chunk, TOKENS.len())], &whole);
+                    let isa = isa.name();
+                    assert!(
+                        error <= bound,
+                        "`{name}` in {weights} on {isa} in chunks of {chunk}: {error:.2e}"
+                    );
+                }
+                let error = relative_error(&[logits(16, 1)], &whole);
+                assert!(
+                    error <= bound,
+                    "`{name}` in {weights} on {} token by token: {error:.2e}",
+                    isa.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    for (name, architecture) in chosen() {
+        for weights in NumberFormat::SEARCHABLE_WEIGHTS {
+            for isa in Isa::available() {
+                let logits = |threads| {
+                    let pool = Pool::new(threads as usize).unwrap();
+                    let model = load(&architecture, weights, NumberFormat::F16, isa, threads, 5).unwrap();
+                    run(&model, &pool, 7)
+                };
+                let one = logits(1);
+                for threads in [2, 3] {
+                    assert!(logits(threads) == one, "`{name}` in {weights} on {} with {threads}", isa.name());
+                }
+            }
+        }
+    }
+}
