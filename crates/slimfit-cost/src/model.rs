@@ -115,7 +115,7 @@ impl CostModel {
                 read_bytes_per_s: bin.bytes_per_s,
                 overhead_seconds: barrier + dispatch,
             }));
-            let rates = Rates::new(profile, count);
+            let rates = Rates::new(profile, count, barrier);
             threads.push(ThreadRates { threads: count, first, end: regimes.len(), rates });
         }
         if regimes.is_empty() {

@@ -1,6 +1,6 @@
 //! Whole-model predictions: TTFT, TPOT, memory, energy, each with its interval, and the terms they consist of.
 
-use crate::{CostError, CostModel};
+use crate::{CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_plan::{Plan, PlanOptions, Shape, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
@@ -114,10 +114,7 @@ impl CostModel {
         let depth = run.mean_depth();
         let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
         let tpot = self.sum(plan, Shape::decode(depth), regime, |_| true)?;
-        let ttft = Shape::prefill(run.prompt_tokens, plan.options.chunk)
-            .into_iter()
-            .map(|shape| self.sum(plan, shape, regime, |_| true))
-            .sum::<Result<f64, _>>()?;
+        let ttft = self.prefill_seconds(plan, run.prompt_tokens, regime)?;
         Ok(Prediction {
             threads,
             ttft_seconds: self.interval(ttft, PREFILL_HALF_WIDTH),
@@ -126,6 +123,14 @@ impl CostModel {
             joules_per_token: self.joules(tpot, threads),
             run,
         })
+    }
+
+    /// Seconds of a whole prompt, the last token's logits included.
+    ///
+    /// # Errors
+    /// As [`CostModel::step`].
+    pub fn prefill_seconds(&self, plan: &Plan, tokens: u64, regime: RegimeId) -> Result<f64, CostError> {
+        plan.prefill(tokens).map(|(step, shape)| Ok(self.step(step, shape, regime)?.seconds)).sum()
     }
 
     /// The 90 % interval of a time: the model's own half-width and the drift that the profile saw, joined in quadrature.

@@ -4,6 +4,7 @@ use crate::CostError;
 use crate::curve::WorkCurve;
 use slimfit_hardware::{HardwareProfile, KernelTime};
 use slimfit_kernels::Operation;
+use slimfit_plan::Shape;
 use slimfit_quantity::NumberFormat;
 use std::collections::HashMap;
 
@@ -13,31 +14,64 @@ pub(crate) struct Rates {
     /// Matrix products by format: seconds per multiply-add by tokens. Tokens decide how often a loaded weight is used,
     /// which decides the rate; the matrix's size does not, past a few rows.
     products: HashMap<NumberFormat, WorkCurve>,
-    /// Everything else by kind, format and whether one or many tokens are computed: seconds by work.
-    others: HashMap<(String, NumberFormat, bool), WorkCurve>,
+    /// Everything else by kind, format and whether one or many tokens are computed: seconds by work, one curve for
+    /// each head layout.
+    others: HashMap<(String, NumberFormat, bool), Vec<(HeadLayout, WorkCurve)>>,
     threads: u32,
 }
 
+/// What decides an attention kernel's rate beside its work: the size of a head and how many query heads share a KV
+/// head. The same value for kinds that have no heads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct HeadLayout {
+    head_size: f64,
+    group: f64,
+}
+
+impl HeadLayout {
+    const NONE: Self = Self { head_size: 1.0, group: 1.0 };
+
+    fn new(head_size: u64, heads: u64, kv_heads: u64) -> Self {
+        Self { head_size: head_size as f64, group: heads as f64 / kv_heads as f64 }
+    }
+
+    /// How far apart two layouts are, as factors.
+    fn distance(self, other: Self) -> f64 {
+        (self.head_size / other.head_size).ln().abs() + (self.group / other.group).ln().abs()
+    }
+}
+
 impl Rates {
-    pub(crate) fn new(profile: &HardwareProfile, threads: u32) -> Self {
+    /// `barrier_seconds` is part of every sampled time of several threads, and comes off it: the model adds it to each
+    /// operation itself.
+    pub(crate) fn new(profile: &HardwareProfile, threads: u32, barrier_seconds: f64) -> Self {
         let mut products: HashMap<NumberFormat, Vec<(f64, f64)>> = HashMap::new();
-        let mut others: HashMap<(String, NumberFormat, bool), Vec<(f64, f64)>> = HashMap::new();
+        let mut others: HashMap<(String, NumberFormat, bool), Vec<(HeadLayout, Vec<(f64, f64)>)>> = HashMap::new();
         for time in profile.kernels.iter().filter(|time| time.threads == threads) {
-            let Some(seconds) = time.seconds.value else { continue };
+            let Some(sampled) = time.seconds.value else { continue };
+            let seconds = (sampled - barrier_seconds).max(sampled / 2.0);
             let (tokens, work) = (time.batch as f64, sampled_work(time));
             if time.operation == "matmul" {
-                // A curve over tokens of seconds for `tokens` multiply-adds: its slope is the rate.
                 let per_weight = seconds / (time.rows as f64 * time.columns as f64);
                 products.entry(time.format).or_default().push((tokens, per_weight));
-            } else {
-                let key = (time.operation.clone(), time.format, time.batch > 1);
-                others.entry(key).or_default().push((work, seconds));
+                continue;
+            }
+            let layout = match (time.head_size, time.kv_heads) {
+                (Some(size), Some(kv_heads)) => HeadLayout::new(size, time.rows / size.max(1), kv_heads),
+                _ => HeadLayout::NONE,
+            };
+            let layouts = others.entry((time.operation.clone(), time.format, time.batch > 1)).or_default();
+            match layouts.iter_mut().find(|(known, _)| *known == layout) {
+                Some((_, points)) => points.push((work, seconds)),
+                None => layouts.push((layout, vec![(work, seconds)])),
             }
         }
-        let curves = |points: Vec<(f64, f64)>| WorkCurve::new(points);
+        let curves = |layouts: Vec<(HeadLayout, Vec<(f64, f64)>)>| -> Vec<(HeadLayout, WorkCurve)> {
+            layouts.into_iter().filter_map(|(layout, points)| Some((layout, WorkCurve::new(points)?))).collect()
+        };
         Self {
-            products: products.into_iter().filter_map(|(key, points)| Some((key, curves(points)?))).collect(),
-            others: others.into_iter().filter_map(|(key, points)| Some((key, curves(points)?))).collect(),
+            products: products.into_iter().filter_map(|(key, points)| Some((key, WorkCurve::new(points)?))).collect(),
+            others: others.into_iter().map(|(key, layouts)| (key, curves(layouts))).collect(),
             threads,
         }
     }
@@ -58,16 +92,15 @@ impl Rates {
         if let Operation::Route(route) = operation {
             return self.product(NumberFormat::F32, (route.experts * route.columns) as f64, tokens);
         }
-        let (format, work) = planned_work(operation, tokens, keys);
+        let (format, layout, work) = planned_work(operation, tokens, keys);
         let many = tokens > 1.0;
-        let find = |many| self.others.get(&(operation.name().to_owned(), format, many));
-        let curve = find(many).or_else(|| find(!many));
-        curve.map(|curve| curve.seconds(work)).ok_or_else(|| CostError::Missing {
-            what: format!(
-                "times of the `{}` kernel in {format} with {} threads",
-                operation.name(),
-                self.threads
-            ),
+        let find = |many| {
+            let layouts = self.others.get(&(operation.name().to_owned(), format, many))?;
+            layouts.iter().min_by(|(a, _), (b, _)| a.distance(layout).total_cmp(&b.distance(layout)))
+        };
+        let nearest = find(many).or_else(|| find(!many));
+        nearest.map(|(_, curve)| curve.seconds(work)).ok_or_else(|| CostError::Missing {
+            what: format!("times of the `{}` kernel in {format} with {} threads", operation.name(), self.threads),
         })
     }
 
@@ -79,23 +112,35 @@ impl Rates {
     }
 }
 
-/// Work of a sampled kernel: values for the element-wise kinds, query values × keys for attention.
+/// Work of a sampled kernel: values for the element-wise kinds, query values × keys seen for attention, whose
+/// `columns` are the keys in the cache when the last of the tokens has been added.
 fn sampled_work(time: &KernelTime) -> f64 {
-    let keys = if time.operation == "attend" { time.columns as f64 } else { 1.0 };
-    time.rows as f64 * keys * time.batch as f64
+    if time.operation == "attend" {
+        let first_position = time.columns.saturating_sub(time.batch);
+        let shape = Shape { tokens: time.batch, first_position };
+        return time.rows as f64 * shape.keys_seen(None) as f64;
+    }
+    time.rows as f64 * time.batch as f64
 }
 
-/// Format and work of a planned operation, counted like [`sampled_work`].
-fn planned_work(operation: &Operation, tokens: f64, keys: f64) -> (NumberFormat, f64) {
+/// Format, head layout and work of a planned operation, counted like [`sampled_work`].
+fn planned_work(operation: &Operation, tokens: f64, keys: f64) -> (NumberFormat, HeadLayout, f64) {
+    let plain = |width: u64| (NumberFormat::F32, HeadLayout::NONE, width as f64 * tokens);
     match operation {
-        Operation::Embed(embed) => (embed.format, embed.width as f64 * tokens),
-        Operation::Norm(norm) => (NumberFormat::F32, norm.width as f64 * tokens),
-        Operation::RotateStore(rotate) => {
-            (rotate.kv_format, (rotate.heads * rotate.head_size) as f64 * tokens)
-        }
-        Operation::Attend(attend) => (attend.kv_format, (attend.heads * attend.head_size) as f64 * keys),
-        Operation::Activate(activate) => (NumberFormat::F32, activate.size as f64 * tokens),
-        Operation::Add(add) => (NumberFormat::F32, add.width as f64 * tokens),
+        Operation::Embed(embed) => (embed.format, HeadLayout::NONE, embed.width as f64 * tokens),
+        Operation::Norm(norm) => plain(norm.width),
+        Operation::Activate(activate) => plain(activate.size),
+        Operation::Add(add) => plain(add.width),
+        Operation::RotateStore(rotate) => (
+            rotate.kv_format,
+            HeadLayout::new(rotate.head_size, rotate.heads, rotate.kv_heads),
+            (rotate.heads * rotate.head_size) as f64 * tokens,
+        ),
+        Operation::Attend(attend) => (
+            attend.kv_format,
+            HeadLayout::new(attend.head_size, attend.heads, attend.kv_heads),
+            (attend.heads * attend.head_size) as f64 * keys,
+        ),
         Operation::MatMul(_) | Operation::Route(_) | Operation::Experts(_) => {
             unreachable!("priced as matrix products before")
         }

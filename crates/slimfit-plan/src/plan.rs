@@ -75,6 +75,16 @@ impl Plan {
         }
     }
 
+    /// What a prompt of `tokens` executes, chunk by chunk: only the last chunk computes logits.
+    pub fn prefill(&self, tokens: u64) -> impl Iterator<Item = (&Step, Shape)> {
+        let shapes = Shape::prefill(tokens, self.options.chunk);
+        let last = shapes.len().saturating_sub(1);
+        shapes.into_iter().enumerate().flat_map(move |(chunk, shape)| {
+            let runs = move |step: &&Step| step.rows == TokenRows::All || chunk == last;
+            self.steps.iter().filter(runs).map(move |step| (step, shape))
+        })
+    }
+
     /// Values per token of `buffer`; 0 when the plan does not use it.
     pub fn buffer_width(&self, buffer: Buffer) -> u64 {
         self.buffers.iter().find(|(used, _)| *used == buffer).map_or(0, |(_, width)| *width)

@@ -1,0 +1,298 @@
+//! The law itself, for one training length and one workload: a shape goes in, nats come out.
+//!
+//! Everything here is plain arithmetic without allocation, so that a search can ask for millions of shapes;
+//! [`QualityModel::estimate`](crate::QualityModel::estimate) goes through the same functions, so both always agree.
+
+use crate::recipe::{Correction, Recipe};
+use crate::{Flags, Refusal, Shape, WorkloadText};
+use slimfit_quantity::NumberFormat;
+
+/// The law with everything filled in that does not depend on the model.
+#[derive(Debug, Clone)]
+pub struct Law {
+    recipe: Recipe,
+    text: WorkloadText,
+    tokens: f64,
+    data_nats: f64,
+    inside_tokens: bool,
+    ln_size_reference: f64,
+    weights: [Option<f64>; NumberFormat::ALL.len()],
+    kv: [Option<(f64, f64, bool)>; NumberFormat::ALL.len()],
+}
+
+/// All terms but those of the number formats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Base {
+    /// Sum of the terms below, nats per token.
+    pub nats: f64,
+    /// What remains at any size.
+    pub irreducible: f64,
+    /// The size term, width and depth included.
+    pub size: f64,
+    /// The data term.
+    pub data: f64,
+    /// Key and value heads.
+    pub heads: f64,
+    /// Windows.
+    pub window: f64,
+    /// Vocabulary.
+    pub vocabulary: f64,
+    /// ln of the effective size, the penalty included.
+    pub ln_effective_size: f64,
+    /// The penalty in it: `-width_depth_penalty · (ln(d/L) − optimum)²`.
+    pub ln_penalty: f64,
+    /// Variance of shape and axes, nats².
+    pub variance: f64,
+    /// Factor on the loss of a weight format for this training length.
+    pub training_factor: f64,
+    /// Remarks.
+    pub flags: Flags,
+}
+
+/// A loss with its noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Loss {
+    /// Nats per token of the recipe's tokenizer.
+    pub nats: f64,
+    /// One standard deviation from shape and axes: what decides ties within the recipe.
+    pub sigma: f64,
+    /// Of which the weight format.
+    pub weight_format: f64,
+    /// Of which the KV format.
+    pub kv_format: f64,
+    /// Remarks.
+    pub flags: Flags,
+}
+
+impl Law {
+    pub(crate) fn new(recipe: &Recipe, tokens: u64, text: &WorkloadText) -> Self {
+        let tokens = tokens as f64;
+        let data = &recipe.loss.data;
+        let index = |format: NumberFormat| format as usize;
+        let mut weights = [None; NumberFormat::ALL.len()];
+        for (&format, coefficient) in &recipe.corrections.weight_formats {
+            weights[index(format)] = Some(coefficient.value);
+        }
+        let mut kv = [None; NumberFormat::ALL.len()];
+        for (&format, correction) in &recipe.corrections.kv_formats {
+            kv[index(format)] = Some((correction.value, correction.sigma, correction.assumed));
+        }
+        Self {
+            text: *text,
+            tokens,
+            data_nats: data.factor.value * (tokens / data.reference).powf(-data.exponent.value),
+            inside_tokens: within(tokens, recipe.validity.tokens),
+            ln_size_reference: recipe.loss.size.reference.ln(),
+            weights,
+            kv,
+            recipe: recipe.clone(),
+        }
+    }
+
+    /// All terms of a shape but those of its number formats.
+    ///
+    /// # Errors
+    /// The rule that refuses the shape.
+    pub fn base(&self, shape: &Shape) -> Result<Base, Refusal> {
+        let Recipe { loss, shape: terms, corrections, noise, validity, limits, .. } = &self.recipe;
+        let stored = shape.non_embedding as f64;
+        if stored < limits.non_embedding[0] {
+            return Err(Refusal::TooSmall);
+        }
+        if stored > limits.non_embedding[1] {
+            return Err(Refusal::TooLarge);
+        }
+        let tokens_per_parameter = self.tokens / stored;
+        if tokens_per_parameter < limits.tokens_per_parameter {
+            return Err(Refusal::TooFewTokens);
+        }
+        let aspect = shape.hidden_size as f64 / shape.layers as f64;
+        if !within(aspect, limits.width_over_depth) {
+            return Err(Refusal::WidthDepth);
+        }
+        if shape.vocabulary_size > limits.vocabulary_size {
+            return Err(Refusal::Vocabulary);
+        }
+        if shape.experts > limits.experts {
+            return Err(Refusal::Experts);
+        }
+        let (mut active, mut total) = (shape.active as f64, stored);
+        if let Some(looped) = shape.looped {
+            if looped.count > limits.loops {
+                return Err(Refusal::Loops);
+            }
+            let gain = (looped.count as f64).powf(terms.loop_exponent.value) - 1.0;
+            active += gain * looped.active as f64;
+            total += gain * looped.non_embedding as f64;
+        }
+        let size = if shape.active == shape.non_embedding {
+            total
+        } else {
+            active * (total / active).powf(terms.expert_exponent.value)
+        };
+        let ln_aspect = aspect.ln() - terms.width_depth_optimum.value;
+        let ln_penalty = -terms.width_depth_penalty.value * ln_aspect * ln_aspect;
+        let ln_effective_size =
+            (size + terms.embedding_credit.value * shape.embedding as f64).ln() + ln_penalty;
+        let size_nats = self.size_nats(ln_effective_size);
+
+        let mut variance = 0.0;
+        let mut flags = Flags::default();
+        let far_heads = shape.single_kv_head || shape.heads_per_kv_head > corrections.grouped_heads_ratio;
+        let heads = if far_heads {
+            flags = flags.union(Flags::ASSUMED_MQA);
+            add(&corrections.single_kv_head, &mut variance)
+        } else if shape.heads_per_kv_head > 1 {
+            add(&corrections.grouped_heads, &mut variance)
+        } else {
+            0.0
+        };
+        let mut window = 0.0;
+        if self.window_cuts(shape) {
+            let few_global = shape.global_layers * corrections.window_global_every < shape.layers;
+            if few_global || shape.window.is_some_and(|window| window < corrections.window_minimum) {
+                return Err(Refusal::Window);
+            }
+            flags = flags.union(Flags::ASSUMED_WINDOW);
+            window = add(&corrections.window, &mut variance);
+        }
+        let (vocabulary, far_vocabulary) = self.vocabulary_nats(shape, &mut variance);
+
+        let outside = !within(stored, validity.non_embedding)
+            || !within(tokens_per_parameter, validity.tokens_per_parameter)
+            || !within(aspect, validity.width_over_depth)
+            || shape.ffn_low < validity.ffn_over_width[0]
+            || shape.ffn_high > validity.ffn_over_width[1]
+            || !self.inside_tokens
+            || shape.per_layer;
+        let growth = tokens_per_parameter / corrections.training_reference;
+        let [least, most] = corrections.training_clip;
+        let irreducible = loss.irreducible.value;
+        Ok(Base {
+            nats: irreducible + size_nats + self.data_nats + heads + window + vocabulary,
+            irreducible,
+            size: size_nats,
+            data: self.data_nats,
+            heads,
+            window,
+            vocabulary,
+            ln_effective_size,
+            ln_penalty,
+            variance: variance + noise.shape.value * noise.shape.value,
+            training_factor: growth.powf(corrections.training_exponent.value).clamp(least, most),
+            flags: flags
+                .union(Flags::when(outside, Flags::EXTRAPOLATED))
+                .union(Flags::when(far_vocabulary, Flags::ASSUMED_VOCABULARY))
+                .union(Flags::when(shape.looped.is_some(), Flags::ASSUMED_LOOPS)),
+        })
+    }
+
+    /// The loss with number formats.
+    ///
+    /// # Errors
+    /// When a format has too few bits or no published measurement.
+    pub fn finish(&self, base: &Base, weights: NumberFormat, kv: NumberFormat) -> Result<Loss, Refusal> {
+        let corrections = &self.recipe.corrections;
+        let bits = weights.bits_per_value();
+        if bits < self.recipe.limits.bits {
+            return Err(Refusal::WeightFormat);
+        }
+        let weight_format =
+            self.weights[weights as usize].ok_or(Refusal::WeightFormat)? * base.training_factor;
+        let share = if bits < corrections.weight_low_bits {
+            corrections.weight_sigma_low_bits
+        } else {
+            corrections.weight_sigma
+        };
+        let (kv_format, kv_sigma, kv_assumed) = self.kv[kv as usize].ok_or(Refusal::KvFormat)?;
+        let weight_sigma = share * weight_format;
+        let sigma = (base.variance + weight_sigma * weight_sigma + kv_sigma * kv_sigma).sqrt();
+        let doubled = if base.flags.contains(Flags::EXTRAPOLATED) { 2.0 } else { 1.0 };
+        Ok(Loss {
+            nats: base.nats + (kv_format + weight_format),
+            sigma: sigma * doubled,
+            weight_format,
+            kv_format,
+            flags: base.flags.union(Flags::when(kv_assumed, Flags::ASSUMED_KV)),
+        })
+    }
+
+    /// [`Law::base`] and [`Law::finish`] in one.
+    ///
+    /// # Errors
+    /// The rule that refuses the shape or a format.
+    pub fn loss(&self, shape: &Shape, weights: NumberFormat, kv: NumberFormat) -> Result<Loss, Refusal> {
+        self.finish(&self.base(shape)?, weights, kv)
+    }
+
+    /// Bytes of text per token of a vocabulary.
+    pub fn bytes_per_token(&self, vocabulary: u64) -> f64 {
+        self.recipe.text.bytes_per_token(vocabulary)
+    }
+
+    /// Nats per byte of text: the losses of all candidates are counted in the recipe's own tokens.
+    pub fn per_byte(&self, nats: f64) -> f64 {
+        nats / self.recipe.text.bytes_per_token(self.recipe.vocabulary_size)
+    }
+
+    /// Tokens of the workload's prompt and answer.
+    pub fn workload_tokens(&self, vocabulary: u64) -> (u64, u64) {
+        let text = &self.recipe.text;
+        (text.tokens(vocabulary, self.text.prompt_bytes), text.tokens(vocabulary, self.text.generated_bytes))
+    }
+
+    /// The recipe behind it.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    pub(crate) fn size_nats(&self, ln_effective_size: f64) -> f64 {
+        let size = &self.recipe.loss.size;
+        size.factor.value * (-size.exponent.value * (ln_effective_size - self.ln_size_reference)).exp()
+    }
+
+    /// Whether some window is shorter than the workload's text.
+    pub(crate) fn window_cuts(&self, shape: &Shape) -> bool {
+        shape.window.is_some_and(|window| {
+            let (prompt, generated) = self.workload_tokens(shape.vocabulary_size);
+            window < prompt + generated
+        })
+    }
+
+    /// Nats of the vocabulary against the nearer edge of half to twice the recipe's, and whether it lies outside.
+    fn vocabulary_nats(&self, shape: &Shape, variance: &mut f64) -> (f64, bool) {
+        let own = self.recipe.vocabulary_size as f64;
+        let candidate = shape.vocabulary_size as f64;
+        if candidate == own {
+            return (0.0, false);
+        }
+        let term = &self.recipe.corrections.vocabulary;
+        let doublings = (candidate / own).ln() / std::f64::consts::LN_2;
+        let sigma = term.sigma * doublings.abs().min(1.0);
+        *variance += sigma * sigma;
+        if doublings.abs() <= 1.0 {
+            return (0.0, false);
+        }
+        let edge = if doublings > 0.0 { 2.0 * own } else { 0.5 * own };
+        let growth = shape.non_embedding as f64 / term.reference_parameters;
+        let ln_best = term.optimum.value.ln() + term.exponent.value * growth.ln();
+        let hinge = |vocabulary: f64| {
+            let distance = vocabulary.ln() - ln_best;
+            if distance > 0.0 {
+                term.slope_above.value * distance
+            } else {
+                -term.slope_below.value * distance
+            }
+        };
+        (hinge(candidate) - hinge(edge), true)
+    }
+}
+
+fn add(correction: &Correction, variance: &mut f64) -> f64 {
+    *variance += correction.sigma * correction.sigma;
+    correction.value
+}
+
+fn within(value: f64, [low, high]: [f64; 2]) -> bool {
+    (low..=high).contains(&value)
+}

@@ -1,0 +1,47 @@
+//! From loss to benchmark scores.
+
+use crate::estimate::Z90;
+use crate::recipe::{Recipe, ScoreCurve};
+use slimfit_quantity::Predicted;
+
+/// A predicted score, in percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// Central value and 90 % interval against models of any recipe.
+    pub percent: Predicted,
+    /// Half the 90 % interval against models of the same recipe, points.
+    pub same_recipe_points: f64,
+}
+
+impl ScoreCurve {
+    /// The score at a loss, percent.
+    pub fn percent(&self, nats: f64) -> f64 {
+        100.0 * (self.chance + (1.0 - self.chance) / (1.0 + (self.steepness * (nats - self.center)).exp()))
+    }
+
+    /// The score at a loss whose noise is `sigma` within the recipe and `recipe_sigma` between recipes.
+    ///
+    /// Across recipes the interval is never narrower than what was seen in published models, since data shifts scores
+    /// by more than it shifts losses.
+    pub(crate) fn score(&self, nats: f64, sigma: f64, recipe_sigma: f64, across_recipes: f64) -> Score {
+        let half = |noise: f64| {
+            let shift = (self.percent(nats - noise) - self.percent(nats + noise)) / 2.0;
+            // The mean absolute error of a normal distribution is 0.8 standard deviations.
+            let curve = self.residual / 0.798;
+            Z90 * (shift * shift + curve * curve + self.evaluation * self.evaluation).sqrt()
+        };
+        let value = self.percent(nats);
+        let wide = half(sigma.hypot(recipe_sigma)).max(self.across_recipes.unwrap_or(across_recipes));
+        Score {
+            percent: Predicted { value, low: (value - wide).max(0.0), high: (value + wide).min(100.0) },
+            same_recipe_points: half(sigma),
+        }
+    }
+}
+
+impl Recipe {
+    /// Standard deviation between models of unlike recipes, nats.
+    pub fn recipe_sigma(&self) -> f64 {
+        self.noise.recipe.value.hypot(self.noise.level.value)
+    }
+}

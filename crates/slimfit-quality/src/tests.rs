@@ -1,0 +1,332 @@
+use super::*;
+use proptest::prelude::*;
+use slimfit_arch::Architecture;
+use slimfit_document::Document;
+use slimfit_quantity::NumberFormat;
+
+const TOKENS: u64 = 100_000_000_000;
+const TEXT: WorkloadText = WorkloadText { prompt_bytes: 1200, generated_bytes: 400 };
+
+/// 30 layers of 576, 106 203 456 non-embedding parameters.
+const SMALL: &str = r#"{hidden_size: 576, vocabulary_size: 50304, layers: [{repeat: 30,
+    attention: {heads: 9, kv_heads: 3, head_size: 64, rope: {base: 10000}}, ffn: {kind: dense, size: 1536}}]}"#;
+
+fn architecture(text: &str) -> Architecture {
+    Document::from_str(text, "test.yaml").unwrap().parse().unwrap()
+}
+
+fn model(recipe: &str) -> QualityModel {
+    QualityModel::new(Recipe::builtin(recipe).unwrap())
+}
+
+fn estimate(architecture: &Architecture) -> Result<QualityEstimate, QualityError> {
+    model("gemstones").estimate(architecture, NumberFormat::Bf16, NumberFormat::F16, TOKENS, &TEXT)
+}
+
+fn refusal(architecture: &Architecture) -> Refusal {
+    match estimate(architecture) {
+        Err(QualityError::Refused { refusal, .. }) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn term(estimate: &QualityEstimate, name: &str) -> f64 {
+    estimate.terms.iter().find(|term| term.name == name).unwrap().nats
+}
+
+#[test]
+fn the_law_as_computed_by_hand() {
+    let small = architecture(SMALL);
+    assert_eq!(small.parameters().non_embedding, 106_203_456);
+    let found = estimate(&small).unwrap();
+    let effective: f64 = (106_203_456.0 + 0.157 * 2.0 * 50_304.0 * 576.0)
+        * (-0.0583 * ((576.0_f64 / 30.0).ln() - 3.448).powi(2)).exp();
+    let loss = 1.654 + 1.282 * (effective / 1e8).powf(-0.1855) + 0.4355 * 10_f64.powf(-0.4584);
+    assert!((found.effective_size - effective).abs() < 1e-6 * effective);
+    assert!((found.loss.value - loss).abs() < 1e-12, "{} {loss}", found.loss.value);
+    let score = 100.0 * (0.25 + 0.75 / (1.0 + (3.05 * (loss - 2.471)).exp()));
+    assert!((found.scores["hellaswag"].percent.value - score).abs() < 1e-9);
+
+    let published =
+        model("published").estimate(&small, NumberFormat::Bf16, NumberFormat::F16, TOKENS, &TEXT).unwrap();
+    let loss = 1.69 + 406.4 / 106_203_456_f64.powf(0.34) + 410.7 / 1e11_f64.powf(0.28);
+    assert!((published.loss.value - loss).abs() < 1e-9, "{} {loss}", published.loss.value);
+}
+
+#[test]
+fn terms_sum_to_the_loss_and_each_has_a_source() {
+    for weights in [NumberFormat::F32, NumberFormat::Q8_0, NumberFormat::Q4_0] {
+        let found = model("gemstones")
+            .estimate(&architecture(SMALL), weights, NumberFormat::Q8_0, TOKENS, &TEXT)
+            .unwrap();
+        let sum: f64 = found.terms.iter().map(|term| term.nats).sum();
+        assert!((sum - found.loss.value).abs() < 1e-12);
+        assert!(found.terms.iter().all(|term| !term.source.is_empty()), "{:?}", found.terms);
+        let kv = found.terms.iter().find(|term| term.name == "kv_format").unwrap();
+        assert!(kv.source.starts_with("assumed"));
+        assert!(found.flags.contains(Flags::ASSUMED_KV));
+    }
+}
+
+#[test]
+fn quantisation_costs_more_the_longer_the_training() {
+    let small = architecture(SMALL);
+    let cost = |weights, tokens| {
+        let model = model("gemstones");
+        term(&model.estimate(&small, weights, NumberFormat::F16, tokens, &TEXT).unwrap(), "weight_format")
+    };
+    // 100 billion tokens are 941.6 per parameter: (941.6 / 300)^0.5 = 1.7716.
+    assert!((cost(NumberFormat::Q4_0, TOKENS) - 0.0502 * 1.771_617_852).abs() < 1e-9);
+    assert_eq!(cost(NumberFormat::Q4_0, 600_000_000), 0.0502 * 0.5);
+    assert_eq!(cost(NumberFormat::Q4_0, 10_000_000_000_000), 0.0502 * 3.0);
+    assert!(cost(NumberFormat::Q8_0, TOKENS) < cost(NumberFormat::Q6_K, TOKENS));
+    assert!(cost(NumberFormat::Q6_K, TOKENS) < cost(NumberFormat::Q4_K, TOKENS));
+    assert_eq!(cost(NumberFormat::Bf16, TOKENS), 0.0);
+}
+
+#[test]
+fn heads_cost_nothing_until_one_serves_all() {
+    let with = |heads: u64, kv: u64| {
+        let mut model = architecture(SMALL);
+        model.layers[0].attention.heads = heads;
+        model.layers[0].attention.kv_heads = kv;
+        estimate(&model).unwrap()
+    };
+    assert_eq!(term(&with(8, 8), "kv_heads"), 0.0);
+    assert_eq!(term(&with(8, 4), "kv_heads"), 0.0);
+    assert!(with(8, 4).sigma > with(8, 8).sigma);
+    for (heads, kv) in [(8, 1), (32, 2)] {
+        assert_eq!(term(&with(heads, kv), "kv_heads"), 0.012);
+        assert!(with(heads, kv).flags.contains(Flags::ASSUMED_MQA));
+    }
+    assert!(!with(1, 1).flags.contains(Flags::ASSUMED_MQA));
+}
+
+#[test]
+fn a_window_costs_nothing_while_it_covers_the_text_and_is_refused_where_it_was_never_measured() {
+    // 1600 bytes are about 400 tokens.
+    let with = |window: u64, global_every: Option<u64>| {
+        let mut model = architecture(SMALL);
+        let mut windowed = model.layers[0].clone();
+        windowed.repeat = 1;
+        windowed.attention.window = Some(window);
+        let mut global = windowed.clone();
+        global.attention.window = None;
+        model.layers = (1..=30)
+            .map(|layer| match global_every {
+                Some(every) if layer % every == 0 => global.clone(),
+                _ => windowed.clone(),
+            })
+            .collect();
+        model
+    };
+    let law = model("gemstones").law(TOKENS, &TEXT);
+    let (prompt, generated) = law.workload_tokens(50_304);
+    let covering = estimate(&with(prompt + generated, None)).unwrap();
+    assert!(!covering.flags.contains(Flags::ASSUMED_WINDOW));
+    assert_eq!(refusal(&with(prompt + generated - 1, None)), Refusal::Window);
+    assert_eq!(refusal(&with(256, Some(6))), Refusal::Window);
+
+    let long = WorkloadText { prompt_bytes: 8000, generated_bytes: 400 };
+    let model = model("gemstones");
+    let long_estimate = |architecture: &Architecture| {
+        model.estimate(architecture, NumberFormat::Bf16, NumberFormat::F16, TOKENS, &long)
+    };
+    let mixed = long_estimate(&with(512, Some(6))).unwrap();
+    assert!(mixed.flags.contains(Flags::ASSUMED_WINDOW));
+    assert_eq!(term(&mixed, "window"), 0.0);
+    assert!(!mixed.flags.contains(Flags::EXTRAPOLATED), "a window pattern is no difference in shape");
+    assert!(long_estimate(&with(512, Some(7))).is_err());
+    assert!(long_estimate(&with(512, None)).is_err());
+}
+
+#[test]
+fn every_limit_is_a_refusal_of_its_own() {
+    let change = |change: &dyn Fn(&mut Architecture)| {
+        let mut model = architecture(SMALL);
+        change(&mut model);
+        refusal(&model)
+    };
+    assert_eq!(change(&|model| model.layers[0].repeat = 1), Refusal::TooSmall);
+    assert_eq!(change(&|model| model.layers[0].repeat = 40_000), Refusal::TooLarge);
+    assert_eq!(change(&|model| model.layers[0].repeat = 577), Refusal::WidthDepth);
+    assert_eq!(change(&|model| model.vocabulary_size = 300_001), Refusal::Vocabulary);
+    let tokens = |tokens| {
+        model("gemstones").estimate(&architecture(SMALL), NumberFormat::F32, NumberFormat::F32, tokens, &TEXT)
+    };
+    assert!(matches!(tokens(500_000_000), Err(QualityError::Refused { refusal: Refusal::TooFewTokens, .. })));
+    assert!(tokens(540_000_000).is_ok());
+    let moe = |experts: u64| {
+        SMALL.replace(
+            "kind: dense, size: 1536",
+            &format!("kind: moe, experts: {experts}, top_k: 2, expert_size: 256"),
+        )
+    };
+    assert!(estimate(&architecture(&moe(128))).is_ok());
+    assert_eq!(refusal(&architecture(&moe(129))), Refusal::Experts);
+    let looped =
+        |count: u64| SMALL.replacen('{', &format!("{{loops: {{first: 0, layers: 30, count: {count}}}, "), 1);
+    assert!(estimate(&architecture(&looped(8))).unwrap().flags.contains(Flags::ASSUMED_LOOPS));
+    assert_eq!(refusal(&architecture(&looped(9))), Refusal::Loops);
+    let error = estimate(&architecture(&looped(9))).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "quality of this model cannot be predicted: the number of passes is 9; allowed: at most 8"
+    );
+}
+
+#[test]
+fn outside_the_fitted_box_the_interval_doubles() {
+    let inside = estimate(&architecture(SMALL)).unwrap();
+    assert!(!inside.flags.contains(Flags::EXTRAPOLATED));
+    let mut small = architecture(SMALL);
+    small.layers[0].repeat = 4;
+    let outside = estimate(&small).unwrap();
+    assert!(outside.flags.contains(Flags::EXTRAPOLATED));
+    assert!((outside.sigma - 2.0 * inside.sigma).abs() < 1e-12);
+    let mut uneven = architecture(SMALL);
+    uneven.layers.push(uneven.layers[0].clone());
+    uneven.layers[1].attention.kv_heads = 9;
+    assert!(estimate(&uneven).unwrap().flags.contains(Flags::EXTRAPOLATED));
+}
+
+#[test]
+fn experts_and_loops_raise_the_effective_size_less_than_their_parameters() {
+    let size = |text: &str| estimate(&architecture(text)).unwrap().effective_size;
+    let dense = size(SMALL);
+    let eight =
+        size(&SMALL.replace("kind: dense, size: 1536", "kind: moe, experts: 8, top_k: 1, expert_size: 1536"));
+    assert!(eight > 1.5 * dense && eight < 4.0 * dense, "{eight} {dense}");
+    let twice = size(&SMALL.replacen('{', "{loops: {first: 0, layers: 30, count: 2}, ", 1));
+    let half = size(&SMALL.replacen('{', "{loops: {first: 0, layers: 15, count: 2}, ", 1));
+    assert!(dense < half && half < twice && twice < 2_f64.powf(0.31) * dense, "{dense} {half} {twice}");
+}
+
+#[test]
+fn text_per_token_goes_through_its_knots_and_loss_per_byte_divides_by_the_recipes() {
+    let model = model("gemstones");
+    let law = model.law(TOKENS, &TEXT);
+    assert!((law.bytes_per_token(32_768) - 3.971).abs() < 1e-12);
+    assert!((law.bytes_per_token(96_256) - 4.309).abs() < 1e-12);
+    let own = law.bytes_per_token(50_304);
+    assert!(own > 4.08 && own < 4.15, "{own}");
+    let mut other = architecture(SMALL);
+    other.vocabulary_size = 32_768;
+    let found = estimate(&other).unwrap();
+    assert!((found.loss_per_byte.value - found.loss.value / own).abs() < 1e-15);
+    assert!(law.bytes_per_token(256) >= 1.0);
+    assert!(law.bytes_per_token(300_000) < 5.0);
+}
+
+#[test]
+fn a_vocabulary_counts_only_far_from_the_recipes() {
+    let with = |vocabulary: u64| {
+        let mut model = architecture(SMALL);
+        model.vocabulary_size = vocabulary;
+        estimate(&model).unwrap()
+    };
+    for near in [25_152, 32_768, 50_304, 65_536, 100_608] {
+        assert_eq!(term(&with(near), "vocabulary"), 0.0, "{near}");
+        assert!(!with(near).flags.contains(Flags::ASSUMED_VOCABULARY));
+    }
+    assert!(with(100_608).sigma > with(65_536).sigma && with(65_536).sigma > with(50_304).sigma);
+    let far = with(201_216);
+    assert!(far.flags.contains(Flags::ASSUMED_VOCABULARY));
+    assert!((term(&far, "vocabulary") - 0.15 * 2_f64.ln()).abs() < 1e-12);
+}
+
+#[test]
+fn tying_the_tables_costs_the_credit_of_one() {
+    let mut tied = architecture(SMALL);
+    tied.tied_embeddings = true;
+    let (tied, untied) = (estimate(&tied).unwrap(), estimate(&architecture(SMALL)).unwrap());
+    assert!(tied.loss.value > untied.loss.value);
+    let penalty = (-0.0583 * ((576.0_f64 / 30.0).ln() - 3.448).powi(2)).exp();
+    let table = 0.157 * 50_304.0 * 576.0 * penalty;
+    assert!((untied.effective_size - tied.effective_size - table).abs() < 1.0);
+}
+
+#[test]
+fn scores_know_what_they_cannot_say() {
+    let found = estimate(&architecture(SMALL)).unwrap();
+    let hellaswag = found.scores["hellaswag"];
+    assert!(hellaswag.percent.high - hellaswag.percent.value >= 8.2 - 1e-9);
+    assert!(hellaswag.same_recipe_points < 3.0);
+    assert!(found.not_predicted.iter().any(|task| task.task == "mmlu"));
+    assert!(!found.scores.contains_key("mmlu"));
+}
+
+#[test]
+fn recipes_that_make_no_sense_name_the_place() {
+    let text = Recipe::builtin_text("gemstones").unwrap();
+    for (from, to, field) in [
+        ("value: 1.282", "value: -1", "loss.size.factor.value"),
+        ("training_clip: [0.5, 3]", "training_clip: [3, 0.5]", "corrections.training_clip"),
+        ("- [8192, 3.344]", "- [8192, 2.9]", "text.knots[1]"),
+        ("steepness: 3.05", "steepness: 0", "scores.tasks.hellaswag.steepness"),
+        ("chance: 0.25, steepness: 3.05", "chance: 1, steepness: 3.05", "scores.tasks.hellaswag.chance"),
+    ] {
+        let changed = text.replace(from, to);
+        assert_ne!(changed, text, "{from}");
+        let error = Recipe::from_document(&Document::from_str(&changed, "recipe.yaml").unwrap()).unwrap_err();
+        let QualityError::Document(error) = error else { panic!("{error}") };
+        assert_eq!(error.field.as_deref(), Some(field));
+        assert!(error.line.is_some_and(|line| line > 5));
+    }
+    let typo = text.replace("irreducible:", "irreducable:");
+    let error = Recipe::from_document(&Document::from_str(&typo, "recipe.yaml").unwrap()).unwrap_err();
+    assert!(error.to_string().contains("did you mean `irreducible`?"), "{error}");
+    let error = Recipe::builtin("gemstone").unwrap_err().to_string();
+    assert!(error.contains("did you mean `gemstones`?"), "{error}");
+}
+
+#[test]
+fn the_fast_law_agrees_with_the_estimate_exactly() {
+    let model = model("gemstones");
+    let law = model.law(TOKENS, &TEXT);
+    for repeat in 8..60 {
+        for weights in NumberFormat::SEARCHABLE_WEIGHTS {
+            let mut one = architecture(SMALL);
+            one.layers[0].repeat = repeat;
+            let slow = model.estimate(&one, weights, NumberFormat::F16, TOKENS, &TEXT).unwrap();
+            let fast = law.loss(&Shape::of(&one).unwrap(), weights, NumberFormat::F16).unwrap();
+            assert_eq!((slow.loss.value, slow.sigma, slow.flags), (fast.nats, fast.sigma, fast.flags));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn more_is_never_worse(
+        layers in 8_u64..40, width in 6_u64..20, ffn in 1_u64..5, vocabulary in 26_000_u64..100_000, tokens in 1_u64..300,
+    ) {
+        let hidden = 64 * width;
+        let build = |ffn: u64, vocabulary: u64| {
+            let mut model = architecture(SMALL);
+            model.hidden_size = hidden;
+            model.vocabulary_size = vocabulary;
+            model.layers[0].repeat = layers;
+            model.layers[0].attention.heads = width;
+            model.layers[0].attention.kv_heads = width;
+            if let slimfit_arch::FeedForward::Dense(mlp) = &mut model.layers[0].ffn {
+                mlp.size = ffn * hidden;
+            }
+            model
+        };
+        let model = model("gemstones");
+        let loss = |ffn, vocabulary, tokens: u64| {
+            let shape = build(ffn, vocabulary);
+            let found = model.estimate(&shape, NumberFormat::F32, NumberFormat::F32, tokens * 1_000_000_000, &TEXT);
+            found.map(|found| found.loss.value)
+        };
+        let (Ok(base), Ok(wider), Ok(longer), Ok(larger)) = (
+            loss(ffn, vocabulary, 10 * tokens),
+            loss(ffn + 1, vocabulary, 10 * tokens),
+            loss(ffn, vocabulary, 11 * tokens),
+            loss(ffn, vocabulary + 500, 10 * tokens),
+        ) else {
+            return Ok(());
+        };
+        prop_assert!(wider < base && longer < base && larger < base);
+    }
+}

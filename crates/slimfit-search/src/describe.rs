@@ -1,0 +1,287 @@
+//! From numbers to records: the front as files, tables and reports show it.
+
+use crate::archive::Found;
+use crate::{Metric, ModelEvaluator, Outcome, Point, SearchError, SearchOptions, Space, picks, ties};
+use slimfit_arch::Architecture;
+use slimfit_cost::{CostError, Prediction, RunShape};
+use slimfit_quality::{QualityError, QualityEstimate};
+use slimfit_quantity::{NumberFormat, Predicted, Warning};
+use slimfit_study::{
+    BrokenLimit, CloudPoint, Constraint, Front, FrontPoint, Interval, NearestMiss, ParameterCounts,
+    ProfileRef, PublishedScore, RecipeRef, ReferenceModel, SearchHead,
+};
+use std::collections::BTreeMap;
+
+/// The schema name of `front.json`.
+pub const FRONT_SCHEMA: &str = "slimfit/front/v1";
+
+/// A model that exists, to be priced beside the points of a front.
+#[derive(Debug, Clone)]
+pub struct Candidate<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is.
+    pub architecture: &'a Architecture,
+    /// Tokens it was trained on, where published.
+    pub training_tokens: Option<f64>,
+    /// Published scores.
+    pub scores: Vec<PublishedScore>,
+}
+
+/// Everything that can be said about one model on the device of a search.
+struct Description {
+    prediction: Prediction,
+    estimate: Option<QualityEstimate>,
+    bytes_per_token: Predicted,
+}
+
+impl ModelEvaluator<'_> {
+    /// The front as it is recorded, and the cloud under it. `profile` names the device.
+    ///
+    /// # Errors
+    /// When a point of the front can be searched but not predicted: a fault of this program.
+    pub fn front(
+        &self,
+        space: &Space,
+        outcome: &Outcome,
+        options: &SearchOptions<'_>,
+        profile: ProfileRef,
+    ) -> Result<(Front, Vec<CloudPoint>), SearchError> {
+        let mut points = self.points(space, &outcome.front, &options.objectives)?;
+        ties::group(&mut points, &options.objectives);
+        picks::pick(&mut points, &options.objectives, !options.limits.is_empty());
+        let mut warnings = Vec::new();
+        let exact = outcome.unvisited == 0;
+        if !exact {
+            let message = format!(
+                "the search was stopped with {} of {} points unvisited: the front holds only what was seen; give it more time",
+                outcome.unvisited, outcome.space_size
+            );
+            warnings.push(Warning::new("search-stopped", message));
+        }
+        let nearest_miss =
+            outcome.nearest_miss.map(|found| nearest_miss(space, &found, options)).transpose()?;
+        if points.is_empty() {
+            let message = if outcome.evaluated == 0 {
+                "no point of the space is valid: `invalid_by` says why".to_owned()
+            } else {
+                "no point keeps all limits: `nearest_miss` comes nearest".to_owned()
+            };
+            warnings.push(Warning::new("empty-front", message));
+        }
+        let peak_memory_bytes = peak_memory_bytes().unwrap_or_else(|| {
+            let message = "this system does not tell the peak memory of a process: `peak_memory_bytes` is 0";
+            warnings.push(Warning::new("peak-memory-unknown", message));
+            0
+        });
+        let columns: Vec<usize> = options.objectives.iter().map(|metric| *metric as usize).collect();
+        let cloud = outcome
+            .sample
+            .iter()
+            .map(|found| CloudPoint {
+                parameters: found.values[Metric::Parameters as usize],
+                objectives: columns.iter().map(|&column| found.values[column]).collect(),
+            })
+            .collect();
+        let head = SearchHead {
+            space: space.named_hash(),
+            profile,
+            workload: self.workload.name.clone(),
+            recipe: RecipeRef { name: self.quality.recipe().name.clone(), tokens: self.tokens },
+            objectives: options.objectives.iter().map(|metric| metric.objective()).collect(),
+            constraints: options
+                .limits
+                .iter()
+                .map(|(metric, limit)| Constraint { name: metric.name().to_owned(), limit: *limit })
+                .collect(),
+            space_size: outcome.space_size,
+            invalid: outcome.invalid,
+            invalid_by: outcome.invalid_by.clone(),
+            evaluated: outcome.evaluated,
+            pruned: Vec::new(),
+            unvisited: outcome.unvisited,
+            exact,
+            // Nothing is proven about points that were not visited.
+            epsilon: if exact { 0.0 } else { f64::MAX },
+            seconds: outcome.duration.as_secs_f64(),
+            peak_memory_bytes,
+            front_size: points.len() as u64,
+            nearest_miss,
+            study: None,
+            warnings,
+        };
+        Ok((Front { schema: FRONT_SCHEMA.to_owned(), head, points }, cloud))
+    }
+
+    /// Describes points on all cores: planning each of tens of thousands takes a while.
+    fn points(
+        &self,
+        space: &Space,
+        found: &[Found],
+        objectives: &[Metric],
+    ) -> Result<Vec<FrontPoint>, SearchError> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = found.len().div_ceil(workers).max(64);
+        let parts: Vec<Result<Vec<FrontPoint>, SearchError>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = found
+                .chunks(share)
+                .map(|part| {
+                    scope.spawn(|| part.iter().map(|found| self.point(space, found, objectives)).collect())
+                })
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        let mut points = Vec::with_capacity(found.len());
+        for part in parts {
+            points.extend(part?);
+        }
+        Ok(points)
+    }
+
+    fn point(&self, space: &Space, found: &Found, objectives: &[Metric]) -> Result<FrontPoint, SearchError> {
+        let Point { architecture, weights, kv, .. } = searched(space, found)?;
+        let description = self.description(&architecture, weights, kv)?;
+        let parameters = architecture.parameters();
+        let flags =
+            description.estimate.as_ref().map(|estimate| estimate.flags.names().map(str::to_owned).collect());
+        Ok(FrontPoint {
+            id: architecture.id(weights, kv),
+            weights,
+            kv,
+            parameters: ParameterCounts {
+                total: parameters.total,
+                non_embedding: parameters.non_embedding,
+                embedding: parameters.embedding,
+                active: parameters.active,
+            },
+            threads: description.prediction.threads,
+            objectives: objectives
+                .iter()
+                .map(|metric| (metric.name().to_owned(), found.values[*metric as usize]))
+                .collect(),
+            intervals: objectives
+                .iter()
+                .filter_map(|metric| {
+                    let predicted = description.metric(*metric, parameters.total)?;
+                    let interval = Interval { low: predicted.low, high: predicted.high };
+                    Some((metric.name().to_owned(), interval))
+                })
+                .collect(),
+            architecture,
+            tie_group: 0,
+            representative: true,
+            picks: Vec::new(),
+            flags: flags.unwrap_or_default(),
+        })
+    }
+
+    /// Prices a model that exists. Its loss is what it would have after the training of the search: only so does its
+    /// architecture compare with the points of the front. What cannot be predicted is left out.
+    ///
+    /// # Errors
+    /// When the model cannot be planned or priced on this device.
+    pub fn reference_model(
+        &self,
+        candidate: &Candidate<'_>,
+        weights: NumberFormat,
+        kv: NumberFormat,
+    ) -> Result<ReferenceModel, SearchError> {
+        let description = self.description(candidate.architecture, weights, kv)?;
+        let parameters = candidate.architecture.parameters().total;
+        let mut objectives = BTreeMap::new();
+        for metric in Metric::ALL {
+            if let Some(predicted) = description.metric(metric, parameters) {
+                objectives.insert(metric.name().to_owned(), predicted.value);
+            }
+        }
+        Ok(ReferenceModel {
+            name: candidate.name.to_owned(),
+            parameters,
+            weights: weights.name().to_owned(),
+            threads: description.prediction.threads,
+            objectives,
+            training_tokens: candidate.training_tokens,
+            scores: candidate.scores.clone(),
+        })
+    }
+
+    fn description(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+    ) -> Result<Description, SearchError> {
+        architecture.validate().map_err(|error| CostError::Plan(error.into()))?;
+        let run: RunShape = self.workload.run_shape(&self.law, architecture.vocabulary_size);
+        let prediction = self.cost.predict(architecture, weights, kv, run, None)?;
+        let text = self.workload.bytes();
+        let estimate = match self.quality.estimate(architecture, weights, kv, self.tokens, &text) {
+            Ok(estimate) => Some(estimate),
+            Err(QualityError::Refused { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let bytes_per_token = self.law.recipe().text.bytes_per_token_interval(architecture.vocabulary_size);
+        Ok(Description { prediction, estimate, bytes_per_token })
+    }
+}
+
+impl Description {
+    fn metric(&self, metric: Metric, parameters: u64) -> Option<Predicted> {
+        let prediction = &self.prediction;
+        match metric {
+            Metric::Loss => self.estimate.as_ref().map(|estimate| estimate.loss),
+            Metric::LossPerByte => self.estimate.as_ref().map(|estimate| estimate.loss_per_byte),
+            Metric::TtftSeconds => Some(prediction.ttft_seconds),
+            Metric::TpotSeconds => Some(prediction.tpot_seconds),
+            Metric::SecondsPerByte => {
+                let (seconds, bytes) = (prediction.tpot_seconds, self.bytes_per_token);
+                Some(Predicted {
+                    value: seconds.value / bytes.value,
+                    low: seconds.low / bytes.high,
+                    high: seconds.high / bytes.low,
+                })
+            }
+            Metric::MemoryBytes => Some(prediction.memory_bytes),
+            Metric::JoulesPerToken => {
+                let figure = &prediction.joules_per_token;
+                Some(Predicted { value: figure.value?, low: figure.low?, high: figure.high? })
+            }
+            Metric::Parameters => {
+                let value = parameters as f64;
+                Some(Predicted { value, low: value, high: value })
+            }
+        }
+    }
+}
+
+fn searched(space: &Space, found: &Found) -> Result<Point, SearchError> {
+    space.point(found.index).map_err(|invalid| SearchError::Option {
+        name: format!("point {} of the space", found.index),
+        found: invalid.reason().to_owned(),
+        allowed: "a valid point".to_owned(),
+    })
+}
+
+fn nearest_miss(
+    space: &Space,
+    found: &Found,
+    options: &SearchOptions<'_>,
+) -> Result<NearestMiss, SearchError> {
+    let point = searched(space, found)?;
+    let breaks = options.limits.iter().filter_map(|(metric, limit)| {
+        let value = found.values[*metric as usize];
+        (value > *limit).then(|| BrokenLimit { name: metric.name().to_owned(), limit: *limit, value })
+    });
+    Ok(NearestMiss { id: point.architecture.id(point.weights, point.kv), breaks: breaks.collect() })
+}
+
+/// The high-water mark of this process, where the system tells it.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}

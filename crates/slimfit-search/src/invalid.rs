@@ -1,0 +1,24 @@
+//! Why a point of a space is not evaluated.
+
+use std::borrow::Cow;
+
+/// The reason, as `invalid_by` counts it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Invalid(Cow<'static, str>);
+
+impl Invalid {
+    /// A fixed reason.
+    pub const fn of(reason: &'static str) -> Self {
+        Self(Cow::Borrowed(reason))
+    }
+
+    /// A reason that names something.
+    pub fn owned(reason: String) -> Self {
+        Self(Cow::Owned(reason))
+    }
+
+    /// Its text.
+    pub fn reason(&self) -> &str {
+        &self.0
+    }
+}

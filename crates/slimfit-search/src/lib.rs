@@ -1,0 +1,35 @@
+//! Search spaces, workloads and the exact Pareto front.
+//!
+//! It asks an [`Evaluator`] about points; it measures nothing, draws nothing and prints nothing.
+#![doc = include_str!("../README.md")]
+
+mod archive;
+mod describe;
+mod dominance;
+mod error;
+mod evaluator;
+mod invalid;
+mod metric;
+mod model;
+mod picks;
+mod price;
+mod sample;
+mod search;
+mod space;
+#[cfg(test)]
+mod testing;
+mod ties;
+mod workload;
+
+pub use archive::Found;
+pub use describe::{Candidate, FRONT_SCHEMA};
+pub use dominance::{dominates, non_dominated};
+pub use error::SearchError;
+pub use evaluator::Evaluator;
+pub use invalid::Invalid;
+pub use metric::{Metric, Values};
+pub use model::{ModelEvaluator, PreparedBlock};
+pub use picks::shortlist;
+pub use search::{Outcome, Progress, SearchOptions, for_each_point, search};
+pub use space::{Axis, Block, Fixed, Inner, Point, SPACE_SCHEMA, Space, Window};
+pub use workload::{WORKLOAD_SCHEMA, Workload};

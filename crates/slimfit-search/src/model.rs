@@ -1,0 +1,258 @@
+//! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
+
+use crate::price::{LayerCounts, PriceTable};
+use crate::space::Window;
+use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
+use slimfit_arch::ArchitectureError;
+use slimfit_cost::{CostError, CostModel, RunShape};
+use slimfit_formats::config_out::standard_class;
+use slimfit_plan::PlanError;
+use slimfit_quality::{Base, Flags, Law, QualityModel, Shape};
+
+/// Prices and values the points of one space on one device for one workload.
+#[derive(Debug)]
+pub struct ModelEvaluator<'a> {
+    pub(crate) cost: &'a CostModel,
+    pub(crate) quality: &'a QualityModel,
+    pub(crate) workload: &'a Workload,
+    pub(crate) tokens: u64,
+    pub(crate) law: Law,
+    metrics: Vec<Metric>,
+    depths: Vec<u64>,
+    /// `(vocabulary, its run, bytes per token)`.
+    vocabularies: Vec<(u64, RunShape, f64)>,
+    may_assume: (bool, bool),
+}
+
+/// What the points of one block share.
+#[derive(Debug)]
+pub struct PreparedBlock<'a> {
+    space: &'a Space,
+    block: Block,
+    /// Non-embedding parameters of one layer, and of the rest.
+    layer_parameters: u64,
+    rest_parameters: u64,
+    /// By vocabulary, tying and depth.
+    bases: Vec<Option<Result<Base, Invalid>>>,
+    /// By tying and depth: whether the loaders that the space names hold the point.
+    held: Vec<Option<bool>>,
+    /// By weight format, KV format and vocabulary.
+    tables: Vec<Option<Result<PriceTable, Invalid>>>,
+}
+
+impl<'a> ModelEvaluator<'a> {
+    /// An evaluator for `space`: `tokens` is the training length in the recipe's tokenizer.
+    pub fn new(
+        space: &Space,
+        cost: &'a CostModel,
+        quality: &'a QualityModel,
+        tokens: u64,
+        workload: &'a Workload,
+    ) -> Self {
+        let law = quality.law(tokens, &workload.bytes());
+        let mut metrics: Vec<Metric> = Metric::ALL.to_vec();
+        if !cost.has_power() {
+            metrics.retain(|metric| *metric != Metric::JoulesPerToken);
+        }
+        let vocabularies = space.vocabularies().into_iter();
+        Self {
+            cost,
+            quality,
+            workload,
+            tokens,
+            metrics,
+            depths: space.depths(),
+            vocabularies: vocabularies
+                .map(|vocabulary| {
+                    (vocabulary, workload.run_shape(&law, vocabulary), law.bytes_per_token(vocabulary))
+                })
+                .collect(),
+            may_assume: (space.assumes("mqa"), space.assumes("vocab")),
+            law,
+        }
+    }
+
+    /// The objectives of a search that names none: quality, both latencies, memory, and energy where it can be had;
+    /// per byte of text where the vocabulary is an axis.
+    pub fn default_objectives(&self, space: &Space) -> Vec<Metric> {
+        let mut objectives = if space.vocabulary_is_axis() {
+            vec![Metric::LossPerByte, Metric::TtftSeconds, Metric::SecondsPerByte, Metric::MemoryBytes]
+        } else {
+            vec![Metric::Loss, Metric::TtftSeconds, Metric::TpotSeconds, Metric::MemoryBytes]
+        };
+        if self.cost.has_power() {
+            objectives.push(Metric::JoulesPerToken);
+        }
+        objectives
+    }
+
+    /// The law that values its points.
+    pub fn law(&self) -> &Law {
+        &self.law
+    }
+
+    fn base(
+        &self,
+        prepared: &PreparedBlock<'_>,
+        layers: u64,
+        vocabulary: u64,
+        tied: bool,
+    ) -> Result<Base, Invalid> {
+        let block = &prepared.block;
+        prepared.space.check_whole_point(block, layers, vocabulary)?;
+        let full = block.full_layers(layers);
+        let non_embedding = prepared.rest_parameters + layers * prepared.layer_parameters;
+        let ratio = block.ffn as f64 / block.hidden_size as f64;
+        let shape = Shape {
+            non_embedding,
+            active: non_embedding,
+            embedding: tables(tied) * vocabulary * block.hidden_size,
+            looped: None,
+            hidden_size: block.hidden_size,
+            layers,
+            vocabulary_size: vocabulary,
+            heads_per_kv_head: block.heads / block.kv_heads,
+            single_kv_head: block.heads > 1 && block.kv_heads == 1,
+            ffn_low: ratio,
+            ffn_high: ratio,
+            window: block.window.filter(|_| full < layers).map(|window| window.size),
+            global_layers: full,
+            experts: 1,
+            per_layer: false,
+        };
+        let base = self.law.base(&shape).map_err(|refusal| Invalid::of(refusal.reason()))?;
+        let (mqa, vocabularies) = self.may_assume;
+        if base.flags.contains(Flags::ASSUMED_MQA) && !mqa {
+            return Err(Invalid::of("rests on an assumption: needs --assume mqa"));
+        }
+        if base.flags.contains(Flags::ASSUMED_VOCABULARY) && !vocabularies {
+            return Err(Invalid::of("rests on an assumption: needs --assume vocab"));
+        }
+        Ok(base)
+    }
+
+    fn table(&self, prepared: &PreparedBlock<'_>, inner: Inner) -> Result<PriceTable, Invalid> {
+        let space = prepared.space;
+        let (vocabulary, run, _) = self.vocabularies[inner.vocabulary];
+        // One layer of each kind that the block has, the windowed one first.
+        let (window, kinds): (_, &[bool]) = match prepared.block.window {
+            None | Some(Window { full_every: Some(1), .. }) => (None, &[false]),
+            Some(Window { size, full_every: None }) => (Some(Window { size, full_every: None }), &[true]),
+            Some(Window { size, full_every: Some(_) }) => {
+                (Some(Window { size, full_every: Some(2) }), &[true, false])
+            }
+        };
+        let block = Block { window, ..prepared.block };
+        let architecture = space.architecture(&block, kinds.len() as u64, vocabulary, false);
+        let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
+        let plan_for = |threads| self.cost.plan(&architecture, weights, kv, threads, run);
+        PriceTable::new(self.cost, plan_for, kinds, run).map_err(|error| match error {
+            CostError::Plan(PlanError::Format { .. }) => {
+                Invalid::owned(format!("rows are no whole number of {weights} blocks"))
+            }
+            CostError::Plan(PlanError::NoKernel { what }) => Invalid::owned(format!("no kernel for {what}")),
+            other => Invalid::owned(other.to_string()),
+        })
+    }
+}
+
+impl Evaluator for ModelEvaluator<'_> {
+    type Prepared<'s> = PreparedBlock<'s>;
+
+    fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    fn prepare<'s>(&self, space: &'s Space, block: &Block) -> Result<PreparedBlock<'s>, Invalid> {
+        let plain = Block { window: None, ..*block };
+        let count = |layers| {
+            let architecture = space.architecture(&plain, layers, self.vocabularies[0].0, true);
+            match architecture.validate().and_then(|()| architecture.checked_parameters()) {
+                Ok(parameters) => Ok(parameters.non_embedding),
+                Err(ArchitectureError::Field { field, .. }) => {
+                    Err(Invalid::owned(format!("impossible `{field}`")))
+                }
+                Err(error) => Err(Invalid::owned(error.to_string())),
+            }
+        };
+        let (one, two) = (count(1)?, count(2)?);
+        let formats = space.weights().len() * space.kv().len() * self.vocabularies.len();
+        Ok(PreparedBlock {
+            space,
+            block: *block,
+            layer_parameters: two - one,
+            rest_parameters: one - (two - one),
+            bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
+            held: vec![(!space.is_portable()).then_some(true); space.tyings().len() * self.depths.len()],
+            tables: (0..formats).map(|_| None).collect(),
+        })
+    }
+
+    fn evaluate(
+        &self,
+        prepared: &mut PreparedBlock<'_>,
+        inner: Inner,
+        values: &mut Values,
+    ) -> Result<(), Invalid> {
+        let space = prepared.space;
+        let layers = self.depths[inner.layers];
+        let (vocabulary, _, bytes_per_token) = self.vocabularies[inner.vocabulary];
+        let tied = space.tyings()[inner.tied];
+        let non_embedding = prepared.rest_parameters + layers * prepared.layer_parameters;
+        let total = non_embedding + tables(tied) * vocabulary * prepared.block.hidden_size;
+        space.check_parameters(total, non_embedding)?;
+
+        let place = (inner.vocabulary * space.tyings().len() + inner.tied) * self.depths.len() + inner.layers;
+        if prepared.bases[place].is_none() {
+            prepared.bases[place] = Some(self.base(prepared, layers, vocabulary, tied));
+        }
+        let base = match &prepared.bases[place] {
+            Some(Ok(base)) => *base,
+            Some(Err(invalid)) => return Err(invalid.clone()),
+            None => unreachable!("filled above"),
+        };
+        let place = inner.tied * self.depths.len() + inner.layers;
+        let held = *prepared.held[place].get_or_insert_with(|| {
+            standard_class(&space.architecture(&prepared.block, layers, vocabulary, tied)).is_ok()
+        });
+        if !held {
+            return Err(Invalid::of("portable: no standard class holds it"));
+        }
+        let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
+        let loss = self.law.finish(&base, weights, kv).map_err(|refusal| Invalid::of(refusal.reason()))?;
+
+        let place =
+            (inner.weights * space.kv().len() + inner.kv) * self.vocabularies.len() + inner.vocabulary;
+        if prepared.tables[place].is_none() {
+            prepared.tables[place] = Some(self.table(prepared, inner));
+        }
+        let table = match &mut prepared.tables[place] {
+            Some(Ok(table)) => table,
+            Some(Err(invalid)) => return Err(invalid.clone()),
+            None => unreachable!("filled above"),
+        };
+        let full = prepared.block.full_layers(layers);
+        let counts = LayerCounts { full, windowed: layers - full };
+        let price =
+            table.price(self.cost, counts, tied).map_err(|error| Invalid::owned(error.to_string()))?;
+
+        values[Metric::Loss as usize] = loss.nats;
+        values[Metric::LossPerByte as usize] = self.law.per_byte(loss.nats);
+        values[Metric::TtftSeconds as usize] = price.ttft_seconds;
+        values[Metric::TpotSeconds as usize] = price.tpot_seconds;
+        values[Metric::SecondsPerByte as usize] = price.tpot_seconds / bytes_per_token;
+        values[Metric::MemoryBytes as usize] = price.memory_bytes;
+        if self.cost.has_power()
+            && let Some(joules) = self.cost.joules(price.tpot_seconds, price.threads).value
+        {
+            values[Metric::JoulesPerToken as usize] = joules;
+        }
+        values[Metric::Parameters as usize] = total as f64;
+        Ok(())
+    }
+}
+
+/// Embedding tables stored: input and output, or one for both.
+const fn tables(tied: bool) -> u64 {
+    if tied { 1 } else { 2 }
+}

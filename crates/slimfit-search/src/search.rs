@@ -1,0 +1,267 @@
+//! The exact front by enumeration: every point is looked at, on all cores, and only the front is kept.
+
+use crate::archive::{Archive, Found};
+use crate::sample::Sample;
+use crate::{Evaluator, Invalid, Metric, SearchError, Space};
+use slimfit_study::ReasonCount;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How to search.
+#[derive(Clone)]
+pub struct SearchOptions<'a> {
+    /// What is minimised.
+    pub objectives: Vec<Metric>,
+    /// Largest allowed values.
+    pub limits: Vec<(Metric, f64)>,
+    /// Worker threads.
+    pub workers: usize,
+    /// Seed of the sample.
+    pub seed: u64,
+    /// Points of the sample.
+    pub sample: usize,
+    /// When to stop with what was found.
+    pub deadline: Option<Instant>,
+    /// Set from outside to stop with what was found.
+    pub cancel: Option<&'a AtomicBool>,
+    /// Called now and then, from any worker.
+    pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
+}
+
+/// How far a search is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Points looked at.
+    pub visited: u64,
+    /// Points in the space.
+    pub size: u64,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The front, ordered by its objectives.
+    pub front: Vec<Found>,
+    /// A sample of the other points that keep all limits.
+    pub sample: Vec<Found>,
+    /// Points in the space: `invalid + evaluated + unvisited`.
+    pub space_size: u64,
+    /// Points that are none.
+    pub invalid: u64,
+    /// Why.
+    pub invalid_by: Vec<ReasonCount>,
+    /// Points whose metrics were computed.
+    pub evaluated: u64,
+    /// Points left when it was stopped.
+    pub unvisited: u64,
+    /// Where no point keeps all limits: the one that comes nearest.
+    pub nearest_miss: Option<Found>,
+    /// Wall-clock time.
+    pub duration: Duration,
+}
+
+/// What one worker has gathered.
+struct Tally {
+    archive: Archive,
+    sample: Sample,
+    evaluated: u64,
+    invalid: BTreeMap<Invalid, u64>,
+    miss: Option<(f64, Found)>,
+}
+
+/// Searches all of `space`.
+///
+/// The result does not depend on the number of workers.
+///
+/// # Errors
+/// When there is no objective, or an objective or limit is a metric that `evaluator` cannot give.
+pub fn search<E: Evaluator>(
+    space: &Space,
+    evaluator: &E,
+    options: &SearchOptions<'_>,
+) -> Result<Outcome, SearchError> {
+    check(evaluator.metrics(), options)?;
+    let start = Instant::now();
+    let (blocks, inner_size) = (space.blocks(), space.inner_size());
+    let (next, visited) = (AtomicU64::new(0), AtomicU64::new(0));
+    let stop = AtomicBool::new(false);
+    let last_report = Mutex::new(start);
+    let work = || {
+        let mut tally = Tally {
+            archive: Archive::new(&options.objectives),
+            sample: Sample::new(options.seed, options.sample),
+            evaluated: 0,
+            invalid: BTreeMap::new(),
+            miss: None,
+        };
+        loop {
+            let cancelled = options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
+            let late = options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if cancelled || late {
+                stop.store(true, Ordering::Relaxed);
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let block = next.fetch_add(1, Ordering::Relaxed);
+            if block >= blocks {
+                break;
+            }
+            visit_block(space, evaluator, options, block, &mut tally);
+            let visited = visited.fetch_add(inner_size, Ordering::Relaxed) + inner_size;
+            if let Some(progress) = options.progress
+                && let Ok(mut last) = last_report.try_lock()
+                && last.elapsed() >= Duration::from_millis(100)
+            {
+                *last = Instant::now();
+                progress(Progress { visited, size: blocks * inner_size });
+            }
+        }
+        tally
+    };
+    let mut tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.workers.max(1)).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let mut all = tallies.pop().expect("at least one worker ran");
+    for tally in tallies {
+        all.absorb(tally);
+    }
+    let visited = visited.into_inner();
+    if let Some(progress) = options.progress {
+        progress(Progress { visited, size: blocks * inner_size });
+    }
+    let front = all.archive.finish();
+    let mut members: Vec<u64> = front.iter().map(|found| found.index).collect();
+    members.sort_unstable();
+    let mut sample = all.sample.finish();
+    sample.retain(|found| members.binary_search(&found.index).is_err());
+    Ok(Outcome {
+        nearest_miss: if front.is_empty() { all.miss.map(|(_, found)| found) } else { None },
+        front,
+        sample,
+        space_size: blocks * inner_size,
+        invalid: all.invalid.values().sum(),
+        invalid_by: all
+            .invalid
+            .into_iter()
+            .map(|(invalid, count)| ReasonCount { reason: invalid.reason().to_owned(), count })
+            .collect(),
+        evaluated: all.evaluated,
+        unvisited: blocks * inner_size - visited,
+        duration: start.elapsed(),
+    })
+}
+
+fn check(metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchError> {
+    let allowed = || metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(", ");
+    if options.objectives.is_empty() {
+        let (name, found) = ("objectives".to_owned(), "none".to_owned());
+        return Err(SearchError::Option { name, found, allowed: format!("one or more of {}", allowed()) });
+    }
+    for metric in options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric)) {
+        if !metrics.contains(metric) {
+            let (kind, found) = ("objective", metric.name().to_owned());
+            let hint =
+                (*metric == Metric::JoulesPerToken).then(|| "the hardware profile holds no power".to_owned());
+            return Err(SearchError::Unknown { kind, found, allowed: allowed(), hint });
+        }
+    }
+    for (metric, limit) in &options.limits {
+        if !(limit.is_finite() && *limit > 0.0) {
+            let (name, found) = (format!("limit on {}", metric.name()), limit.to_string());
+            return Err(SearchError::Option { name, found, allowed: "a number above 0".to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn visit_block<E: Evaluator>(
+    space: &Space,
+    evaluator: &E,
+    options: &SearchOptions<'_>,
+    block: u64,
+    tally: &mut Tally,
+) {
+    let inner_size = space.inner_size();
+    let prepared = space.block(block).and_then(|block| evaluator.prepare(space, &block));
+    let mut prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(invalid) => {
+            *tally.invalid.entry(invalid).or_insert(0) += inner_size;
+            return;
+        }
+    };
+    for inner in 0..inner_size {
+        let mut values = [f64::INFINITY; Metric::COUNT];
+        match evaluator.evaluate(&mut prepared, space.inner(inner), &mut values) {
+            Ok(()) => tally.add(Found { index: block * inner_size + inner, values }, &options.limits),
+            Err(invalid) => *tally.invalid.entry(invalid).or_insert(0) += 1,
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, found: Found, limits: &[(Metric, f64)]) {
+        self.evaluated += 1;
+        // How far it lies beyond its worst limit, as a logarithm.
+        let excess = limits.iter().map(|(metric, limit)| (found.values[*metric as usize] / limit).ln());
+        let worst = excess.fold(f64::NEG_INFINITY, f64::max);
+        if worst > 0.0 {
+            self.offer_miss((worst, found));
+            return;
+        }
+        self.sample.offer(&found);
+        self.archive.offer(found);
+    }
+
+    fn offer_miss(&mut self, miss: (f64, Found)) {
+        let nearer = |best: &(f64, Found)| (miss.0, miss.1.index) < (best.0, best.1.index);
+        if self.miss.as_ref().is_none_or(nearer) {
+            self.miss = Some(miss);
+        }
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.archive.absorb(other.archive);
+        self.sample.absorb(other.sample);
+        self.evaluated += other.evaluated;
+        for (invalid, count) in other.invalid {
+            *self.invalid.entry(invalid).or_insert(0) += count;
+        }
+        if let Some(miss) = other.miss {
+            self.offer_miss(miss);
+        }
+    }
+}
+
+/// Visits every valid point of a space in order, on one core: for dumps of small spaces.
+pub fn for_each_point<E: Evaluator, F>(
+    space: &Space,
+    evaluator: &E,
+    limits: &[(Metric, f64)],
+    mut visit: F,
+) -> std::ops::ControlFlow<()>
+where
+    F: FnMut(Found, bool) -> std::ops::ControlFlow<()>,
+{
+    let inner_size = space.inner_size();
+    for block in 0..space.blocks() {
+        let Ok(mut prepared) = space.block(block).and_then(|block| evaluator.prepare(space, &block)) else {
+            continue;
+        };
+        for inner in 0..inner_size {
+            let mut values = [f64::INFINITY; Metric::COUNT];
+            if evaluator.evaluate(&mut prepared, space.inner(inner), &mut values).is_ok() {
+                let feasible = limits.iter().all(|(metric, limit)| values[*metric as usize] <= *limit);
+                visit(Found { index: block * inner_size + inner, values }, feasible)?;
+            }
+        }
+    }
+    std::ops::ControlFlow::Continue(())
+}

@@ -1,0 +1,9 @@
+//! The spaces that are compiled in.
+
+/// `(name, text)`.
+pub(super) const SPACES: [(&str, &str); 4] = [
+    ("slm-demo", include_str!("../../../../search-spaces/slm-demo.yaml")),
+    ("slm-tiny", include_str!("../../../../search-spaces/slm-tiny.yaml")),
+    ("slm-edge", include_str!("../../../../search-spaces/slm-edge.yaml")),
+    ("slm-1b", include_str!("../../../../search-spaces/slm-1b.yaml")),
+];

@@ -1,0 +1,207 @@
+//! A search space: axes, what they share, and which combinations are points.
+
+mod axes;
+mod builtin;
+mod expression;
+mod point;
+mod read;
+
+pub use axes::Axis;
+pub use point::{Block, Inner, Point};
+pub use read::{Fixed, SPACE_SCHEMA};
+
+use crate::SearchError;
+use expression::Expression;
+use sha2::{Digest, Sha256};
+use slimfit_document::{Document, suggestion};
+use slimfit_quantity::NumberFormat;
+use slimfit_study::NamedHash;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// One value that an axis offers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Choice {
+    Number(u64),
+    Expression(Expression),
+}
+
+pub(crate) type Numbers = Vec<Choice>;
+
+/// A sliding window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Keys a query sees, itself included.
+    pub size: u64,
+    /// Every this-many-th layer sees all keys instead; none: no layer does.
+    pub full_every: Option<u64>,
+}
+
+/// A combination that is no point.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Condition {
+    text: String,
+    expression: Expression,
+    /// Whether it names axes outside the block.
+    whole_point: bool,
+}
+
+impl Condition {
+    fn new(text: String, expression: Expression) -> Self {
+        let mut whole_point = false;
+        expression.each_axis(&mut |axis| whole_point |= !Axis::BLOCK.contains(&axis));
+        Self { text, expression, whole_point }
+    }
+}
+
+/// A search space, ready to be enumerated.
+#[derive(Debug, Clone)]
+pub struct Space {
+    name: String,
+    description: String,
+    text: String,
+    numbers: [Numbers; Axis::COUNT],
+    order: [Axis; 5],
+    gated: Vec<bool>,
+    tied: Vec<bool>,
+    weights: Vec<NumberFormat>,
+    kv: Vec<NumberFormat>,
+    windows: Vec<Option<Window>>,
+    fixed: Fixed,
+    exclude: Vec<Condition>,
+    parameters: Option<(u64, u64)>,
+    non_embedding: Option<(u64, u64)>,
+    portable: Vec<String>,
+    assume: BTreeSet<String>,
+}
+
+impl Space {
+    /// Names of the built-in spaces.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        builtin::SPACES.iter().map(|(name, _)| *name)
+    }
+
+    /// The text of a built-in space's file.
+    pub fn builtin_text(name: &str) -> Option<&'static str> {
+        builtin::SPACES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
+    /// A built-in space, or a file where `reference` is no built-in name. `assume` names the weakly founded values to
+    /// let in: `mqa`, `vocab`, `loops`.
+    ///
+    /// # Errors
+    /// When the name is neither, or the file is no valid space.
+    pub fn load(reference: &str, assume: &[&str]) -> Result<Self, SearchError> {
+        if let Some(text) = Self::builtin_text(reference) {
+            return Self::from_document(
+                &Document::from_str(text, &format!("search-spaces/{reference}.yaml"))?,
+                assume,
+            );
+        }
+        let looks_like_a_name = !reference.contains(['/', '\\', '.']);
+        if looks_like_a_name && !Path::new(reference).exists() {
+            return Err(SearchError::Unknown {
+                kind: "search space",
+                found: reference.to_owned(),
+                allowed: Self::builtin_names().collect::<Vec<_>>().join(", "),
+                hint: suggestion(reference, Self::builtin_names()),
+            });
+        }
+        Self::from_document(&Document::read(reference)?, assume)
+    }
+
+    /// Reads a space file.
+    ///
+    /// # Errors
+    /// What the document says that no space can say, with its place.
+    pub fn from_document(document: &Document, assume: &[&str]) -> Result<Self, SearchError> {
+        for name in assume {
+            if !read::ASSUMPTIONS.contains(name) {
+                return Err(SearchError::Unknown {
+                    kind: "assumption",
+                    found: (*name).to_owned(),
+                    allowed: read::ASSUMPTIONS.join(", "),
+                    hint: suggestion(name, read::ASSUMPTIONS),
+                });
+            }
+        }
+        read::read(document, &assume.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is for.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Name and digest, as records hold them.
+    pub fn named_hash(&self) -> NamedHash {
+        let digest = Sha256::digest(self.text.as_bytes());
+        NamedHash {
+            name: self.name.clone(),
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// Points, valid or not.
+    pub fn size(&self) -> u64 {
+        self.blocks() * self.inner_size()
+    }
+
+    /// Whether the vocabulary is an axis, so that candidates can only be compared per byte of text.
+    pub fn vocabulary_is_axis(&self) -> bool {
+        self.numbers[Axis::VocabularySize as usize].len() > 1
+    }
+
+    /// Assumptions in force.
+    pub fn assumes(&self, name: &str) -> bool {
+        self.assume.contains(name)
+    }
+
+    /// What every point shares.
+    pub fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// Whether every point must be held by a class of the `transformers` library.
+    pub fn is_portable(&self) -> bool {
+        self.portable.iter().any(|loader| loader == "hf")
+    }
+
+    /// Weight formats offered.
+    pub fn weights(&self) -> &[NumberFormat] {
+        &self.weights
+    }
+
+    /// KV formats offered.
+    pub fn kv(&self) -> &[NumberFormat] {
+        &self.kv
+    }
+
+    fn lengths(&self) -> [usize; 7] {
+        let numbers = |axis: Axis| self.numbers[axis as usize].len();
+        let [a, b, c, d, e] = Axis::BLOCK.map(numbers);
+        [a, b, c, d, e, self.gated.len(), self.windows.len()]
+    }
+
+    fn inner_lengths(&self) -> [usize; 5] {
+        let numbers = |axis: Axis| self.numbers[axis as usize].len();
+        let vocabularies = numbers(Axis::VocabularySize);
+        [self.weights.len(), self.kv.len(), vocabularies, self.tied.len(), numbers(Axis::Layers)]
+    }
+
+    fn checked_size(&self) -> Option<u64> {
+        let all = self.lengths().into_iter().chain(self.inner_lengths());
+        let size = all.map(|length| length as u64).try_fold(1_u64, u64::checked_mul)?;
+        (size < 1 << 63).then_some(size)
+    }
+}

@@ -1,0 +1,304 @@
+//! Points by number: which block and which inner choice an index means, and the architecture it stands for.
+//!
+//! A point's index is `block · inner_size + inner`; both parts are mixed-radix numbers over their axes.
+
+use super::{Axis, Choice, Space, Window};
+use crate::Invalid;
+use slimfit_arch::{Architecture, Attention, FeedForward, LayerRun, Mlp, Positions, Scales};
+use slimfit_quantity::NumberFormat;
+
+/// The shape that all layers of a point share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Its number in the space.
+    pub index: u64,
+    /// Width of the residual stream.
+    pub hidden_size: u64,
+    /// Values of a head.
+    pub head_size: u64,
+    /// Query heads.
+    pub heads: u64,
+    /// Key and value heads.
+    pub kv_heads: u64,
+    /// Inner width of the feed-forward part.
+    pub ffn: u64,
+    /// Whether it is gated.
+    pub gated: bool,
+    /// The sliding window of most layers.
+    pub window: Option<Window>,
+}
+
+impl Block {
+    /// How many of `layers` layers see all keys.
+    pub fn full_layers(&self, layers: u64) -> u64 {
+        match self.window {
+            None => layers,
+            Some(Window { full_every: None, .. }) => 0,
+            Some(Window { full_every: Some(every), .. }) => layers / every,
+        }
+    }
+
+    fn axes(&self) -> [f64; Axis::COUNT] {
+        let mut axes = [f64::NAN; Axis::COUNT];
+        axes[Axis::HiddenSize as usize] = self.hidden_size as f64;
+        axes[Axis::HeadSize as usize] = self.head_size as f64;
+        axes[Axis::Heads as usize] = self.heads as f64;
+        axes[Axis::KvHeads as usize] = self.kv_heads as f64;
+        axes[Axis::Ffn as usize] = self.ffn as f64;
+        axes
+    }
+}
+
+/// What a point chooses beside its block: places in the lists of the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inner {
+    /// Its number within the block.
+    pub index: u64,
+    /// Place in the list of weight formats.
+    pub weights: usize,
+    /// Place in the list of KV formats.
+    pub kv: usize,
+    /// Place in the list of vocabularies.
+    pub vocabulary: usize,
+    /// Place in the list of tyings.
+    pub tied: usize,
+    /// Place in the list of depths.
+    pub layers: usize,
+}
+
+/// A point written out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Its number in the space.
+    pub index: u64,
+    /// What it is.
+    pub architecture: Architecture,
+    /// How its weights are stored.
+    pub weights: NumberFormat,
+    /// How its KV cache is stored.
+    pub kv: NumberFormat,
+}
+
+impl Space {
+    /// How many blocks there are, valid or not.
+    pub fn blocks(&self) -> u64 {
+        self.lengths().iter().map(|length| *length as u64).product()
+    }
+
+    /// How many points share a block.
+    pub fn inner_size(&self) -> u64 {
+        self.inner_lengths().iter().map(|length| *length as u64).product()
+    }
+
+    /// The block of that number.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn block(&self, index: u64) -> Result<Block, Invalid> {
+        let digits = digits(index, self.lengths());
+        let mut axes = [f64::NAN; Axis::COUNT];
+        for axis in self.order {
+            let options = &self.numbers[axis as usize];
+            let chosen = digits[Axis::BLOCK.iter().position(|block| *block == axis).unwrap_or_default()];
+            let value = options[chosen].value(&axes);
+            if !(value >= 1.0 && value.fract() == 0.0 && value < (1_u64 << 53) as f64) {
+                return Err(Invalid::of(match axis {
+                    Axis::HiddenSize => "hidden_size is no whole number",
+                    Axis::HeadSize => "head_size is no whole number",
+                    Axis::Heads => "heads is no whole number",
+                    Axis::KvHeads => "kv_heads is no whole number",
+                    Axis::Ffn | Axis::Layers | Axis::VocabularySize => "ffn is no whole number",
+                }));
+            }
+            if options[..chosen].iter().any(|earlier| earlier.value(&axes) == value) {
+                return Err(Invalid::of("the same as another point"));
+            }
+            axes[axis as usize] = value;
+        }
+        let whole = |axis: Axis| axes[axis as usize] as u64;
+        let block = Block {
+            index,
+            hidden_size: whole(Axis::HiddenSize),
+            head_size: whole(Axis::HeadSize),
+            heads: whole(Axis::Heads),
+            kv_heads: whole(Axis::KvHeads),
+            ffn: whole(Axis::Ffn),
+            gated: self.gated[digits[5]],
+            window: self.windows[digits[6]],
+        };
+        if !block.heads.is_multiple_of(block.kv_heads) {
+            return Err(Invalid::of("heads is no multiple of kv_heads"));
+        }
+        for condition in self.exclude.iter().filter(|condition| !condition.whole_point) {
+            if condition.expression.value(&axes) != 0.0 {
+                return Err(Invalid::owned(format!("excluded: {}", condition.text)));
+            }
+        }
+        Ok(block)
+    }
+
+    /// Whether a rule that names depth or vocabulary excludes a point of `block`.
+    ///
+    /// # Errors
+    /// The rule.
+    pub(crate) fn check_whole_point(
+        &self,
+        block: &Block,
+        layers: u64,
+        vocabulary: u64,
+    ) -> Result<(), Invalid> {
+        if !self.exclude.iter().any(|condition| condition.whole_point) {
+            return Ok(());
+        }
+        let mut axes = block.axes();
+        axes[Axis::Layers as usize] = layers as f64;
+        axes[Axis::VocabularySize as usize] = vocabulary as f64;
+        for condition in self.exclude.iter().filter(|condition| condition.whole_point) {
+            if condition.expression.value(&axes) != 0.0 {
+                return Err(Invalid::owned(format!("excluded: {}", condition.text)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether parameter counts lie within the space's bounds.
+    ///
+    /// # Errors
+    /// Which bound they break.
+    pub(crate) fn check_parameters(&self, total: u64, non_embedding: u64) -> Result<(), Invalid> {
+        let outside = |bounds: Option<(u64, u64)>, value: u64| {
+            bounds.is_some_and(|(least, most)| value < least || value > most)
+        };
+        if outside(self.parameters, total) {
+            return Err(Invalid::of("parameters outside the space's bounds"));
+        }
+        if outside(self.non_embedding, non_embedding) {
+            return Err(Invalid::of("non_embedding parameters outside the space's bounds"));
+        }
+        Ok(())
+    }
+
+    /// The inner choice of that number.
+    pub fn inner(&self, index: u64) -> Inner {
+        let [weights, kv, vocabulary, tied, layers] = digits(index, self.inner_lengths());
+        Inner { index, weights, kv, vocabulary, tied, layers }
+    }
+
+    /// Vocabularies offered.
+    pub fn vocabularies(&self) -> Vec<u64> {
+        self.plain(Axis::VocabularySize)
+    }
+
+    /// Depths offered.
+    pub fn depths(&self) -> Vec<u64> {
+        self.plain(Axis::Layers)
+    }
+
+    /// Tyings offered.
+    pub fn tyings(&self) -> &[bool] {
+        &self.tied
+    }
+
+    fn plain(&self, axis: Axis) -> Vec<u64> {
+        let none = [f64::NAN; Axis::COUNT];
+        self.numbers[axis as usize].iter().map(|option| option.value(&none) as u64).collect()
+    }
+
+    /// The architecture of a block at some depth.
+    pub fn architecture(
+        &self,
+        block: &Block,
+        layers: u64,
+        vocabulary_size: u64,
+        tied_embeddings: bool,
+    ) -> Architecture {
+        let run = |repeat: u64, window: Option<u64>| LayerRun {
+            repeat,
+            attention: Attention {
+                heads: block.heads,
+                kv_heads: block.kv_heads,
+                head_size: block.head_size,
+                window,
+                rope: Some(self.fixed.rope.clone()),
+                bias: self.fixed.attention_bias,
+                qk_norm: self.fixed.qk_norm,
+                scale: None,
+                softcap: None,
+                qkv_clip: None,
+            },
+            ffn: FeedForward::Dense(Mlp {
+                size: block.ffn,
+                gated: block.gated,
+                activation: self.fixed.activation,
+                bias: self.fixed.ffn_bias,
+            }),
+        };
+        let runs = match block.window {
+            None => vec![run(layers, None)],
+            Some(Window { size, full_every: None }) => vec![run(layers, Some(size))],
+            Some(Window { full_every: Some(1), .. }) => vec![run(layers, None)],
+            Some(Window { size, full_every: Some(every) }) => {
+                let mut runs = Vec::new();
+                for _ in 0..layers / every {
+                    runs.push(run(every - 1, Some(size)));
+                    runs.push(run(1, None));
+                }
+                if !layers.is_multiple_of(every) {
+                    runs.push(run(layers % every, Some(size)));
+                }
+                runs
+            }
+        };
+        Architecture {
+            hidden_size: block.hidden_size,
+            vocabulary_size,
+            tied_embeddings,
+            embedding_size: None,
+            layers: runs,
+            positions: Positions::None,
+            norm: self.fixed.norm,
+            norm_placement: self.fixed.norm_placement,
+            embedding_norm: false,
+            final_norm: true,
+            head_bias: false,
+            scales: Scales::default(),
+            loops: None,
+        }
+    }
+
+    /// The point of that number.
+    ///
+    /// # Errors
+    /// Why its block is none. (Limits on parameters and rules on depth are for the search to apply.)
+    pub fn point(&self, index: u64) -> Result<Point, Invalid> {
+        let block = self.block(index / self.inner_size())?;
+        let inner = self.inner(index % self.inner_size());
+        let (layers, vocabulary) = (self.depths()[inner.layers], self.vocabularies()[inner.vocabulary]);
+        Ok(Point {
+            index,
+            architecture: self.architecture(&block, layers, vocabulary, self.tied[inner.tied]),
+            weights: self.weights[inner.weights],
+            kv: self.kv[inner.kv],
+        })
+    }
+}
+
+impl Choice {
+    fn value(&self, axes: &[f64; Axis::COUNT]) -> f64 {
+        match self {
+            Self::Number(value) => *value as f64,
+            Self::Expression(expression) => expression.value(axes),
+        }
+    }
+}
+
+/// Digits of a mixed-radix number, the last one running fastest.
+fn digits<const N: usize>(mut index: u64, lengths: [usize; N]) -> [usize; N] {
+    let mut digits = [0; N];
+    for place in (0..N).rev() {
+        let length = lengths[place].max(1) as u64;
+        digits[place] = (index % length) as usize;
+        index /= length;
+    }
+    digits
+}

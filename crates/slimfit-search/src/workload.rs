@@ -1,0 +1,112 @@
+//! What a model is used for: bytes of text in and out.
+
+use crate::SearchError;
+use serde::Deserialize;
+use slimfit_cost::RunShape;
+use slimfit_document::{Document, suggestion};
+use slimfit_quality::{Law, WorkloadText};
+use std::path::Path;
+
+/// The schema name that workload files carry.
+pub const WORKLOAD_SCHEMA: &str = "slimfit/workload/v1";
+
+const BUILTIN: [(&str, &str); 4] = [
+    ("voice-command", include_str!("../../../search-spaces/workloads/voice-command.yaml")),
+    ("assistant", include_str!("../../../search-spaces/workloads/assistant.yaml")),
+    ("control-loop", include_str!("../../../search-spaces/workloads/control-loop.yaml")),
+    ("summary", include_str!("../../../search-spaces/workloads/summary.yaml")),
+];
+
+/// A workload file, as it is written. Tokens follow from each candidate's vocabulary.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    schema: String,
+    /// Its name.
+    pub name: String,
+    /// What a user does.
+    pub description: String,
+    /// Bytes of the prompt.
+    pub prompt_bytes: u64,
+    /// Bytes of the answer.
+    pub generated_bytes: u64,
+    /// Bytes of text in the cache when the answer begins; absent: the prompt.
+    #[serde(default)]
+    pub depth_bytes: Option<u64>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Workload {
+    /// Names of the built-in workloads.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|(name, _)| *name)
+    }
+
+    /// A built-in workload, or a file where `reference` is no built-in name.
+    ///
+    /// # Errors
+    /// When the name is neither, or the file is no valid workload.
+    pub fn load(reference: &str) -> Result<Self, SearchError> {
+        if let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == reference) {
+            let origin = format!("search-spaces/workloads/{reference}.yaml");
+            return Self::from_document(&Document::from_str(text, &origin)?);
+        }
+        let looks_like_a_name = !reference.contains(['/', '\\', '.']);
+        if looks_like_a_name && !Path::new(reference).exists() {
+            return Err(SearchError::Unknown {
+                kind: "workload",
+                found: reference.to_owned(),
+                allowed: Self::builtin_names().collect::<Vec<_>>().join(", "),
+                hint: suggestion(reference, Self::builtin_names()),
+            });
+        }
+        Self::from_document(&Document::read(reference)?)
+    }
+
+    /// Reads a workload file.
+    ///
+    /// # Errors
+    /// What the document says that no workload can say, with its place.
+    pub fn from_document(document: &Document) -> Result<Self, SearchError> {
+        /// The longest text: 64 MiB.
+        const MOST: u64 = 64 << 20;
+        document.schema(&[WORKLOAD_SCHEMA])?;
+        let mut workload: Self = document.parse()?;
+        let lengths = [
+            ("prompt_bytes", Some(workload.prompt_bytes)),
+            ("generated_bytes", Some(workload.generated_bytes)),
+            ("depth_bytes", workload.depth_bytes),
+        ];
+        for (field, bytes) in lengths {
+            if let Some(bytes) = bytes
+                && !(1..=MOST).contains(&bytes)
+            {
+                let error = document.error_at(field, "out of range").found(bytes);
+                return Err(error.allowed(format!("1 to {MOST} bytes")).into());
+            }
+        }
+        document.text().clone_into(&mut workload.text);
+        Ok(workload)
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the quality model asks of it.
+    pub fn bytes(&self) -> WorkloadText {
+        WorkloadText { prompt_bytes: self.prompt_bytes, generated_bytes: self.generated_bytes }
+    }
+
+    /// Its tokens for a vocabulary.
+    pub fn run_shape(&self, law: &Law, vocabulary: u64) -> RunShape {
+        let (prompt_tokens, generated_tokens) = law.workload_tokens(vocabulary);
+        let depth_tokens = match self.depth_bytes {
+            Some(bytes) => law.recipe().text.tokens(vocabulary, bytes),
+            None => prompt_tokens,
+        };
+        RunShape { prompt_tokens, generated_tokens, depth_tokens }
+    }
+}

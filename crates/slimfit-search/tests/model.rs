@@ -1,0 +1,274 @@
+//! The real evaluator on a made-up device: the factorised way and the long way give the same numbers.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod profile;
+
+use slimfit_cost::CostModel;
+use slimfit_document::Document;
+use slimfit_quality::{QualityModel, Recipe};
+use slimfit_search::{
+    Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, for_each_point, search,
+    shortlist,
+};
+use slimfit_study::ProfileRef;
+use std::ops::ControlFlow;
+
+const TOKENS: u64 = 100_000_000_000;
+
+const SPACE: &str = "
+schema: slimfit/space/v1
+name: mixed
+description: A little of every axis.
+axes:
+  layers: [6, 8, 14]
+  hidden_size: [256, 384]
+  head_size: [32, 64]
+  heads: hidden_size / head_size
+  kv_heads: [heads, heads / 2]
+  ffn: [2.5 * hidden_size round 64, 1000]
+  gated: [true, false]
+  window: [none, {size: 512, full_every: 4}, {size: 600, full_every: 1}, 4096]
+  vocabulary_size: [32768, 49152]
+  tied_embeddings: [true, false]
+  weights: [f32, bf16, q8_0, q4_0]
+  kv: [f32, f16]
+fixed:
+  qk_norm: per_head
+constraints:
+  non_embedding: {min: 5M}
+exclude:
+  - layers == 14 and hidden_size < 300
+";
+
+struct World {
+    cost: CostModel,
+    quality: QualityModel,
+    workload: Workload,
+}
+
+fn world(power: bool, workload: &str) -> World {
+    World {
+        cost: CostModel::new(&profile::synthetic(power)).unwrap(),
+        quality: QualityModel::new(Recipe::builtin("gemstones").unwrap()),
+        workload: Workload::load(workload).unwrap(),
+    }
+}
+
+fn mixed() -> Space {
+    Space::from_document(&Document::from_str(SPACE, "mixed.yaml").unwrap(), &[]).unwrap()
+}
+
+fn options(evaluator: &ModelEvaluator<'_>, space: &Space) -> SearchOptions<'static> {
+    SearchOptions {
+        objectives: evaluator.default_objectives(space),
+        limits: Vec::new(),
+        workers: 2,
+        seed: 1,
+        sample: 1000,
+        deadline: None,
+        cancel: None,
+        progress: None,
+    }
+}
+
+fn profile_ref() -> ProfileRef {
+    ProfileRef { fingerprint_id: "0".to_owned(), sha256: "0".to_owned(), name: "made up".to_owned() }
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-11 * a.abs().max(b.abs())
+}
+
+#[test]
+fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
+    for name in ["assistant", "control-loop", "summary"] {
+        let World { cost, quality, workload } = world(true, name);
+        let space = mixed();
+        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+        let mut checked = 0_u32;
+        let _ = for_each_point(&space, &evaluator, &[], |found, _| {
+            // Every seventh point keeps the test short and still meets every combination of axes.
+            if found.index % 7 != 0 {
+                return ControlFlow::Continue(());
+            }
+            checked += 1;
+            let point = space.point(found.index).unwrap();
+            let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
+            let prediction = cost.predict(&point.architecture, point.weights, point.kv, run, None).unwrap();
+            let estimate = quality
+                .estimate(&point.architecture, point.weights, point.kv, TOKENS, &workload.bytes())
+                .unwrap();
+            let value = |metric: Metric| found.values[metric as usize];
+            assert_eq!(value(Metric::Loss), estimate.loss.value);
+            assert_eq!(value(Metric::LossPerByte), estimate.loss_per_byte.value);
+            assert_eq!(value(Metric::MemoryBytes), prediction.memory_bytes.value);
+            assert_eq!(value(Metric::Parameters), point.architecture.parameters().total as f64);
+            assert!(close(value(Metric::TtftSeconds), prediction.ttft_seconds.value), "{point:?}");
+            assert!(close(value(Metric::TpotSeconds), prediction.tpot_seconds.value), "{point:?}");
+            assert!(close(value(Metric::JoulesPerToken), prediction.joules_per_token.value.unwrap()));
+            ControlFlow::Continue(())
+        });
+        assert!(checked > 150, "{name}: {checked}");
+    }
+}
+
+#[test]
+fn the_front_of_a_real_space_is_brute_force_with_and_without_limits() {
+    let World { cost, quality, workload } = world(true, "assistant");
+    let space = mixed();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    for limits in [vec![], vec![(Metric::MemoryBytes, 60e6), (Metric::TtftSeconds, 1.5)]] {
+        let options = SearchOptions { limits, ..options(&evaluator, &space) };
+        let mut points: Vec<(u64, Vec<f64>)> = Vec::new();
+        let _ = for_each_point(&space, &evaluator, &options.limits, |found, feasible| {
+            if feasible {
+                let values = options.objectives.iter().map(|metric| found.values[*metric as usize]);
+                points.push((found.index, values.collect()));
+            }
+            ControlFlow::Continue(())
+        });
+        let front =
+            points.iter().filter(|(_, point)| !points.iter().any(|(_, other)| dominates(other, point)));
+        let mut expected: Vec<u64> = front.map(|(index, _)| *index).collect();
+        expected.sort_unstable();
+        let outcome = search(&space, &evaluator, &options).unwrap();
+        let mut found: Vec<u64> = outcome.front.iter().map(|found| found.index).collect();
+        found.sort_unstable();
+        assert!(!found.is_empty());
+        assert_eq!(found, expected);
+        assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + outcome.unvisited);
+    }
+}
+
+#[test]
+fn a_front_is_recorded_with_intervals_groups_and_picks() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let space = Space::load("slm-demo", &[]).unwrap();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    let options = options(&evaluator, &space);
+    let outcome = search(&space, &evaluator, &options).unwrap();
+    let (front, cloud) = evaluator.front(&space, &outcome, &options, profile_ref()).unwrap();
+    assert_eq!(front.head.front_size as usize, front.points.len());
+    assert!(front.head.exact && front.head.epsilon == 0.0);
+    assert!(front.points.len() > 50 && cloud.len() > 500, "{} {}", front.points.len(), cloud.len());
+    for point in &front.points {
+        for (name, value) in &point.objectives {
+            let interval = &point.intervals[name];
+            assert!(interval.low <= *value && *value <= interval.high, "{name} {value} {interval:?}");
+        }
+        assert!(point.tie_group > 0);
+    }
+    let representatives = front.points.iter().filter(|point| point.representative).count() as u64;
+    assert_eq!(representatives, front.points.iter().map(|point| point.tie_group).max().unwrap());
+    for pick in ["knee", "best-quality", "fastest", "first-token-soonest", "smallest"] {
+        assert_eq!(
+            front.points.iter().filter(|point| point.picks.iter().any(|name| name == pick)).count(),
+            1,
+            "{pick}"
+        );
+    }
+    let losses: Vec<f64> = front.points.iter().map(|point| point.objectives["loss"]).collect();
+    assert!(losses.is_sorted());
+    let short = shortlist(&front, 20);
+    assert_eq!(short.len(), 20);
+    assert_eq!(front.points[short[0]].picks[0], "knee");
+}
+
+#[test]
+fn what_nothing_keeps_is_told_by_its_nearest_miss() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let space = Space::load("slm-demo", &[]).unwrap();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    let limits = vec![(Metric::MemoryBytes, 1e6), (Metric::Loss, 100.0)];
+    let options = SearchOptions { limits, ..options(&evaluator, &space) };
+    let outcome = search(&space, &evaluator, &options).unwrap();
+    let (front, _) = evaluator.front(&space, &outcome, &options, profile_ref()).unwrap();
+    let miss = front.head.nearest_miss.unwrap();
+    assert_eq!(miss.breaks.len(), 1);
+    assert_eq!(miss.breaks[0].name, "memory_bytes");
+    assert!(miss.breaks[0].value > 1e6);
+    assert_eq!(front.head.warnings[0].code, "empty-front");
+}
+
+#[test]
+fn single_key_heads_need_to_be_assumed() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let text = SPACE.replace("kv_heads: [heads, heads / 2]", "kv_heads: 1");
+    let document = Document::from_str(&text, "mixed.yaml").unwrap();
+    let count = |assume: &[&str]| {
+        let space = Space::from_document(&document, assume).unwrap();
+        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+        let outcome = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
+        let refused = outcome.invalid_by.iter().find(|reason| reason.reason.contains("--assume mqa"));
+        (outcome.front.len(), refused.map_or(0, |reason| reason.count))
+    };
+    let (front, refused) = count(&[]);
+    assert!(front == 0 && refused > 0, "{front} {refused}");
+    let (front, refused) = count(&["mqa"]);
+    assert!(front > 0 && refused == 0, "{front} {refused}");
+}
+
+#[test]
+fn every_built_in_space_has_the_documented_size_and_workloads_load() {
+    for name in Space::builtin_names() {
+        let space = Space::load(name, &[]).unwrap();
+        let stated = space.text().lines().take(2).find_map(|line| {
+            line.strip_suffix(" points.").or_else(|| line.split_once(" points,").map(|(head, _)| head))
+        });
+        let digits: String =
+            stated.unwrap().rsplit(", ").next().unwrap().chars().filter(char::is_ascii_digit).collect();
+        assert_eq!(digits.parse::<u64>().unwrap(), space.size(), "{name}");
+        assert_eq!(space.name(), name);
+        for assumption in ["mqa", "vocab"] {
+            assert!(Space::load(name, &[assumption]).unwrap().size() >= space.size());
+        }
+    }
+    for name in Workload::builtin_names() {
+        assert_eq!(Workload::load(name).unwrap().name, name);
+    }
+}
+
+#[test]
+fn every_built_in_space_offers_only_what_a_standard_class_holds() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    for name in Space::builtin_names() {
+        let space = Space::load(name, &[]).unwrap();
+        assert!(space.is_portable());
+        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+        // Every 97th block, whole: all depths, tyings and formats.
+        let (mut evaluated, mut refused) = (0, 0);
+        for block in (0..space.blocks()).step_by(97) {
+            let Ok(mut prepared) = space.block(block).and_then(|block| evaluator.prepare(&space, &block))
+            else {
+                continue;
+            };
+            for inner in 0..space.inner_size() {
+                let mut values = [f64::INFINITY; Metric::COUNT];
+                match evaluator.evaluate(&mut prepared, space.inner(inner), &mut values) {
+                    Ok(()) => evaluated += 1,
+                    Err(invalid) => refused += u64::from(invalid.reason().starts_with("portable")),
+                }
+            }
+        }
+        assert!(evaluated > 100 && refused == 0, "{name}: {evaluated} {refused}");
+    }
+}
+
+#[test]
+fn a_portable_space_leaves_out_what_no_standard_class_holds() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let count = |text: &str| {
+        let space = Space::from_document(&Document::from_str(text, "mixed.yaml").unwrap(), &[]).unwrap();
+        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+        let outcome = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
+        let refused = outcome.invalid_by.iter().find(|reason| reason.reason.starts_with("portable"));
+        (outcome.evaluated, refused.map_or(0, |reason| reason.count))
+    };
+    // Two matrices with a norm on queries and keys: nobody has that.
+    let space = SPACE.replace(", 1000]", ", 1024]");
+    let (all, none) = count(&space);
+    let (some, refused) = count(&space.replace("fixed:", "portable: [hf]\nfixed:"));
+    assert_eq!((none, all), (0, some + refused));
+    assert!(some > 0 && refused > 0);
+}

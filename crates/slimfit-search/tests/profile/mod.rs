@@ -1,0 +1,83 @@
+//! A device made up for tests: two threads, three bandwidth levels, kernel times from a formula.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+use slimfit_document::Document;
+use slimfit_hardware::{Bandwidth, BandwidthKind, HardwareProfile, KernelTime, LoadedPower};
+use slimfit_quantity::{Figure, Measured, NumberFormat};
+
+fn measured(value: f64) -> Figure {
+    Measured::new(vec![value; 3]).unwrap().figure()
+}
+
+pub fn synthetic(power: bool) -> HardwareProfile {
+    let text = include_str!("../../../slimfit-hardware/tests/example.yaml");
+    let mut profile =
+        HardwareProfile::from_document(&Document::from_str(text, "example.yaml").unwrap()).unwrap();
+    profile.bandwidth.clear();
+    for threads in [1_u32, 2] {
+        // Falls from cache to memory; two threads gain nearly twofold, less in cache where they share.
+        for (exponent, rate) in
+            (20..31).zip([90e9, 88e9, 80e9, 70e9, 55e9, 45e9, 34e9, 28e9, 25e9, 24e9, 24e9])
+        {
+            profile.bandwidth.push(Bandwidth {
+                kind: BandwidthKind::Read,
+                pattern: "sequential".to_owned(),
+                streams: 4,
+                working_set_bytes: 1 << exponent,
+                threads,
+                huge_pages: false,
+                bytes_per_s: measured(rate * if threads == 1 { 1.0 } else { 1.7 }),
+            });
+        }
+    }
+    profile.kernels.clear();
+    for threads in [1_u32, 2] {
+        let gain = if threads == 1 { 1.0 } else { 0.55 };
+        let overhead = if threads == 1 { 1e-7 } else { 2.5e-6 };
+        let mut add =
+            |operation: &str, format: NumberFormat, rows: u64, columns: u64, batch: u64, work: f64| {
+                profile.kernels.push(KernelTime {
+                    operation: operation.to_owned(),
+                    variant: "made-up".to_owned(),
+                    format,
+                    rows,
+                    columns,
+                    batch,
+                    head_size: None,
+                    kv_heads: None,
+                    threads,
+                    seconds: measured(overhead + gain * work),
+                });
+            };
+        for (format, rate) in NumberFormat::SEARCHABLE_WEIGHTS.into_iter().zip([40e9, 35e9, 90e9, 70e9]) {
+            for batch in [1, 4, 32, 128, 512] {
+                add("matmul", format, 576, 1536, batch, 576.0 * 1536.0 * batch as f64 / rate);
+            }
+            for batch in [1, 128] {
+                add("embed", format, 576, 1, batch, 576.0 * batch as f64 / 4e9);
+            }
+        }
+        for format in NumberFormat::SEARCHABLE_KV {
+            for (batch, keys) in [(1, 128), (1, 1024), (128, 128)] {
+                add("attend", format, 576, keys, batch, 576.0 * (keys * batch) as f64 / 9e9);
+            }
+            for batch in [1, 128] {
+                add("rotate_store", format, 576, 1, batch, 576.0 * batch as f64 / 2e9);
+            }
+        }
+        for operation in ["norm", "activate", "add"] {
+            for batch in [1, 128] {
+                add(operation, NumberFormat::F32, 576, 1, batch, 576.0 * batch as f64 / 3e9);
+            }
+        }
+    }
+    if power {
+        profile.power.idle_watts = measured(3.0);
+        for threads in [1, 2] {
+            let watts = measured(5.0 + 3.0 * f64::from(threads));
+            profile.power.loaded.push(LoadedPower { class: "read".to_owned(), threads, watts });
+        }
+    }
+    profile
+}

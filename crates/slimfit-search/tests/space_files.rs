@@ -1,0 +1,146 @@
+//! Space and workload files: what is read, and how what is wrong is told.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+use proptest::prelude::*;
+use slimfit_document::{Document, DocumentError};
+use slimfit_search::{SearchError, Space, Workload};
+
+const SPACE: &str = "\
+schema: slimfit/space/v1
+name: small
+description: A space for tests.
+axes:
+  layers: {from: 2, to: 6, step: 2}
+  hidden_size: [128, 256]
+  head_size: 64
+  heads: hidden_size / head_size
+  kv_heads: [heads, heads / 2]
+  ffn: {from: 2, to: 3, step: 0.5, times: hidden_size, round: 64}
+  gated: true
+  window: [none, 1024, {size: 512, full_every: 3}]
+  vocabulary_size: 1000
+  tied_embeddings: [true, false]
+  weights: [f32, q8_0]
+  kv: f16
+constraints:
+  parameters: {min: 1M, max: 1_000_000_000}
+exclude: [ffn > 700]
+";
+
+fn read(text: &str) -> Result<Space, SearchError> {
+    Space::from_document(&Document::from_str(text, "small.yaml")?, &[])
+}
+
+fn error(from: &str, to: &str) -> DocumentError {
+    let text = SPACE.replace(from, to);
+    assert_ne!(text, SPACE, "`{from}` does not stand in the file");
+    match read(&text) {
+        Err(SearchError::Document(error)) => error,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("`{to}` was accepted"),
+    }
+}
+
+#[test]
+fn sizes_are_products_of_what_the_axes_offer() {
+    let space = read(&SPACE.replace("1_000_000_000", "1B")).unwrap();
+    assert_eq!(space.size(), 3 * 2 * 2 * 3 * 3 * 2 * 2);
+    assert!(!space.vocabulary_is_axis());
+}
+
+#[test]
+fn points_say_what_the_file_says() {
+    let space = read(&SPACE.replace("1_000_000_000", "1B")).unwrap();
+    let points: Vec<_> = (0..space.size()).filter_map(|index| space.point(index).ok()).collect();
+    // ffn of 256 wide blocks: 512, 640 and 768, which is excluded.
+    assert_eq!(points.len() as u64, space.size() * 5 / 6);
+    for point in &points {
+        point.architecture.validate().unwrap();
+        let windows: Vec<_> = point.architecture.each_layer().map(|layer| layer.attention.window).collect();
+        if windows.contains(&Some(512)) {
+            let expected: Vec<_> = (1..=windows.len()).map(|layer| (layer % 3 != 0).then_some(512)).collect();
+            assert_eq!(windows, expected);
+        }
+    }
+    let ids: std::collections::BTreeSet<_> =
+        points.iter().map(|point| point.architecture.id(point.weights, point.kv)).collect();
+    // Two layers and a full one every third are two windowed layers: still another model than one with window 1024.
+    assert_eq!(ids.len(), points.len());
+}
+
+#[test]
+fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
+    for (from, to, line, field, part) in [
+        ("  layers:", "  layer:", 5, "axes.layer", "did you mean `layers`?"),
+        ("[128, 256]", "[128, -256]", 6, "axes.hidden_size[1]", "a whole number"),
+        ("[128, 256]", "[128, 128]", 6, "axes.hidden_size", "twice"),
+        ("[128, 256]", "[]", 6, "axes.hidden_size", "empty"),
+        ("head_size: 64", "head_size: 64.5", 7, "axes.head_size", "a whole number"),
+        ("hidden_size / head_size", "hiden_size / head_size", 8, "axes.heads", "did you mean `hidden_size`?"),
+        ("hidden_size / head_size", "hidden_size /", 8, "axes.heads", "the end"),
+        ("[heads, heads / 2]", "[heads, kv_heads]", 9, "axes.kv_heads", "circle"),
+        ("head_size: 64", "head_size: hidden_size / heads", 7, "axes.head_size", "circle"),
+        ("from: 2, to: 3, step: 0.5", "from: 3, to: 2, step: 0.5", 10, "axes.ffn", "empty"),
+        ("from: 2, to: 3, step: 0.5", "from: 2, to: 3, step: 0", 10, "axes.ffn.step", "above 0"),
+        (
+            "from: 2, to: 3, step: 0.5",
+            "from: 2, to: 3, stop: 0.5",
+            10,
+            "axes.ffn.stop",
+            "did you mean `step`?",
+        ),
+        ("gated: true", "gated: yes please", 11, "axes.gated", "true"),
+        ("size: 512", "sise: 512", 12, "axes.window[2].sise", "did you mean `size`?"),
+        ("vocabulary_size: 1000", "vocabulary_size: heads * 9", 13, "axes.vocabulary_size", "may not depend"),
+        ("q8_0]", "q8_1]", 15, "axes.weights[1]", "did you mean `q8_0`?"),
+        ("q8_0]", "q6_k]", 15, "axes.weights[1]", "not searchable"),
+        ("min: 1M", "min: 2B", 18, "constraints.parameters", "nothing lies between"),
+        ("min: 1M", "mim: 1M", 18, "constraints.parameters.mim", "did you mean `min`?"),
+        ("exclude: [ffn > 700]", "exclude: [ffn > ]", 19, "exclude[0]", "the end"),
+    ] {
+        let error = error(from, to);
+        let text = error.to_string();
+        assert_eq!(error.line, Some(line), "{text}");
+        assert_eq!(error.field.as_deref(), Some(field), "{text}");
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(error("  kv: f16\n", "").to_string().contains("missing axis `kv`"));
+    assert_eq!(error("space/v1", "space/v9").code, "schema-unknown");
+    assert_eq!(error("from: 2, to: 6, step: 2", "from: 1, to: 100000, step: 1").code, "axis-too-long");
+}
+
+#[test]
+fn unknown_names_are_told_with_the_nearest_one() {
+    let text = Space::load("slm-egde", &[]).unwrap_err().to_string();
+    assert!(text.contains("did you mean `slm-edge`?"), "{text}");
+    let text = Space::load("slm-edge", &["mwa"]).unwrap_err().to_string();
+    assert!(text.contains("mqa"), "{text}");
+    let text = Workload::load("asistant").unwrap_err().to_string();
+    assert!(text.contains("did you mean `assistant`?"), "{text}");
+    assert!(Workload::load("nowhere/none.yaml").unwrap_err().to_string().contains("no such file"));
+}
+
+#[test]
+fn a_workload_without_text_is_refused() {
+    let text = "schema: slimfit/workload/v1\nname: x\ndescription: y\nprompt_bytes: 0\ngenerated_bytes: 3\n";
+    let error = Workload::from_document(&Document::from_str(text, "w.yaml").unwrap()).unwrap_err();
+    assert!(error.to_string().contains("`prompt_bytes`"), "{error}");
+}
+
+proptest! {
+    /// Whatever replaces a piece of a good file, reading it returns: a space or an error with a line.
+    #[test]
+    fn no_text_breaks_the_reader(start in 0_usize..600, length in 0_usize..40, patch in "[ -~\n]{0,24}") {
+        let start = start.min(SPACE.len());
+        let end = (start + length).min(SPACE.len());
+        let text = format!("{}{patch}{}", &SPACE[..start], &SPACE[end..]);
+        match read(&text) {
+            Ok(space) => {
+                let _ = space.point(space.size() - 1);
+            }
+            Err(SearchError::Document(error)) => prop_assert!(error.line.is_some(), "{error}"),
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+}
