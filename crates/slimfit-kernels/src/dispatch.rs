@@ -131,8 +131,7 @@ impl Kernels {
             // SAFETY: see above.
             Invocation::RotateStore(args) => unsafe { (self.rotate_store.function)(args, part) },
             Invocation::Attend(args) => {
-                let keys = args.first_position + args.tokens;
-                let scratch = attend::thread_scratch_bytes(keys) * part.of;
+                let scratch = args.thread_scratch_bytes() * part.of;
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
                 // SAFETY: see above.
                 unsafe { (self.attend.function)(args, part) }
@@ -164,7 +163,11 @@ pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads:
     match operation {
         Operation::MatMul(matmul) => weight_format(matmul.format)
             .map_or(0, |format| matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)),
-        Operation::Attend(_) => attend::thread_scratch_bytes(keys) * threads,
+        Operation::Attend(attend) => {
+            let [heads, kv_heads, head_size] =
+                [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);
+            attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * threads
+        }
         _ => 0,
     }
 }

@@ -1,4 +1,5 @@
 //! Every implementation of the product that this machine can run, against exact integers and against f64.
+#![expect(clippy::unwrap_used, reason = "a set-up that fails is a test that fails")]
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

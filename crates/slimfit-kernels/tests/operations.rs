@@ -1,6 +1,7 @@
 //! Every operation but the product, on every tier of this machine, against f64 formulas written down anew here.
 //!
 //! All buffers end at guard pages, outputs are poisoned, and work is done in 1, 2 and 5 shares.
+#![expect(clippy::unwrap_used, reason = "a set-up that fails is a test that fails")]
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -411,6 +412,19 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
         Attention { window: Some(3), format: "f16", ..plain(11, 0) },
         Attention { softcap: Some(2.0), ..plain(3, 20) },
         Attention { alibi: true, heads: 6, kv_heads: 6, ..plain(2, 20) },
+        // Several tiles of keys and several units of tokens; groups of every size that blocks of heads make.
+        Attention { heads: 9, kv_heads: 3, head_size: 64, format: "f16", ..plain(70, 61) },
+        Attention { heads: 7, kv_heads: 1, head_size: 80, format: "f16", ..plain(1, 260) },
+        Attention { heads: 5, kv_heads: 1, head_size: 24, ..plain(50, 0) },
+        Attention { heads: 2, kv_heads: 2, head_size: 128, ..plain(1, 143) },
+        Attention { heads: 2, kv_heads: 2, head_size: 96, format: "f16", ..plain(101, 3) },
+        Attention { heads: 64, kv_heads: 1, head_size: 8, ..plain(3, 100) },
+        Attention { window: Some(20), ..plain(90, 30) },
+        Attention { window: Some(130), format: "f16", ..plain(1, 400) },
+        Attention { softcap: Some(5.0), format: "f16", ..plain(1, 200) },
+        Attention { softcap: Some(5.0), window: Some(50), ..plain(60, 55) },
+        Attention { alibi: true, heads: 6, kv_heads: 2, ..plain(1, 150) },
+        Attention { alibi: true, heads: 6, kv_heads: 3, ..plain(40, 60) },
     ];
     for kernels in tiers() {
         for case in &cases {

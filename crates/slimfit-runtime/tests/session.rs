@@ -51,7 +51,11 @@ fn a_forgotten_text_leaves_no_trace() {
     session.reset();
     assert_eq!(session.prefill(&[7, 8, 9]).unwrap(), first);
     session.rewind(2).unwrap();
-    assert_eq!(session.decode(9).unwrap(), first);
+    // One token and several are summed in another order, so these may differ by rounding, of activations to 8 bits too.
+    let decoded = session.decode(9).unwrap().to_vec();
+    assert!(decoded.iter().zip(&first).all(|(one, several)| (one - several).abs() < 1e-2));
+    session.rewind(2).unwrap();
+    assert_eq!(session.decode(9).unwrap(), decoded);
     session.fill_random(12, 1).unwrap();
     session.reset();
     assert_eq!(session.prefill(&[7, 8, 9]).unwrap(), first);

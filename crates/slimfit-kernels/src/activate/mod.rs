@@ -4,6 +4,7 @@
 //! Work is split by columns, in cache lines.
 
 pub(crate) mod scalar;
+mod vectorised;
 
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
@@ -40,5 +41,13 @@ pub struct ActivateArgs<'a> {
 pub type ActivateFunction = for<'a> unsafe fn(&ActivateArgs<'a>, Part);
 
 /// Every implementation.
-pub const ACTIVATE: &[Variant<ActivateFunction>] =
-    &[Variant { name: "activate-scalar", isa: Isa::Scalar, function: scalar::activate }];
+pub const ACTIVATE: &[Variant<ActivateFunction>] = &[
+    Variant { name: "activate-scalar", isa: Isa::Scalar, function: scalar::activate },
+    Variant { name: "activate-portable", isa: Isa::Portable, function: tiers::portable },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "activate-avx2", isa: Isa::Avx2, function: tiers::avx2 },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "activate-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+];
+
+crate::vector::for_each_tier!(vectorised::activate, ActivateArgs);

@@ -4,8 +4,20 @@
 //!
 //! `q` are the first `heads · head_size` values of each row of the fused q, k, v buffer; `y` is
 //! `(tokens, heads · head_size)`. The cap is `c · tanh(· / c)` or none; slopes are ALiBi's or zero.
+//!
+//! On vectors, the keys and values of a head are read once for its whole group of query heads, and weights are summed
+//! as they come: with a running maximum m, `Σ e^(s − m)` and `Σ e^(s − m) V` are rescaled when m grows (Milakov and
+//! Gimelshein 2018). One token (`decode.rs`) is split by heads and ranges of keys, and a second phase adds the parts of
+//! heads that were split; several tokens (`prefill.rs`) are split by heads and tokens. Weights differ from e^(s − m) by
+//! at most 2⁻²¹ of themselves, capped scores by 2⁻²² of the cap.
 
+#![expect(unsafe_code, reason = "hands out each thread's own stretch of shared scratch")]
+
+mod decode;
+mod prefill;
+mod product;
 mod scalar;
+mod vectorised;
 
 use crate::kv::KvLayer;
 use crate::variant::Variant;
@@ -35,20 +47,47 @@ pub struct AttendArgs<'a> {
 pub type AttendFunction = for<'a> unsafe fn(&AttendArgs<'a>, Part);
 
 /// Every implementation.
-pub const ATTEND: &[Variant<AttendFunction>] =
-    &[Variant { name: "attend-scalar", isa: Isa::Scalar, function: scalar::attend }];
+pub const ATTEND: &[Variant<AttendFunction>] = &[
+    Variant { name: "attend-scalar", isa: Isa::Scalar, function: scalar::attend },
+    Variant { name: "attend-portable", isa: Isa::Portable, function: tiers::portable },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "attend-avx2", isa: Isa::Avx2, function: tiers::avx2 },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "attend-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+];
+
+crate::vector::for_each_tier!(vectorised::attend, AttendArgs);
 
 /// Phases of attention, the same for every variant.
-pub(crate) const fn phases(_tokens: usize) -> usize {
-    1
+pub(crate) const fn phases(tokens: usize) -> usize {
+    if tokens == 1 { 2 } else { 1 }
 }
 
-/// Bytes of each thread's own scratch: a score for each key.
-pub(crate) const fn thread_scratch_bytes(keys: usize) -> usize {
-    (keys * 4).next_multiple_of(64)
+/// Bytes of each thread's own scratch, the same for every variant: the scalar one keeps a score for each key.
+pub(crate) fn thread_scratch_bytes(
+    heads: usize,
+    kv_heads: usize,
+    head_size: usize,
+    tokens: usize,
+    keys: usize,
+) -> usize {
+    let group = heads / kv_heads;
+    let vectorised = if tokens == 1 {
+        decode::thread_scratch_floats(group, head_size)
+    } else {
+        prefill::thread_scratch_floats(group, head_size, tokens)
+    };
+    (vectorised.max(keys) * 4).next_multiple_of(64)
 }
 
 impl AttendArgs<'_> {
+    /// Bytes of each thread's own scratch.
+    pub(crate) fn thread_scratch_bytes(&self) -> usize {
+        let (kv_heads, head_size) = (self.cache.kv_heads, self.cache.head_size);
+        let keys = self.first_position + self.tokens;
+        thread_scratch_bytes(self.heads, kv_heads, head_size, self.tokens, keys)
+    }
+
     /// The positions that a token sees.
     pub(crate) fn visible(&self, token: usize) -> Range<usize> {
         let end = self.first_position + token + 1;
@@ -73,5 +112,21 @@ impl AttendArgs<'_> {
         } else {
             (-4.0 * (2 * (head - power) + 1) as f32 / power as f32).exp2()
         }
+    }
+}
+
+impl<'a> AttendArgs<'a> {
+    /// This thread's own scratch.
+    ///
+    /// # Safety
+    /// Nobody else uses the stretch of share `index`.
+    unsafe fn own_scratch(&self, index: usize) -> &'a mut [f32] {
+        let own = self.thread_scratch_bytes();
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { self.scratch.slice_mut(index * own..(index + 1) * own) };
+        // SAFETY: every pattern is an f32, and stretches of scratch are aligned to 64 bytes.
+        let (before, floats, after) = unsafe { bytes.align_to_mut::<f32>() };
+        assert!(before.is_empty() && after.is_empty(), "scratch must be aligned");
+        floats
     }
 }

@@ -5,15 +5,19 @@
     reason = "reads the shared cache, writes its own heads of the output and its own scratch"
 )]
 
-use super::{AttendArgs, thread_scratch_bytes};
+use super::AttendArgs;
 use crate::Part;
 use crate::codec::float::{read_f16, read_f32, write_f32};
 use crate::kv::KvFormat;
 
 pub(super) fn attend(args: &AttendArgs<'_>, part: Part) {
+    // Everything is done in the first phase.
+    if part.phase > 0 {
+        return;
+    }
     let cache = &args.cache;
     let head_size = cache.head_size;
-    let own = thread_scratch_bytes(args.first_position + args.tokens);
+    let own = args.thread_scratch_bytes();
     // SAFETY: each thread has a stretch of scratch of its own.
     let scores = unsafe { args.scratch.slice_mut(part.index * own..(part.index + 1) * own) };
     // Shares take turns: a causal prefill's later tokens have more keys.

@@ -5,6 +5,7 @@
 //! Work is split by tokens, or within rows where there are fewer tokens than shares; each share then sums the row itself.
 
 pub(crate) mod scalar;
+pub(crate) mod vectorised;
 
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
@@ -41,8 +42,16 @@ pub struct NormArgs<'a> {
 pub type NormFunction = for<'a> unsafe fn(&NormArgs<'a>, Part);
 
 /// Every implementation.
-pub const NORM: &[Variant<NormFunction>] =
-    &[Variant { name: "norm-scalar", isa: Isa::Scalar, function: scalar::norm }];
+pub const NORM: &[Variant<NormFunction>] = &[
+    Variant { name: "norm-scalar", isa: Isa::Scalar, function: scalar::norm },
+    Variant { name: "norm-portable", isa: Isa::Portable, function: tiers::portable },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "norm-avx2", isa: Isa::Avx2, function: tiers::avx2 },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "norm-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+];
+
+crate::vector::for_each_tier!(vectorised::norm, NormArgs);
 
 /// The tokens and the columns of them that a share does. Columns are split in cache lines.
 pub(crate) fn share(tokens: usize, width: usize, part: Part) -> (Range<usize>, Range<usize>) {

@@ -2,47 +2,22 @@
 
 #![expect(unsafe_code, reason = "writes its own heads of the shared rows and cache")]
 
-use super::{QkNormKind, RotateStoreArgs};
+use super::{QkNormKind, Role, RotateStoreArgs};
 use crate::codec::float::{write_f16, write_f32};
 use crate::kv::{KvFormat, KvLayer};
 use crate::norm::scalar::statistics;
 use crate::{Part, SharedMut};
 
-/// What heads of a token a unit of work has.
-#[derive(Clone, Copy)]
-enum Role {
-    Query,
-    Key,
-    Value,
-}
-
 pub(super) fn rotate_store(args: &RotateStoreArgs<'_>, part: Part) {
-    let (heads, kv_heads, head_size) = (args.heads, args.cache.kv_heads, args.cache.head_size);
-    let whole = args.qk_norm == QkNormKind::AllHeads;
-    let units = if whole { 3 } else { heads + 2 * kv_heads };
-    for unit in part.range(args.tokens * units, 1) {
-        let (token, unit) = (unit / units, unit % units);
-        let (role, first, count) = match (whole, unit) {
-            (true, 0) => (Role::Query, 0, heads),
-            (true, 1) => (Role::Key, 0, kv_heads),
-            (true, _) => (Role::Value, 0, kv_heads),
-            (false, head) if head < heads => (Role::Query, head, 1),
-            (false, head) if head < heads + kv_heads => (Role::Key, head - heads, 1),
-            (false, head) => (Role::Value, head - heads - kv_heads, 1),
-        };
-        let before = match role {
-            Role::Query => 0,
-            Role::Key => heads,
-            Role::Value => heads + kv_heads,
-        };
-        let start = (token * (heads + 2 * kv_heads) + before + first) * head_size;
+    for index in part.range(args.tokens * args.units(), 1) {
+        let unit = args.unit(index);
+        let (first, position) = (unit.first_head, unit.position);
         // SAFETY: only this share has these heads of this token.
-        let values = unsafe { args.qkv.slice_mut(start..start + count * head_size) };
+        let values = unsafe { args.qkv.slice_mut(unit.values) };
         if let Some(clip) = args.clip {
             values.iter_mut().for_each(|value| *value = value.clamp(-clip, clip));
         }
-        let position = args.first_position + token;
-        match role {
+        match unit.role {
             Role::Query => normalise_rotate(args, position, values, first, args.query_norm),
             Role::Key => {
                 normalise_rotate(args, position, values, first, args.key_norm);

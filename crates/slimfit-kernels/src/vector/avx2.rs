@@ -31,7 +31,7 @@ impl Avx2 {
 impl Tier for Avx2 {
     type Vector = __m256;
     const LANES: usize = 8;
-    const REGISTERS: usize = 16;
+    const ROWS: usize = 2;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {

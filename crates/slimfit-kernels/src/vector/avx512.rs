@@ -27,7 +27,7 @@ fn mask(count: usize) -> __mmask16 {
 impl Tier for Avx512 {
     type Vector = __m512;
     const LANES: usize = 16;
-    const REGISTERS: usize = 32;
+    const ROWS: usize = 4;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {

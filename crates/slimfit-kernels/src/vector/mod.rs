@@ -22,7 +22,7 @@ mod tests;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
-pub(crate) use elementary::{erf, exp, sigmoid, tanh};
+pub(crate) use elementary::{erfc, exp, sigmoid, tanh};
 pub(crate) use portable::Portable;
 pub(crate) use rows::{load_tail, store_tail};
 
@@ -30,10 +30,10 @@ pub(crate) use rows::{load_tail, store_tail};
 pub(crate) trait Tier: Copy {
     /// Several f32.
     type Vector: Copy;
-    /// How many.
+    /// How many; at most 16, and 16 is a multiple.
     const LANES: usize;
-    /// Vector registers of the architecture, which bounds the sums that a loop keeps.
-    const REGISTERS: usize;
+    /// Rows whose sums, four vectors each, fit the registers beside operands.
+    const ROWS: usize;
 
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::Vector;
@@ -108,16 +108,17 @@ pub(crate) trait Tier: Copy {
     fn sum_each(self, a: [Self::Vector; 4]) -> [f32; 4];
 }
 
-/// Declares a module of one function per tier, each calling `$algorithm(tier, args, part)` compiled for it, and a
-/// table of them as [`Variant`](crate::Variant)s, the given ones first.
+/// Declares a module `tiers` with one function per tier, each calling `$algorithm(tier, args, part)` compiled for it.
 macro_rules! for_each_tier {
-    ($module:ident, $algorithm:path, $arguments:ident) => {
-        mod $module {
+    ($algorithm:path, $arguments:ident) => {
+        mod tiers {
             //! The algorithm, compiled for each tier.
-            #![expect(unsafe_code, reason = "a tier's value is made where its features are enabled")]
+            #![cfg_attr(
+                target_arch = "x86_64",
+                expect(unsafe_code, reason = "a tier's value is made where its features are enabled")
+            )]
 
-            use super::$arguments;
-            use crate::Part;
+            use super::*;
 
             pub(super) fn portable(args: &$arguments<'_>, part: Part) {
                 $algorithm(crate::vector::Portable, args, part);

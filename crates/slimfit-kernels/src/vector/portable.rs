@@ -2,27 +2,31 @@
 
 use super::Tier;
 use half::f16;
-use wide::f32x8;
+use wide::{bytemuck::cast, f32x8, i32x8, u16x8, u32x8};
 
 /// The baseline; always there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portable;
 
-/// Widens half precision in plain arithmetic, which vectorises: exponents are rebased by a product with 2¹¹², which
-/// is exact for subnormal numbers too, and the exponent of infinities and of what is no number is set again.
+/// Widens half precision in plain arithmetic: exponents are rebased by a product with 2¹¹², which is exact for
+/// subnormal numbers too, and the exponent of infinities and of what is no number is set again.
 #[inline(always)]
-fn widen(bits: u16) -> f32 {
-    let sign = u32::from(bits & 0x8000) << 16;
-    let magnitude = u32::from(bits & 0x7FFF) << 13;
-    let special = if magnitude >= 0x0F80_0000 { 0x7F80_0000 } else { 0 };
-    let rebased = f32::from_bits(magnitude) * f32::from_bits(0x7780_0000);
-    f32::from_bits(rebased.to_bits() | special | sign)
+fn widen(bits: [u16; 8]) -> f32x8 {
+    let bits = u32x8::from(u16x8::new(bits));
+    let magnitude: u32x8 = (bits & u32x8::splat(0x7FFF)) << 13;
+    let sign: u32x8 = (bits & u32x8::splat(0x8000)) << 16;
+    let rebased: f32x8 = cast::<u32x8, f32x8>(magnitude) * f32x8::splat(f32::from_bits(0x7780_0000));
+    // Signed comparison serves: a magnitude has no bit 31.
+    let special = cast::<u32x8, i32x8>(magnitude).simd_gt(i32x8::splat(0x0F7F_FFFF));
+    let special = cast::<i32x8, u32x8>(special) & u32x8::splat(0x7F80_0000);
+    cast(cast::<f32x8, u32x8>(rebased) | special | sign)
 }
 
 impl Tier for Portable {
     type Vector = f32x8;
     const LANES: usize = 8;
-    const REGISTERS: usize = 8;
+    /// A vector is two registers; SSE2 has 16 of them, Advanced SIMD 32.
+    const ROWS: usize = if cfg!(target_arch = "aarch64") { 2 } else { 1 };
 
     #[inline(always)]
     fn splat(self, value: f32) -> f32x8 {
@@ -62,7 +66,7 @@ impl Tier for Portable {
     #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> f32x8 {
         // SAFETY: the caller's promise.
-        f32x8::new(unsafe { from.cast::<[u16; 8]>().read() }.map(widen))
+        widen(unsafe { from.cast::<[u16; 8]>().read_unaligned() })
     }
 
     #[inline(always)]
@@ -72,7 +76,7 @@ impl Tier for Portable {
             // SAFETY: `lane` is below `count`, the caller's promise.
             *value = unsafe { from.add(lane).read() };
         }
-        f32x8::new(lanes.map(widen))
+        widen(lanes)
     }
 
     #[inline(always)]

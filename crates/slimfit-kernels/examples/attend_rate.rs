@@ -1,0 +1,136 @@
+//! Prints what attention reaches on each tier: decode as bytes of cache per second beside a plain read of the same
+//! buffers, prefill as multiply-adds (those a causal mask leaves) beside the f32 peak.
+
+use slimfit_kernels::limits::{Buffer, HugePages, PEAKS, READS};
+use slimfit_kernels::pool::{Pool, allowed_cpus};
+use slimfit_kernels::{
+    AlignedBytes, Attend, AttendArgs, Invocation, Isa, Kernels, KvLayer, Operation, Part, SharedMut, phases,
+    scratch_bytes,
+};
+use std::error::Error;
+use std::time::Instant;
+
+const LAYERS: usize = 30;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for (name, heads, kv_heads, head_size) in
+        [("9/3 heads of 64", 9, 3, 64), ("32/4 heads of 64", 32, 4, 64), ("12/12 heads of 64", 12, 12, 64)]
+    {
+        for format in ["f16", "f32"] {
+            for threads in [1, allowed_cpus().len()] {
+                let pool = Pool::new(threads)?;
+                for isa in Isa::available().into_iter().filter(|isa| *isa != Isa::Scalar) {
+                    let kernels = Kernels::for_isa(isa)?;
+                    let operation = Attend {
+                        heads,
+                        kv_heads,
+                        head_size,
+                        window: None,
+                        scale: 0.125,
+                        softcap: None,
+                        alibi: false,
+                        kv_format: format.parse()?,
+                    };
+                    let decode = seconds(&pool, &kernels, &operation, 1, 1023)?;
+                    let bytes = 2 * KvLayer::half_bytes(operation.kv_format, kv_heads, head_size, 1024)?;
+                    let read = read_rate(&pool, isa, LAYERS * bytes as usize)?;
+                    let prefill = seconds(&pool, &kernels, &operation, 512, 0)?;
+                    let operations = 2.0 * (heads * head_size) as f64 * 512.0 * 513.0;
+                    let peak = peak_rate(&pool, isa);
+                    println!(
+                        "{name} {format} {threads} threads {isa:12} decode at 1024 {:6.1} us, {:5.1} GB/s of {:5.1} \
+                         | prefill 512 {:7.2} ms, {:6.1} GFLOP/s of {:6.1}",
+                        decode * 1e6,
+                        bytes as f64 / decode / 1e9,
+                        read / 1e9,
+                        prefill * 1e3,
+                        operations / prefill / 1e9,
+                        peak / 1e9,
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Best seconds of one layer, over layers that each have a cache of their own.
+fn seconds(
+    pool: &Pool,
+    kernels: &Kernels,
+    attend: &Attend,
+    tokens: usize,
+    first_position: usize,
+) -> Result<f64, Box<dyn Error>> {
+    let (heads, kv_heads, head_size) =
+        (attend.heads as usize, attend.kv_heads as usize, attend.head_size as usize);
+    let capacity = first_position + tokens;
+    let half =
+        KvLayer::half_bytes(attend.kv_format, attend.kv_heads, attend.head_size, capacity as u64)? as usize;
+    let layers = if tokens == 1 { LAYERS } else { 1 };
+    let mut caches = AlignedBytes::zeroed(2 * layers * half)?;
+    // 1.0 in f16 twice, or about 0.0078 in f32.
+    caches
+        .as_mut_slice()
+        .chunks_exact_mut(4)
+        .for_each(|word| word.copy_from_slice(&0x3C00_3C00_u32.to_le_bytes()));
+    let caches = SharedMut::new(caches.as_mut_slice());
+    let qkv = vec![0.1; tokens * (heads + 2 * kv_heads) * head_size];
+    let mut output = vec![f32::NAN; tokens * heads * head_size];
+    let operation = Operation::Attend(*attend);
+    let mut scratch = AlignedBytes::zeroed(scratch_bytes(&operation, tokens, capacity, pool.threads()))?;
+    let (output, scratch) = (SharedMut::new(&mut output), SharedMut::new(scratch.as_mut_slice()));
+    let invocations: Vec<_> = (0..layers)
+        .map(|layer| {
+            let keys = caches.part(2 * layer * half..(2 * layer + 1) * half);
+            let values = caches.part((2 * layer + 1) * half..(2 * layer + 2) * half);
+            let cache = KvLayer::new(attend.kv_format, kv_heads, head_size, capacity, keys, values);
+            let args = AttendArgs::new(attend, tokens, first_position, &qkv, cache, output, scratch);
+            Invocation::Attend(args)
+        })
+        .collect();
+    let mut best = f64::INFINITY;
+    for _ in 0..7 {
+        let start = Instant::now();
+        pool.run(|worker| {
+            for invocation in &invocations {
+                for phase in 0..phases(&operation, tokens) {
+                    kernels.execute(invocation, Part { phase, index: worker.index, of: worker.count });
+                    worker.barrier();
+                }
+            }
+        });
+        best = best.min(start.elapsed().as_secs_f64() / layers as f64);
+    }
+    Ok(best)
+}
+
+fn read_rate(pool: &Pool, isa: Isa, bytes: usize) -> Result<f64, Box<dyn Error>> {
+    let buffers: Result<Vec<_>, _> =
+        (0..pool.threads()).map(|_| Buffer::new(bytes / pool.threads(), HugePages::Advise)).collect();
+    let buffers = buffers?;
+    let mut best: f64 = 0.0;
+    for read in READS.iter().filter(|read| read.isa <= isa && read.isa.is_available()) {
+        for _ in 0..5 {
+            let start = Instant::now();
+            pool.run(|worker| {
+                std::hint::black_box(read.run(buffers[worker.index].as_f64(), 1));
+            });
+            best = best.max(bytes as f64 / start.elapsed().as_secs_f64());
+        }
+    }
+    Ok(best)
+}
+
+fn peak_rate(pool: &Pool, isa: Isa) -> f64 {
+    let loops =
+        PEAKS.iter().filter(|peak| peak.type_name == "f32" && peak.isa <= isa && peak.isa.is_available());
+    loops.fold(0.0, |best: f64, peak| {
+        let start = Instant::now();
+        pool.run(|_| {
+            std::hint::black_box(peak.run(50_000));
+        });
+        let operations = (pool.threads() as u64 * 50_000 * peak.operations) as f64;
+        best.max(operations / start.elapsed().as_secs_f64())
+    })
+}
