@@ -1,0 +1,19 @@
+//! Models as files: Hugging Face `config.json`, GGUF, safetensors and slimfit's own architecture files, in and out, and
+//! the built-in list of public models.
+//!
+//! Layer 2: it knows no hardware and decides nothing about a search; it says which standard class holds an architecture.
+#![doc = include_str!("../README.md")]
+
+mod architecture_file;
+pub mod builtin;
+pub mod config_out;
+mod error;
+pub mod gguf;
+pub mod huggingface;
+mod model;
+pub mod safetensors_header;
+
+pub use architecture_file::{ARCHITECTURE_SCHEMA, read_architecture};
+pub use builtin::PublishedModel;
+pub use error::FormatsError;
+pub use model::{LoadedModel, Origin, load_model};
