@@ -1,0 +1,18 @@
+//! The loops over several rooms: measure one model beside its prediction, verify many, and run the whole road.
+#![doc = include_str!("../README.md")]
+
+pub mod comparison;
+mod error;
+mod measure;
+mod observer;
+mod run;
+mod sample;
+mod search_study;
+mod verify;
+
+pub use error::WorkflowError;
+pub use measure::{MeasureRequest, Predictor, measure_model, peak_type};
+pub use observer::Observer;
+pub use run::{RunOptions, RunState, StepRecord, run_all};
+pub use search_study::{SearchInputs, SearchSettings, search_into_study};
+pub use verify::{VerifyOptions, verify};

@@ -1,0 +1,286 @@
+//! Runs one model for real and puts what was predicted beside it.
+
+use crate::{Observer, WorkflowError};
+use slimfit_arch::Architecture;
+use slimfit_cost::{CostError, CostModel, Prediction, RunShape};
+use slimfit_hardware::PeakType;
+use slimfit_kernels::Isa;
+use slimfit_kernels::pool::{Pool, allowed_cpus};
+use slimfit_plan::PlanOptions;
+use slimfit_probe::{PeakSentinel, ReadSentinel};
+use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
+use slimfit_runtime::{
+    DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult, SeededWeights, Session,
+    Sentinels as RuntimeSentinels,
+};
+use slimfit_study::{Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct MeasureRequest {
+    /// A label for tables.
+    pub name: Option<String>,
+    /// The model.
+    pub architecture: Architecture,
+    /// How its weights are stored.
+    pub weights: NumberFormat,
+    /// How its KV cache is stored.
+    pub kv: NumberFormat,
+    /// Threads; none: the count with the lowest predicted time per token, or all where nothing is predicted.
+    pub threads: Option<u32>,
+    /// The cap on the instruction set.
+    pub isa: Isa,
+    /// Tokens of the prompt; 0: no prefill.
+    pub prompt_tokens: u64,
+    /// Tokens decoded; 0: no decoding.
+    pub generated_tokens: u64,
+    /// Tokens in the cache before them.
+    pub depth_tokens: u64,
+    /// Runs of each phase in each of the two passes.
+    pub rounds: usize,
+    /// Seed of weights and tokens.
+    pub seed: u64,
+    /// Whether peak memory is measured too, in a child process of this program.
+    pub memory: bool,
+}
+
+/// Where predictions come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Predictor<'a> {
+    /// The cost model of a profile.
+    Model(&'a CostModel),
+    /// Nowhere, and why.
+    None(&'a str),
+}
+
+impl MeasureRequest {
+    /// What it asks for, in tokens.
+    pub fn run_shape(&self) -> RunShape {
+        RunShape {
+            prompt_tokens: self.prompt_tokens,
+            generated_tokens: self.generated_tokens,
+            depth_tokens: self.depth_tokens,
+        }
+    }
+}
+
+/// The type whose peak bounds products with these weights: int8 for quantised ones.
+///
+/// # Errors
+/// When products with that format are not measured.
+pub fn peak_type(weights: NumberFormat) -> Result<PeakType, WorkflowError> {
+    match weights {
+        NumberFormat::F32 => Ok(PeakType::F32),
+        NumberFormat::Bf16 => Ok(PeakType::Bf16),
+        NumberFormat::Q8_0 | NumberFormat::Q4_0 => Ok(PeakType::Int8),
+        format => Err(WorkflowError::NoPeak { format }),
+    }
+}
+
+/// An error once the user wants to stop.
+fn stop(cancel: &AtomicBool) -> Result<(), WorkflowError> {
+    if cancel.load(Ordering::Relaxed) { Err(WorkflowError::Interrupted) } else { Ok(()) }
+}
+
+/// Prices `request`, then runs it between sentinels, twice.
+///
+/// # Errors
+/// When the model cannot be planned, held or run, or the user wants to stop.
+pub fn measure_model(
+    request: &MeasureRequest,
+    predictor: Predictor<'_>,
+    observer: &mut Observer<'_>,
+) -> Result<Measurement, WorkflowError> {
+    let run = request.run_shape();
+    // Predicted before anything runs.
+    let (threads, predicted) = predict(request, predictor, run)?;
+    let options = MeasureOptions {
+        prompt: request.prompt_tokens,
+        generate: request.generated_tokens,
+        depth: request.depth_tokens,
+        depth_fill: DepthFill::Random,
+        rounds: request.rounds,
+        seed: request.seed,
+    };
+    let plan =
+        PlanOptions::new(request.weights, request.kv, request.isa, u64::from(threads), options.context());
+    observer.at("loading", 0.0)?;
+    let cancel = observer.cancel;
+    let pool = Pool::new(threads as usize)?;
+    let model = Model::load(&request.architecture, plan, &SeededWeights::new(&request.architecture, request.seed))?;
+    let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
+    let read = ReadSentinel::new(&pool, working_set, request.isa)?;
+    let peak = PeakSentinel::new(&pool, peak_type(request.weights)?, request.isa)?;
+    let mut session = Session::new(&model, &pool)?;
+    let edges = || (read.bytes_per_s(&pool), peak.ops_per_s(&pool));
+    let before = edges();
+    let sentinels = RuntimeSentinels {
+        read_bytes_per_s: Box::new(|| stop(cancel).map(|()| read.bytes_per_s(&pool))),
+        peak_ops_per_s: Box::new(|| stop(cancel).map(|()| peak.ops_per_s(&pool))),
+    };
+    let result = slimfit_runtime::measure::<WorkflowError>(&mut session, &options, sentinels, |done, total, name| {
+        (observer.progress)(name, done as f64 / total.max(1) as f64);
+    })?;
+    let after = edges();
+    drop(session);
+    drop(model);
+    // After the model is gone: the child needs the same memory once more.
+    observer.at("peak memory", 1.0)?;
+    let peak_memory = peak_memory(request, threads)?;
+    Ok(record(request, threads, &result, predicted, peak_memory, before, after))
+}
+
+fn predict(
+    request: &MeasureRequest,
+    predictor: Predictor<'_>,
+    run: RunShape,
+) -> Result<(u32, RunFigures), WorkflowError> {
+    let all = u32::try_from(allowed_cpus().len()).unwrap_or(u32::MAX);
+    let cost = match predictor {
+        Predictor::Model(cost) => cost,
+        Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), unavailable(reason))),
+    };
+    let predicted = match cost.predict(&request.architecture, request.weights, request.kv, run, request.threads) {
+        Ok(predicted) => predicted,
+        // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
+        Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
+            return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string())));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok((predicted.threads, figures(&predicted, run)))
+}
+
+fn figures(predicted: &Prediction, run: RunShape) -> RunFigures {
+    let rate = |seconds: Predicted, tokens: f64| seconds.map(|seconds| tokens / seconds).figure();
+    let no_prompt = || Figure::unavailable("no prompt was asked for");
+    let no_decode = || Figure::unavailable("no token was to be generated");
+    let (prompt, generate) = (run.prompt_tokens > 0, run.generated_tokens > 0);
+    RunFigures {
+        prefill_tokens_per_s: if prompt {
+            rate(predicted.ttft_seconds, run.prompt_tokens as f64)
+        } else {
+            no_prompt()
+        },
+        decode_tokens_per_s: if generate { rate(predicted.tpot_seconds, 1.0) } else { no_decode() },
+        ttft_seconds: if prompt { predicted.ttft_seconds.figure() } else { no_prompt() },
+        tpot_seconds: if generate { predicted.tpot_seconds.figure() } else { no_decode() },
+        peak_memory_bytes: predicted.memory_bytes.figure(),
+        joules_per_token: if generate { predicted.joules_per_token.clone() } else { no_decode() },
+    }
+}
+
+fn unavailable(reason: &str) -> RunFigures {
+    let figure = || Figure::unavailable(reason);
+    RunFigures {
+        prefill_tokens_per_s: figure(),
+        decode_tokens_per_s: figure(),
+        ttft_seconds: figure(),
+        tpot_seconds: figure(),
+        peak_memory_bytes: figure(),
+        joules_per_token: figure(),
+    }
+}
+
+/// What a child has to run to tell the peak memory of `request`.
+pub(crate) fn memory_request(request: &MeasureRequest, threads: u32) -> MemoryRequest {
+    MemoryRequest {
+        architecture: request.architecture.clone(),
+        weights: request.weights,
+        kv: request.kv,
+        isa: request.isa.name().to_owned(),
+        threads: u64::from(threads),
+        prompt: request.prompt_tokens,
+        generate: request.generated_tokens,
+        depth: request.depth_tokens,
+        chunk: PlanOptions::CHUNK,
+        seed: request.seed,
+    }
+}
+
+fn peak_memory(request: &MeasureRequest, threads: u32) -> Result<Figure, WorkflowError> {
+    if !request.memory {
+        return Ok(Figure::unavailable("peak memory was not asked for"));
+    }
+    let report = slimfit_runtime::measure_memory(&memory_request(request, threads))?;
+    let bytes = Measured::new(vec![report.peak_memory_bytes() as f64]);
+    Ok(bytes.map_or_else(|| Figure::unavailable("the child reported nothing"), |bytes| bytes.figure()))
+}
+
+fn record(
+    request: &MeasureRequest,
+    threads: u32,
+    result: &RunResult,
+    predicted: RunFigures,
+    peak_memory_bytes: Figure,
+    before: (f64, f64),
+    after: (f64, f64),
+) -> Measurement {
+    let figure = |measured: Option<Measured>, reason: &str| {
+        measured.map_or_else(|| Figure::unavailable(reason), |measured| measured.figure())
+    };
+    let (no_prompt, no_decode) = ("no prompt was asked for", "no token was to be generated");
+    let read = [edge(&result.decode, before.0, false), edge(&result.decode, after.0, true)];
+    let peak = [edge(&result.prefill, before.1, false), edge(&result.prefill, after.1, true)];
+    let tail = |tail: slimfit_runtime::Tail| Tail { p50: tail.p50, p95: tail.p95, p99: tail.p99 };
+    Measurement {
+        id: request.architecture.id(request.weights, request.kv),
+        name: request.name.clone(),
+        architecture: request.architecture.clone(),
+        weights: request.weights,
+        kv: request.kv,
+        threads,
+        isa: request.isa.name().to_owned(),
+        prompt_tokens: request.prompt_tokens,
+        generated_tokens: request.generated_tokens,
+        depth_tokens: request.depth_tokens,
+        measured: RunFigures {
+            prefill_tokens_per_s: figure(result.prefill_tokens_per_s(), no_prompt),
+            decode_tokens_per_s: figure(result.decode_tokens_per_s(), no_decode),
+            ttft_seconds: figure(result.ttft_seconds(), no_prompt),
+            tpot_seconds: figure(result.tpot_seconds(), no_decode),
+            peak_memory_bytes,
+            joules_per_token: Figure::unavailable("no power meter was read during the run"),
+        },
+        percentiles: Percentiles { ttft_seconds: tail(result.ttft_tail()), tpot_seconds: tail(result.tpot_tail()) },
+        predicted,
+        sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak },
+        share: Shares {
+            decode_of_bandwidth: result.decode_of_bandwidth().map(|share| share.value()),
+            prefill_of_peak: result.prefill_of_peak().map(|share| share.value()),
+        },
+        operations: operations(&result.operations, median(&read), median(&peak)),
+    }
+}
+
+/// The median of the sentinels on one side of a phase's runs; where the phase did not run, the one sample around it all.
+fn edge(cell: &Option<CellResult>, single: f64, after: bool) -> f64 {
+    let rates: Vec<f64> = cell
+        .iter()
+        .flat_map(|cell| cell.test.iter().chain(&cell.retest))
+        .map(|run| if after { run.after_per_s } else { run.before_per_s })
+        .collect();
+    if rates.is_empty() { single } else { median(&rates) }
+}
+
+fn operations(seconds: &[OperationSeconds], bytes_per_s: f64, ops_per_s: f64) -> Vec<OperationTime> {
+    let total = |phase| -> f64 {
+        seconds.iter().filter(|operation| operation.phase == phase).map(|operation| operation.seconds).sum()
+    };
+    seconds
+        .iter()
+        .map(|operation| {
+            let allowed = (operation.streamed_bytes / bytes_per_s).max(operation.flops / ops_per_s);
+            let whole = total(operation.phase);
+            OperationTime {
+                name: operation.label.to_owned(),
+                phase: operation.phase.name().to_owned(),
+                variant: operation.variant.to_owned(),
+                seconds: operation.seconds,
+                share_of_time: if whole > 0.0 { operation.seconds / whole } else { 0.0 },
+                share_of_roofline: (operation.seconds > 0.0 && allowed > 0.0).then(|| allowed / operation.seconds),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! Searches a space for a device and keeps everything that was found in a study.
+
+use crate::WorkflowError;
+use slimfit_cost::CostModel;
+use slimfit_formats::builtin;
+use slimfit_hardware::HardwareProfile;
+use slimfit_plan::Shape;
+use slimfit_quality::{QualityModel, Recipe};
+use slimfit_quantity::NumberFormat;
+use slimfit_search::{
+    Candidate, Metric, ModelEvaluator, Progress, SearchOptions, Space, Workload, search, shortlist,
+};
+use slimfit_study::{Front, FrontPoint, ProfileRef, PublishedScore, ReferenceModel, Study};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Points whose predicted times are kept operation by operation.
+const EXPLAINED: usize = 8;
+/// A public model is a reference mark when its size is within this factor of the front's.
+const SIMILAR: f64 = 4.0;
+/// Reference marks at most; more would hide the front.
+const MOST_REFERENCES: usize = 16;
+
+/// What is searched, for which device and use.
+#[derive(Debug, Clone)]
+pub struct SearchInputs {
+    /// The device.
+    pub profile: HardwareProfile,
+    /// The space.
+    pub space: Space,
+    /// The use.
+    pub workload: Workload,
+    /// How a model would be trained.
+    pub recipe: Recipe,
+    /// The recipe's text, for the study's copy.
+    pub recipe_text: String,
+    /// Training tokens, in the recipe's own tokenizer.
+    pub tokens: u64,
+}
+
+/// How it is searched.
+pub struct SearchSettings<'a> {
+    /// What is minimised; none: quality, TTFT, TPOT, memory, and energy where the profile has it.
+    pub objectives: Option<Vec<Metric>>,
+    /// Largest allowed values.
+    pub limits: Vec<(Metric, f64)>,
+    /// Seed of the sample of dominated points.
+    pub seed: u64,
+    /// Dominated points kept to draw the cloud.
+    pub sample: usize,
+    /// When to stop with what was found.
+    pub deadline: Option<Instant>,
+    /// Set from outside to stop with what was found.
+    pub cancel: &'a AtomicBool,
+    /// Told now and then how far it is.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Searches, and keeps in `study`: copies of the inputs, the front (also as `front.json` and `front.csv`), a sample of
+/// the dominated points, the terms of the most telling points and public models as reference marks.
+///
+/// # Errors
+/// When the space cannot be priced, the study cannot be written, or the user stopped it before anything was found.
+pub fn search_into_study(
+    inputs: &SearchInputs,
+    settings: &SearchSettings<'_>,
+    study: &Study,
+) -> Result<Front, WorkflowError> {
+    let cost = CostModel::new(&inputs.profile)?;
+    let quality = QualityModel::new(inputs.recipe.clone());
+    let evaluator = ModelEvaluator::new(&inputs.space, &cost, &quality, inputs.tokens, &inputs.workload);
+    let objectives =
+        settings.objectives.clone().unwrap_or_else(|| evaluator.default_objectives(&inputs.space));
+    let options = SearchOptions {
+        objectives,
+        limits: settings.limits.clone(),
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+        seed: settings.seed,
+        sample: settings.sample,
+        deadline: settings.deadline,
+        cancel: Some(settings.cancel),
+        progress: Some(settings.progress),
+    };
+    let outcome = search(&inputs.space, &evaluator, &options)?;
+    if settings.cancel.load(Ordering::Relaxed) && outcome.front.is_empty() {
+        return Err(WorkflowError::Interrupted);
+    }
+    let profile = ProfileRef {
+        fingerprint_id: inputs.profile.fingerprint.id(),
+        sha256: inputs.profile.sha256(),
+        name: inputs.profile.name.clone(),
+    };
+    let (mut front, cloud) = evaluator.front(&inputs.space, &outcome, &options, profile)?;
+    front.head.study = Some(study.folder().display().to_string());
+    study.keep_input("profile.yaml", &inputs.profile.to_yaml()?)?;
+    study.keep_input("space.yaml", inputs.space.text())?;
+    study.keep_input("workload.yaml", inputs.workload.text())?;
+    study.keep_input("recipe.yaml", &inputs.recipe_text)?;
+    study.set_cloud(&cloud)?;
+    explain(&front, &cost, &evaluator, &inputs.workload, study)?;
+    study.set_references(&references(&front, &evaluator))?;
+    // Last: a study with a front has all the rest.
+    study.set_front(&front)?;
+    Ok(front)
+}
+
+/// Where the time of the most telling points goes.
+fn explain(
+    front: &Front,
+    cost: &CostModel,
+    evaluator: &ModelEvaluator<'_>,
+    workload: &Workload,
+    study: &Study,
+) -> Result<(), WorkflowError> {
+    for place in shortlist(front, EXPLAINED) {
+        let point = &front.points[place];
+        let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
+        let plan = cost.plan(&point.architecture, point.weights, point.kv, point.threads, run)?;
+        let decode = Shape::decode(run.mean_depth());
+        study.add_explanation(&cost.explain(&point.id, "decode", &plan, decode, point.threads)?)?;
+        if let Some(first) = Shape::prefill(run.prompt_tokens, plan.options.chunk).first() {
+            study.add_explanation(&cost.explain(&point.id, "prefill", &plan, *first, point.threads)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Public models of similar size, priced on the same device with the front's most usual weight format.
+fn references(front: &Front, evaluator: &ModelEvaluator<'_>) -> Vec<ReferenceModel> {
+    let sizes = front.points.iter().map(|point| point.parameters.total as f64);
+    let (least, most) = sizes.fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), size| (least.min(size), most.max(size)));
+    let (weights, kv) = usual_formats(&front.points);
+    let mut similar: Vec<_> = builtin::models()
+        .iter()
+        .map(|model| (model, model.architecture.parameters().total as f64))
+        .filter(|(_, size)| *size >= least / SIMILAR && *size <= most * SIMILAR)
+        .collect();
+    similar.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    similar
+        .into_iter()
+        .filter_map(|(model, _)| {
+            let scores = model.hellaswag.iter().map(|score| PublishedScore {
+                task: "hellaswag".to_owned(),
+                percent: score.percent,
+                source: format!("{} ({})", score.source, score.setting),
+            });
+            let candidate = Candidate {
+                name: &model.name,
+                architecture: &model.architecture,
+                training_tokens: model.tokens.map(|tokens| tokens as f64),
+                scores: scores.collect(),
+            };
+            // A model that our kernels cannot run, or whose rows fit no whole block, is no mark.
+            evaluator.reference_model(&candidate, weights, kv).ok()
+        })
+        .take(MOST_REFERENCES)
+        .collect()
+}
+
+fn usual_formats(points: &[FrontPoint]) -> (NumberFormat, NumberFormat) {
+    let mut counts: Vec<((NumberFormat, NumberFormat), usize)> = Vec::new();
+    for point in points {
+        let formats = (point.weights, point.kv);
+        match counts.iter_mut().find(|(known, _)| *known == formats) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((formats, 1)),
+        }
+    }
+    let usual = counts.into_iter().max_by_key(|(_, count)| *count);
+    usual.map_or((NumberFormat::Q8_0, NumberFormat::F16), |(formats, _)| formats)
+}

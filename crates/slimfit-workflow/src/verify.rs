@@ -1,0 +1,356 @@
+//! Predicts architectures nobody has run, then runs them, and adds up the errors.
+//!
+//! All predictions are made and hashed before the first run. Models are run in one order, then again in the reverse
+//! order; every timed run stands between two sentinels.
+
+use crate::comparison::{baselines, phase_errors};
+use crate::sample::sample;
+use crate::{Observer, WorkflowError, peak_type};
+use slimfit_arch::Architecture;
+use slimfit_cost::{CostModel, Prediction, RunShape};
+use slimfit_document::sha256_hex;
+use slimfit_hardware::HardwareProfile;
+use slimfit_kernels::Isa;
+use slimfit_kernels::pool::Pool;
+use slimfit_plan::{Plan, PlanOptions};
+use slimfit_probe::{PeakSentinel, ReadSentinel};
+use slimfit_quality::{QualityModel, Recipe};
+use slimfit_quantity::{NumberFormat, Predicted, median};
+use slimfit_runtime::{MemoryRequest, Model, SeededWeights, Session, available_memory, seeded_tokens};
+use slimfit_search::{ModelEvaluator, Space, Workload};
+use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
+use std::sync::atomic::Ordering;
+
+/// Training tokens that decide which points of a space count as valid; verification looks at no loss.
+const TRAINING_TOKENS: u64 = 100_000_000_000;
+
+/// What to verify.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// Architectures to draw.
+    pub samples: usize,
+    /// Seed of the draw, of weights and of tokens.
+    pub seed: u64,
+    /// The cap on the instruction set.
+    pub isa: Isa,
+    /// Tokens of the prompts whose prefill is timed.
+    pub prompts: Vec<u64>,
+    /// Tokens in the cache at which decoding is timed.
+    pub depths: Vec<u64>,
+    /// Tokens decoded in one run.
+    pub generated_tokens: u64,
+    /// Timed runs of a cell in each of the two passes; the median counts.
+    pub rounds: usize,
+    /// Whether to measure peak memory in child processes.
+    pub memory: bool,
+}
+
+impl VerifyOptions {
+    /// Twelve architectures, prompts of 128 tokens, decoding at 128 and 1024 tokens.
+    pub fn new(isa: Isa) -> Self {
+        Self {
+            samples: 12,
+            seed: 1,
+            isa,
+            prompts: vec![128],
+            depths: vec![128, 1024],
+            generated_tokens: 16,
+            rounds: 3,
+            memory: true,
+        }
+    }
+
+    fn context(&self) -> u64 {
+        let depth = self.depths.iter().max().map_or(0, |depth| depth + self.generated_tokens);
+        depth.max(self.prompts.iter().copied().max().unwrap_or(0)).max(1)
+    }
+}
+
+/// A model to run, with what was said of it.
+struct Subject {
+    id: String,
+    architecture: Architecture,
+    weights: NumberFormat,
+    kv: NumberFormat,
+    parameters: u64,
+    threads: u32,
+    cells: Vec<Cell>,
+}
+
+/// A phase of a model at one context.
+struct Cell {
+    phase: Phase,
+    tokens: u64,
+    predicted: Predicted,
+    seconds_by_bytes: f64,
+    working_set_bytes: u64,
+    /// By pass: measured value and sentinel ratio.
+    passes: Vec<(f64, f64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Decode,
+    Prefill,
+    Memory,
+}
+
+impl Phase {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Prefill => "prefill",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// Draws from `spaces`, predicts on `profile`, runs, compares.
+///
+/// # Errors
+/// When nothing can be drawn, the profile lacks what predictions rest on, the machine refuses to run, or the observer
+/// wants to stop.
+pub fn verify(
+    spaces: &[Space],
+    profile: &HardwareProfile,
+    options: &VerifyOptions,
+    observer: &mut Observer<'_>,
+) -> Result<Verification, WorkflowError> {
+    observer.at("predict", 0.0)?;
+    let cost = CostModel::new(profile)?;
+    let (mut subjects, mut skipped) = (Vec::new(), Vec::new());
+    for (place, space) in spaces.iter().enumerate() {
+        // An even share of the samples for each space, the first ones take the rest.
+        let share = options.samples / spaces.len() + usize::from(place < options.samples % spaces.len());
+        draw(space, &cost, profile, options, (share, place as u64), (&mut subjects, &mut skipped))?;
+    }
+    let predictions_sha256 = hash(&subjects)?;
+
+    let total = (2 * subjects.len()).max(1) as f64;
+    for pass in 0..2 {
+        let mut order: Vec<usize> = (0..subjects.len()).collect();
+        if pass == 1 {
+            order.reverse();
+        }
+        for (done, index) in order.into_iter().enumerate() {
+            observer.at("run", (pass * subjects.len() + done) as f64 / total)?;
+            run(&mut subjects[index], profile, options, observer)?;
+        }
+    }
+    observer.at("run", 1.0)?;
+    Ok(record(options, subjects, skipped, predictions_sha256))
+}
+
+fn draw(
+    space: &Space,
+    cost: &CostModel,
+    profile: &HardwareProfile,
+    options: &VerifyOptions,
+    (count, salt): (usize, u64),
+    (subjects, skipped): (&mut Vec<Subject>, &mut Vec<Skipped>),
+) -> Result<(), WorkflowError> {
+    let quality = QualityModel::new(Recipe::builtin("gemstones")?);
+    let workload = Workload::load("assistant")?;
+    let evaluator = ModelEvaluator::new(space, cost, &quality, TRAINING_TOKENS, &workload);
+    for (point, parameters) in sample(space, &evaluator, count, options.seed ^ salt)? {
+        let mut subject = Subject {
+            id: point.architecture.id(point.weights, point.kv),
+            architecture: point.architecture,
+            weights: point.weights,
+            kv: point.kv,
+            parameters,
+            threads: 0,
+            cells: Vec::new(),
+        };
+        match predict(&mut subject, cost, profile, options) {
+            Ok(()) => subjects.push(subject),
+            Err(WorkflowError::Runtime(error)) => {
+                skipped.push(Skipped { id: subject.id, reason: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn predict(
+    subject: &mut Subject,
+    cost: &CostModel,
+    profile: &HardwareProfile,
+    options: &VerifyOptions,
+) -> Result<(), WorkflowError> {
+    let (architecture, weights, kv) = (&subject.architecture, subject.weights, subject.kv);
+    let run_shape = |prompt, generated, depth| RunShape {
+        prompt_tokens: prompt,
+        generated_tokens: generated,
+        depth_tokens: depth,
+    };
+    let largest = |tokens: &[u64]| tokens.iter().copied().max().unwrap_or(0);
+    let whole_run = run_shape(largest(&options.prompts), options.generated_tokens, largest(&options.depths));
+    let whole = cost.predict(architecture, weights, kv, whole_run, None)?;
+    let threads = whole.threads;
+    let needed_bytes = whole.memory_bytes.value as u64;
+    if let Some(available_bytes) = available_memory()
+        && needed_bytes > available_bytes
+    {
+        return Err(slimfit_runtime::RuntimeError::OutOfMemory { needed_bytes, available_bytes }.into());
+    }
+    let mut cells = Vec::new();
+    let mut add = |phase, tokens, predicted: Predicted, run: RunShape| -> Result<(), WorkflowError> {
+        let plan: Plan = cost.plan(architecture, weights, kv, threads, run)?;
+        let working_set = CostModel::working_set_bytes(&plan, run.mean_depth());
+        let bandwidth = profile.read_bandwidth(threads, working_set as u64).unwrap_or(f64::NAN);
+        cells.push(Cell {
+            phase,
+            tokens,
+            predicted,
+            seconds_by_bytes: working_set / bandwidth,
+            working_set_bytes: working_set as u64,
+            passes: Vec::new(),
+        });
+        Ok(())
+    };
+    for &depth in &options.depths {
+        let run = run_shape(0, options.generated_tokens, depth);
+        let predicted: Prediction = cost.predict(architecture, weights, kv, run, Some(threads))?;
+        add(Phase::Decode, depth, predicted.tpot_seconds, run)?;
+    }
+    for &prompt in &options.prompts {
+        let run = run_shape(prompt, 0, 0);
+        let predicted = cost.predict(architecture, weights, kv, run, Some(threads))?;
+        add(Phase::Prefill, prompt, predicted.ttft_seconds, run)?;
+    }
+    if options.memory {
+        add(Phase::Memory, 0, whole.memory_bytes, whole_run)?;
+    }
+    (subject.threads, subject.cells) = (threads, cells);
+    Ok(())
+}
+
+/// SHA-256 of every prediction, in order.
+fn hash(subjects: &[Subject]) -> Result<String, WorkflowError> {
+    let predictions: Vec<_> = subjects
+        .iter()
+        .flat_map(|subject| {
+            subject.cells.iter().map(move |cell| {
+                let Predicted { value, low, high } = cell.predicted;
+                (&subject.id, subject.threads, cell.phase.name(), cell.tokens, value, low, high)
+            })
+        })
+        .collect();
+    let bytes = serde_json::to_vec(&predictions).map_err(|error| {
+        slimfit_document::DocumentError::new("unprintable", format!("the predictions cannot be written: {error}"))
+    })?;
+    Ok(sha256_hex(&bytes))
+}
+
+/// One pass over the cells of one model.
+fn run(
+    subject: &mut Subject,
+    profile: &HardwareProfile,
+    options: &VerifyOptions,
+    observer: &Observer<'_>,
+) -> Result<(), WorkflowError> {
+    if let Some(cell) = subject.cells.iter_mut().find(|cell| cell.phase == Phase::Memory) {
+        let largest = |tokens: &[u64]| tokens.iter().copied().max().unwrap_or(0);
+        let report = slimfit_runtime::measure_memory(&MemoryRequest {
+            architecture: subject.architecture.clone(),
+            weights: subject.weights,
+            kv: subject.kv,
+            isa: options.isa.name().to_owned(),
+            threads: u64::from(subject.threads),
+            prompt: largest(&options.prompts),
+            generate: options.generated_tokens,
+            depth: largest(&options.depths),
+            chunk: PlanOptions::CHUNK,
+            seed: options.seed,
+        })?;
+        cell.passes.push((report.peak_memory_bytes() as f64, 1.0));
+    }
+    let threads = subject.threads;
+    let pool = Pool::new(threads as usize)?;
+    let plan = PlanOptions::new(subject.weights, subject.kv, options.isa, u64::from(threads), options.context());
+    let source = SeededWeights::new(&subject.architecture, options.seed);
+    let model = Model::load(&subject.architecture, plan, &source)?;
+    let mut session = Session::new(&model, &pool)?;
+    let vocabulary = subject.architecture.vocabulary_size;
+    let number = peak_type(subject.weights)?;
+    let peak = PeakSentinel::new(&pool, number, options.isa)?;
+    let largest = subject.cells.iter().map(|cell| cell.working_set_bytes).max().unwrap_or(1);
+    let read = ReadSentinel::new(&pool, largest, options.isa)?;
+    let mut token_seconds = Vec::new();
+    for cell in &mut subject.cells {
+        let profiled = match cell.phase {
+            Phase::Decode => profile.read_bandwidth(threads, cell.working_set_bytes),
+            Phase::Prefill => profile.peak_ops(number, threads),
+            Phase::Memory => continue,
+        };
+        let sentinel = || if cell.phase == Phase::Decode { read.bytes_per_s(&pool) } else { peak.ops_per_s(&pool) };
+        let (mut values, mut ratios) = (Vec::new(), Vec::new());
+        // The first run is not counted: pages and caches settle.
+        for round in 0..=options.rounds {
+            if observer.cancel.load(Ordering::Relaxed) {
+                return Err(WorkflowError::Interrupted);
+            }
+            let (before, value);
+            if cell.phase == Phase::Decode {
+                session.reset();
+                session.fill_random(cell.tokens, options.seed)?;
+                let generated = seeded_tokens(vocabulary, options.generated_tokens, options.seed ^ 1);
+                before = sentinel();
+                value = session.time_decode(cell.tokens, &generated, &mut token_seconds)?;
+            } else {
+                let prompt = seeded_tokens(vocabulary, cell.tokens, options.seed);
+                before = sentinel();
+                value = session.time_prefill(&prompt)?;
+            }
+            let after = sentinel();
+            if round > 0 {
+                values.push(value);
+                ratios.push((before + after) / 2.0 / profiled.unwrap_or(f64::NAN));
+            }
+        }
+        cell.passes.push((median(&values), median(&ratios)));
+    }
+    Ok(())
+}
+
+fn record(
+    options: &VerifyOptions,
+    subjects: Vec<Subject>,
+    skipped: Vec<Skipped>,
+    predictions_sha256: String,
+) -> Verification {
+    let (mut rows, mut seconds_by_bytes) = (Vec::new(), Vec::new());
+    for subject in subjects {
+        for cell in &subject.cells {
+            let [(measured, ratio), (retest, retest_ratio)] = cell.passes[..] else { continue };
+            let Predicted { value, low, high } = cell.predicted;
+            rows.push(VerificationRow {
+                id: subject.id.clone(),
+                architecture: subject.architecture.clone(),
+                parameters: subject.parameters,
+                weights: subject.weights,
+                kv: subject.kv,
+                threads: subject.threads,
+                phase: cell.phase.name().to_owned(),
+                prompt_tokens: if cell.phase == Phase::Prefill { cell.tokens } else { 0 },
+                depth_tokens: if cell.phase == Phase::Decode { cell.tokens } else { 0 },
+                predicted: PredictedValue { value, low, high },
+                measured,
+                retest,
+                sentinel_ratio: (ratio + retest_ratio) / 2.0,
+            });
+            seconds_by_bytes.push(cell.seconds_by_bytes);
+        }
+    }
+    Verification {
+        samples: options.samples as u64,
+        predictions_sha256,
+        summary: phase_errors(&rows, false),
+        normalised: phase_errors(&rows, true),
+        baselines: baselines(&rows, &seconds_by_bytes),
+        rows,
+        skipped,
+    }
+}
