@@ -1,0 +1,49 @@
+//! What may stand on the command line. Each command's own arguments lie beside its code.
+
+use crate::{completions, emit, inspect, measure, models, profile, report, run, search, verify};
+use clap::{Parser, Subcommand};
+
+/// Measures a device and cuts a small language model to fit it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "slimfit",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 110,
+    after_help = "Start with `slimfit run`: it measures this device, searches, runs what it found and writes a report.\n\
+                  Exit codes: 0 done, 1 a check failed, 2 bad usage, input or environment, 70 a bug, 130 interrupted."
+)]
+pub struct Cli {
+    /// Print one JSON object on stdout instead of text; errors too.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure this device, search, run what was found, and write a report: all in one.
+    Run(run::Arguments),
+    /// Measure this device and write its hardware profile.
+    Profile(profile::Arguments),
+    /// Count a model exactly: parameters, operations, bytes, tensors.
+    Inspect(inspect::Arguments),
+    /// List the built-in public models.
+    Models(models::Arguments),
+    /// Find the architectures worth their cost on a device.
+    Search(search::Arguments),
+    /// Run a model for real, predicted beside measured.
+    Measure(measure::Arguments),
+    /// Predict models nobody has run, then run them.
+    Verify(verify::Arguments),
+    /// Write a found architecture as a standard configuration.
+    Emit(emit::Arguments),
+    /// Draw a study: page, charts, tables.
+    Report(report::Arguments),
+    /// Print a script that completes commands and options in your shell.
+    Completions(completions::Arguments),
+}

@@ -1,0 +1,63 @@
+//! Which hardware profile a command works with.
+
+use crate::failure::Failure;
+use slimfit_document::{DocumentError, suggestion};
+use slimfit_hardware::{HardwareProfile, find_local};
+use slimfit_kernels::Isa;
+use std::path::Path;
+
+/// Where profiles measured here are kept, below the current folder.
+pub const LOCAL_FOLDER: &str = "hardware-profiles/local";
+
+/// The profile named on the command line, or the newest local one of this machine.
+pub fn profile(reference: Option<&str>, isa: Isa) -> Result<HardwareProfile, Failure> {
+    if let Some(reference) = reference {
+        return named(reference);
+    }
+    match newest(isa)? {
+        Some(profile) => Ok(profile),
+        None => {
+            let error = DocumentError::new("no-profile", "there is no hardware profile of this machine");
+            let error = error.file(LOCAL_FOLDER).hint("measure one with `slimfit profile`, or name a file with `--profile`");
+            Err(error.into())
+        }
+    }
+}
+
+/// The newest local profile of this machine under this instruction-set cap.
+pub fn newest(isa: Isa) -> Result<Option<HardwareProfile>, Failure> {
+    let fingerprint = slimfit_probe::fingerprint(isa)?;
+    Ok(find_local(LOCAL_FOLDER, &fingerprint).newest.map(|stored| stored.profile))
+}
+
+/// A file, or the name of a local profile without folder and ending.
+fn named(reference: &str) -> Result<HardwareProfile, Failure> {
+    let looks_like_a_path = reference.contains(['/', '\\', '.']);
+    if looks_like_a_path || Path::new(reference).exists() {
+        return Ok(HardwareProfile::load(reference)?);
+    }
+    let file = Path::new(LOCAL_FOLDER).join(format!("{reference}.yaml"));
+    if file.is_file() {
+        return Ok(HardwareProfile::load(file)?);
+    }
+    let known: Vec<String> = std::fs::read_dir(LOCAL_FOLDER)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    let allowed = if known.is_empty() { "the path of a file".to_owned() } else { known.join(", ") };
+    let hint = suggestion(reference, known.iter().map(String::as_str));
+    Err(DocumentError::new("unknown-profile", "no hardware profile of this name")
+        .found(format!("`{reference}`"))
+        .allowed(allowed)
+        .maybe_hint(hint)
+        .into())
+}
+
+/// Refuses a profile of another machine unless the user insists.
+pub fn require_this_machine(profile: &HardwareProfile, isa: Isa, insist: bool) -> Result<(), Failure> {
+    if !insist {
+        profile.require_machine(&slimfit_probe::fingerprint(isa)?)?;
+    }
+    Ok(())
+}

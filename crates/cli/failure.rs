@@ -1,0 +1,249 @@
+//! Errors as the user sees them: a sentence on stderr or one JSON object on stdout, and the exit code.
+
+use crate::output::note;
+use slimfit_document::{DocumentError, ERROR_SCHEMA, ErrorDetails};
+use slimfit_emit::EmitError;
+use slimfit_formats::FormatsError;
+use slimfit_hardware::HardwareError;
+use slimfit_quality::QualityError;
+use slimfit_report::ReportError;
+use slimfit_runtime::RuntimeError;
+use slimfit_search::SearchError;
+use slimfit_study::StudyError;
+use slimfit_workflow::WorkflowError;
+use std::io::Write;
+use std::process::ExitCode;
+
+const USAGE: u8 = 2;
+const INTERNAL: u8 = 70;
+const INTERRUPTED: u8 = 130;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// Bad usage, input or environment.
+    Refused(DocumentError),
+    /// A broken promise of ours.
+    Internal(String),
+    /// The user asked to stop.
+    Interrupted,
+    /// The reader of our output has gone; it got what it wanted.
+    BrokenPipe,
+}
+
+impl Failure {
+    /// Something about the machine or its files.
+    pub fn environment(code: &str, message: impl Into<String>) -> Self {
+        Self::Refused(DocumentError::new(code, message))
+    }
+
+    /// What a library says, with a hint on a line of its own taken apart.
+    pub fn sentence(code: &str, error: &dyn std::error::Error) -> Self {
+        let text = error.to_string();
+        let (message, hint) = text.split_once('\n').map_or((text.as_str(), None), |(message, hint)| {
+            (message, Some(hint.trim_start_matches("hint: ").to_owned()))
+        });
+        Self::Refused(DocumentError::new(code, message).maybe_hint(hint))
+    }
+
+    /// A broken promise of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::Internal(message.into())
+    }
+
+    fn details(&self) -> ErrorDetails {
+        match self {
+            Self::Refused(error) => (**error).clone(),
+            Self::Internal(message) => internal_details(message),
+            Self::Interrupted => plain("interrupted", "interrupted", Some("run the same command again")),
+            Self::BrokenPipe => plain("broken-pipe", "the reader of standard output has gone", None),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => USAGE,
+            Self::Internal(_) => INTERNAL,
+            Self::Interrupted => INTERRUPTED,
+            Self::BrokenPipe => 0,
+        }
+    }
+}
+
+impl From<DocumentError> for Failure {
+    fn from(error: DocumentError) -> Self {
+        let code = error.code.replace('_', "-");
+        Self::Refused(error.code(code))
+    }
+}
+
+impl From<WorkflowError> for Failure {
+    fn from(error: WorkflowError) -> Self {
+        match error {
+            WorkflowError::Interrupted => Self::Interrupted,
+            WorkflowError::Document(error)
+            | WorkflowError::Hardware(HardwareError::Document(error))
+            | WorkflowError::Search(SearchError::Document(error))
+            | WorkflowError::Quality(QualityError::Document(error))
+            | WorkflowError::Emit(EmitError::Document(error))
+            | WorkflowError::Study(StudyError::Document(error)) => error.into(),
+            WorkflowError::Formats(error) => error.into_document().into(),
+            WorkflowError::Architecture(error) => FormatsError::Architecture(error).into_document().into(),
+            WorkflowError::Hardware(error) => Self::sentence("other-machine", &error),
+            WorkflowError::Search(error) => Self::sentence("search", &error),
+            WorkflowError::Quality(error) => Self::sentence("quality", &error),
+            WorkflowError::Cost(error) => Self::sentence("cost", &error),
+            WorkflowError::Probe(error) => Self::sentence("probe", &error),
+            WorkflowError::Runtime(error @ RuntimeError::OutOfMemory { .. }) => {
+                Self::sentence("out-of-memory", &error)
+            }
+            WorkflowError::Runtime(error) => Self::sentence("runtime", &error),
+            WorkflowError::Emit(error) => Self::sentence("emit", &error),
+            WorkflowError::Study(error) => study(&error),
+            other => Self::sentence("workflow", &other),
+        }
+    }
+}
+
+macro_rules! through_workflow {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                WorkflowError::from(error).into()
+            }
+        }
+    )*};
+}
+
+through_workflow!(
+    slimfit_arch::ArchitectureError,
+    slimfit_cost::CostError,
+    EmitError,
+    FormatsError,
+    HardwareError,
+    slimfit_kernels::IsaError,
+    slimfit_kernels::pool::PoolError,
+    slimfit_probe::ProbeError,
+    QualityError,
+    RuntimeError,
+    SearchError,
+    StudyError
+);
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Study(error) => error.into(),
+            ReportError::Document(error) => error.into(),
+            other => Self::sentence("report", &other),
+        }
+    }
+}
+
+/// A store that cannot be written is most often a full disk: said as such.
+fn study(error: &StudyError) -> Failure {
+    let text = error.to_string();
+    if text.contains("disk is full") || text.contains("disk full") || text.contains("No space left") {
+        let full = DocumentError::new("disk-full", "the disk is full; what was finished before is whole");
+        let path = text.split('`').nth(1).unwrap_or_default().to_owned();
+        return Failure::Refused(full.file(path).hint("free some space and run the same command again"));
+    }
+    if text.contains("readonly") || text.contains("unable to open") || text.contains("Permission denied") {
+        let path = text.split('`').nth(1).unwrap_or_default().to_owned();
+        let refused = DocumentError::new("write-failed", "the folder of the study cannot be written").file(path);
+        return Failure::Refused(refused.hint("choose another folder with `--out`, or change its permissions"));
+    }
+    Failure::sentence("study", error)
+}
+
+/// Tells the user, and gives the exit code.
+pub fn report(failure: &Failure, json: bool) -> ExitCode {
+    match failure {
+        Failure::BrokenPipe => {}
+        _ if json => print_object(&failure.details()),
+        Failure::Refused(error) => note(&format!("error: {error}")),
+        Failure::Internal(message) => note(&internal_sentence(message)),
+        Failure::Interrupted => note("interrupted; what was finished is kept, run the same command again to go on"),
+    }
+    ExitCode::from(failure.exit_code())
+}
+
+/// A wrong command line; `--help` and `--version` come this way too.
+pub fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        print_object(&usage_details(error));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(USAGE)
+}
+
+fn usage_details(error: &clap::Error) -> ErrorDetails {
+    use clap::error::{ContextKind, ContextValue};
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let tip = lines.find_map(|line| line.strip_prefix("tip: ").map(str::to_owned));
+    let allowed = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) if !values.is_empty() => Some(values.join(", ")),
+        _ => None,
+    };
+    ErrorDetails {
+        code: "usage".to_owned(),
+        message,
+        field: context(ContextKind::InvalidArg),
+        found: context(ContextKind::InvalidValue),
+        allowed,
+        hint: tip.or_else(|| Some("`--help` lists what there is".to_owned())),
+        ..ErrorDetails::default()
+    }
+}
+
+/// A panic is our bug: one plain sentence, and an exit code of its own.
+pub fn install_panic_hook(json: bool) {
+    std::panic::set_hook(Box::new(move |info| {
+        let what = info
+            .payload()
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| info.payload().downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        let place = info.location().map_or_else(String::new, |place| format!(" ({}:{})", place.file(), place.line()));
+        let message = format!("{what}{place}");
+        if json {
+            print_object(&internal_details(&message));
+        } else {
+            note(&internal_sentence(&message));
+        }
+        // Other threads may wait for the one that panicked: nothing good comes of unwinding.
+        std::process::exit(i32::from(INTERNAL));
+    }));
+}
+
+fn internal_sentence(message: &str) -> String {
+    format!("error: slimfit broke a promise of its own: {message}\nhint: this is a bug; please report it with the command you ran")
+}
+
+fn internal_details(message: &str) -> ErrorDetails {
+    plain("internal", message, Some("this is a bug; please report it with the command you ran"))
+}
+
+fn plain(code: &str, message: &str, hint: Option<&str>) -> ErrorDetails {
+    ErrorDetails {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        hint: hint.map(str::to_owned),
+        ..ErrorDetails::default()
+    }
+}
+
+fn print_object(details: &ErrorDetails) {
+    let object = serde_json::json!({ "schema": ERROR_SCHEMA, "error": details });
+    let _ = writeln!(std::io::stdout().lock(), "{object}");
+}

@@ -1,0 +1,78 @@
+//! The `slimfit` command: arguments, wiring, progress and exit codes.
+//!
+//! Not here: any domain logic. Each command lies in the file of its name and calls the crates that know.
+
+mod arguments;
+mod completions;
+mod date;
+mod device;
+mod emit;
+mod failure;
+mod inspect;
+mod interrupt;
+mod logits;
+mod measure;
+mod memory_child;
+mod models;
+mod output;
+mod profile;
+mod progress;
+mod report;
+mod run;
+mod search;
+mod table;
+mod verify;
+
+use arguments::{Cli, Command};
+use clap::Parser;
+use failure::Failure;
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// What was asked for is done.
+    Done,
+    /// Everything ran, and a check that the user asked for does not hold.
+    CheckFailed,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if memory_child::is_child(&arguments) {
+        return memory_child::run();
+    }
+    // Known before parsing, so that a wrong argument is reported in the form that was asked for.
+    let json = arguments.iter().any(|argument| argument == "--json");
+    failure::install_panic_hook(json);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error, json),
+    };
+    if let Err(error) = interrupt::install() {
+        return failure::report(&error, json);
+    }
+    let output = Output::new(cli.json);
+    match dispatch(cli.command, &output) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Err(error) => failure::report(&error, json),
+    }
+}
+
+fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments, output),
+        Command::Profile(arguments) => profile::run(&arguments, output),
+        Command::Inspect(arguments) => inspect::run(&arguments, output),
+        Command::Models(arguments) => models::run(&arguments, output),
+        Command::Search(arguments) => search::run(&arguments, output),
+        Command::Measure(arguments) => measure::run(&arguments, output),
+        Command::Verify(arguments) => verify::run(&arguments, output),
+        Command::Emit(arguments) => emit::run(&arguments, output),
+        Command::Report(arguments) => report::run(&arguments, output),
+        Command::Completions(arguments) => completions::run(&arguments, output),
+    }
+}

@@ -1,0 +1,210 @@
+//! `slimfit measure MODEL`.
+
+use crate::failure::Failure;
+use crate::logits;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::table::table;
+use crate::{Outcome, device, interrupt};
+use serde_json::json;
+use slimfit_cost::CostModel;
+use slimfit_formats::load_model;
+use slimfit_kernels::Isa;
+use slimfit_quantity::{Figure, NumberFormat, Source, format_bytes, format_seconds};
+use slimfit_study::{Measurement, Study};
+use slimfit_workflow::{MeasureRequest, Observer, Predictor, measure_model};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Arguments of `measure`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  slimfit measure smollm2-135m --weights q8_0 --prompt 128 --generate 32\n  slimfit measure smollm2-135m --token-ids tokens.txt --logits logits.npy"
+)]
+pub struct Arguments {
+    /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
+    model: String,
+    /// A hardware profile for the prediction: a file; the newest local one of this machine unless said.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Predict from the profile of another machine all the same.
+    #[arg(long)]
+    allow_other_profile: bool,
+    /// Weight format: `f32`, `bf16`, `q8_0`, `q4_0`; the file's own, else q8_0.
+    #[arg(long)]
+    weights: Option<NumberFormat>,
+    /// KV cache format: `f32` or `f16`.
+    #[arg(long, default_value = "f16")]
+    kv: NumberFormat,
+    /// Tokens of the prompt, from an empty cache; 0: no prefill.
+    #[arg(long, default_value_t = 128)]
+    prompt: u64,
+    /// Tokens decoded; 0: none.
+    #[arg(long, default_value_t = 32)]
+    generate: u64,
+    /// Tokens already in the cache before decoding.
+    #[arg(long, default_value_t = 0)]
+    depth: u64,
+    /// Threads; unless said, the count with the lowest predicted time per token, or all without a profile.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    threads: Option<u32>,
+    /// Runs of each phase in each of the two passes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Seed of the random weights and tokens.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leave out peak memory, which a child process measures.
+    #[arg(long)]
+    no_memory: bool,
+    /// Keep the result in this study too.
+    #[arg(long)]
+    study: Option<PathBuf>,
+    /// Run these tokens (numbers, separated by white space or commas) and write their logits instead of timing.
+    #[arg(long, value_name = "FILE", requires = "logits")]
+    token_ids: Option<PathBuf>,
+    /// Where the logits go: a `.npy` of f32, (tokens, vocabulary).
+    #[arg(long, value_name = "FILE.npy", requires = "token_ids")]
+    logits: Option<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let isa = Isa::selected()?;
+    let model = load_model(&arguments.model)?;
+    let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
+    let request = MeasureRequest {
+        name: Some(model.name.clone()),
+        architecture: model.architecture,
+        weights,
+        kv: arguments.kv,
+        threads: arguments.threads,
+        isa,
+        prompt_tokens: arguments.prompt,
+        generated_tokens: arguments.generate,
+        depth_tokens: arguments.depth,
+        rounds: usize::from(arguments.rounds),
+        seed: arguments.seed,
+        memory: !arguments.no_memory,
+    };
+    if let (Some(tokens), Some(file)) = (&arguments.token_ids, &arguments.logits) {
+        let written = logits::write(&request, tokens, file)?;
+        if output.is_json() {
+            output.object("logits", "measure", json!({ "seed": arguments.seed, "files": [written] }))?;
+        } else {
+            output.text(&written.path)?;
+        }
+        return Ok(Outcome::Done);
+    }
+    let profile = match &arguments.profile {
+        Some(_) => Some(device::profile(arguments.profile.as_deref(), isa)?),
+        None => device::newest(isa)?,
+    };
+    if let Some(profile) = &profile {
+        device::require_this_machine(profile, isa, arguments.allow_other_profile)?;
+    }
+    let cost = profile.as_ref().map(CostModel::new).transpose()?;
+    let predictor = match &cost {
+        Some(cost) => Predictor::Model(cost),
+        None => Predictor::None("no hardware profile of this machine; measure one with `slimfit profile`"),
+    };
+    // Opened before the run: a folder that cannot be written must not cost the user a measurement.
+    let study = arguments.study.as_ref().map(|folder| Study::create(folder)).transpose()?;
+    let progress = Progress::start(format!("measure {}", model.name));
+    let mut report = |what: &str, done: f64| progress.set(done, what);
+    let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
+    let measurement = measure_model(&request, predictor, &mut observer)?;
+    progress.finish("done");
+    if let Some(study) = study {
+        study.add_measurement(&measurement)?;
+    }
+    if output.is_json() {
+        let mut fields = serde_json::to_value(&measurement).map_err(|error| Failure::internal(error.to_string()))?;
+        fields["seed"] = json!(arguments.seed);
+        output.object("measure", "measure", fields)?;
+    } else {
+        output.text(&text(&measurement))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Predicted beside measured, then where the time went.
+pub fn text(measurement: &Measurement) -> String {
+    let mut text = String::new();
+    let name = measurement.name.as_deref().unwrap_or(&measurement.id);
+    let _ = writeln!(
+        text,
+        "{name}: weights {}, cache {}, {} threads, {}; prompt {}, {} generated at depth {}",
+        measurement.weights.name(),
+        measurement.kv.name(),
+        measurement.threads,
+        measurement.isa,
+        measurement.prompt_tokens,
+        measurement.generated_tokens,
+        measurement.depth_tokens
+    );
+    let mut rows = table(&["", "measured", "quartiles", "n", "predicted", "90 % interval", "error"]);
+    let (measured, predicted) = (&measurement.measured, &measurement.predicted);
+    type Spell = fn(f64) -> String;
+    let rate: Spell = |value| format!("{value:.1} /s");
+    let lines: [(&str, &Figure, &Figure, Spell); 5] = [
+        ("prefill tokens", &measured.prefill_tokens_per_s, &predicted.prefill_tokens_per_s, rate),
+        ("decoded tokens", &measured.decode_tokens_per_s, &predicted.decode_tokens_per_s, rate),
+        ("TTFT", &measured.ttft_seconds, &predicted.ttft_seconds, format_seconds),
+        ("per token", &measured.tpot_seconds, &predicted.tpot_seconds, format_seconds),
+        ("peak memory", &measured.peak_memory_bytes, &predicted.peak_memory_bytes, format_bytes),
+    ];
+    for (label, measured, predicted, spell) in lines {
+        let error = match (measured.value, predicted.value) {
+            (Some(measured), Some(predicted)) => format!("{:+.1} %", (predicted / measured - 1.0) * 100.0),
+            _ => "–".to_owned(),
+        };
+        let count = if measured.source == Source::Measured { measured.n.to_string() } else { "–".to_owned() };
+        rows.add_row(vec![
+            label.to_owned(),
+            value(measured, spell),
+            spread(measured, spell),
+            count,
+            value(predicted, spell),
+            spread(predicted, spell),
+            error,
+        ]);
+    }
+    let _ = writeln!(text, "{}", rows.trim_fmt());
+    for figure in [&predicted.tpot_seconds, &measured.joules_per_token] {
+        if let Some(reason) = &figure.reason {
+            let _ = writeln!(text, "unavailable: {reason}");
+        }
+    }
+    if let Some(share) = measurement.share.decode_of_bandwidth {
+        let _ = writeln!(text, "decode reads at {:.0} % of the bandwidth right before and after", share * 100.0);
+    }
+    if let Some(share) = measurement.share.prefill_of_peak {
+        let _ = writeln!(text, "prefill computes at {:.0} % of the peak right before and after", share * 100.0);
+    }
+    let mut rows = table(&["phase", "operation", "kernel", "seconds", "of the time", "of the roofline"]);
+    for operation in &measurement.operations {
+        let roofline =
+            operation.share_of_roofline.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0));
+        rows.add_row(vec![
+            operation.phase.clone(),
+            operation.name.clone(),
+            operation.variant.clone(),
+            format_seconds(operation.seconds),
+            format!("{:.1} %", operation.share_of_time * 100.0),
+            roofline,
+        ]);
+    }
+    let _ = writeln!(text, "\n{}", rows.trim_fmt());
+    text
+}
+
+fn value(figure: &Figure, spell: fn(f64) -> String) -> String {
+    figure.value.map_or_else(|| "unavailable".to_owned(), spell)
+}
+
+fn spread(figure: &Figure, spell: fn(f64) -> String) -> String {
+    match (figure.low, figure.high) {
+        (Some(low), Some(high)) => format!("{} – {}", spell(low), spell(high)),
+        _ => "–".to_owned(),
+    }
+}

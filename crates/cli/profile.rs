@@ -1,0 +1,136 @@
+//! `slimfit profile`.
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::table::table;
+use crate::{Outcome, device, interrupt};
+use serde_json::json;
+use slimfit_document::DocumentError;
+use slimfit_hardware::{BandwidthKind, HardwareProfile, save_local};
+use slimfit_kernels::Isa;
+use slimfit_probe::{ProbeOptions, probe};
+use slimfit_quantity::{Figure, format_bytes, format_seconds};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `profile`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  slimfit profile --budget 60\n  slimfit profile --out my-board.yaml --json")]
+pub struct Arguments {
+    /// The file; a name of its own under hardware-profiles/local/ unless said.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// How long to measure: `60`, `90s`, `2min`.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = slimfit_quantity::parse_seconds)]
+    budget: f64,
+}
+
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let isa = Isa::selected()?;
+    writable(arguments.out.as_deref())?;
+    let progress = Progress::start("profile");
+    let options = ProbeOptions { budget_seconds: arguments.budget, isa };
+    let measured = probe(&options, &mut |what, done| {
+        progress.set(done, what);
+        interrupt::check().is_ok()
+    });
+    interrupt::check()?;
+    let profile = measured?;
+    let file = match &arguments.out {
+        Some(file) => {
+            profile.save(file)?;
+            file.clone()
+        }
+        None => save_local(device::LOCAL_FOLDER, &profile)?,
+    };
+    progress.finish(&file.display().to_string());
+    if output.is_json() {
+        let mut fields = serde_json::to_value(&profile).map_err(|error| Failure::internal(error.to_string()))?;
+        fields["file"] = json!(file);
+        output.object("profile", "profile", fields)?;
+    } else {
+        output.warnings(&profile.warnings);
+        output.text(&summary(&profile))?;
+        output.text(&file.display().to_string())?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// A minute of measuring must not end at a folder that cannot be written.
+fn writable(out: Option<&Path>) -> Result<(), Failure> {
+    let folder = match out {
+        Some(file) if file.exists() && !file.is_file() => return Ok(()),
+        Some(file) => file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+        None => PathBuf::from(device::LOCAL_FOLDER),
+    };
+    slimfit_document::create_directory(&folder)?;
+    let trial = folder.join(format!(".slimfit-{}.tmp", std::process::id()));
+    slimfit_document::write_atomically(&trial, b"\n")?;
+    std::fs::remove_file(&trial)
+        .map_err(|error| DocumentError::new("write-failed", error.to_string()).file(folder.display().to_string()))?;
+    Ok(())
+}
+
+fn summary(profile: &HardwareProfile) -> String {
+    let mut text = String::new();
+    let topology = &profile.topology;
+    let caches: Vec<String> = topology
+        .caches
+        .iter()
+        .map(|cache| format!("L{} {}", cache.level, format_bytes(cache.bytes as f64)))
+        .collect();
+    let _ = writeln!(text, "{}", profile.name);
+    let _ = writeln!(
+        text,
+        "  {} cores, {} threads; {}; memory {}",
+        topology.cores,
+        topology.threads,
+        caches.join(", "),
+        format_bytes(topology.memory_limit_bytes as f64)
+    );
+    let _ = writeln!(text, "  instruction sets {}", profile.fingerprint.isa.join(", "));
+    let mut rows = table(&["read bandwidth", "threads", "bytes per second"]);
+    for point in profile.bandwidth.iter().filter(|point| point.kind == BandwidthKind::Read) {
+        rows.add_row(vec![
+            format_bytes(point.working_set_bytes as f64),
+            point.threads.to_string(),
+            rate(&point.bytes_per_s, "B/s"),
+        ]);
+    }
+    let _ = writeln!(text, "\n{}\n", rows.trim_fmt());
+    let mut rows = table(&["peak", "threads", "instructions", "operations per second", "clock"]);
+    for peak in &profile.peak {
+        rows.add_row(vec![
+            format!("{:?}", peak.number).to_lowercase(),
+            peak.threads.to_string(),
+            format!("{} ({})", peak.sequence, peak.isa),
+            rate(&peak.ops_per_s, "op/s"),
+            rate(&peak.clock_hz, "Hz"),
+        ]);
+    }
+    let _ = writeln!(text, "{}\n", rows.trim_fmt());
+    for barrier in &profile.overhead.barrier {
+        let seconds = barrier.seconds.value.map_or_else(|| "unavailable".to_owned(), format_seconds);
+        let _ = writeln!(text, "barrier of {} threads: {seconds}", barrier.threads);
+    }
+    match (&profile.power.meter, &profile.power.idle_watts.reason) {
+        (Some(meter), _) => {
+            let _ = writeln!(text, "power meter: {meter}");
+        }
+        (None, Some(reason)) => {
+            let _ = writeln!(text, "power: unavailable: {reason}");
+        }
+        (None, None) => {
+            let _ = writeln!(text, "power: unavailable");
+        }
+    }
+    text
+}
+
+fn rate(figure: &Figure, unit: &str) -> String {
+    match figure.value {
+        Some(value) => format!("{:.2} G{unit}", value / 1e9),
+        None => "unavailable".to_owned(),
+    }
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask isa`: the tests of kernels and runtime, once for each instruction-set tier.
+
+use crate::process::{Finished, cargo, find, heading, read, stream};
+use crate::tally::Tally;
+use anyhow::Result;
+use slimfit_kernels::Isa;
+use std::process::Command;
+
+const CRATES: [&str; 2] = ["slimfit-kernels", "slimfit-runtime"];
+const GROUP: &str = "instruction sets";
+const FOREIGN: &str = "aarch64-unknown-linux-gnu";
+/// What each of these processors adds: plain Neon; the dot product; the int8 matrix product.
+const FOREIGN_CPUS: [&str; 3] = ["cortex-a53", "neoverse-n1", "max"];
+
+pub fn run() -> Result<Tally> {
+    let mut tally = Tally::default();
+    let best = Isa::best();
+    for tier in Isa::available() {
+        heading(&format!("kernels and runtime, capped at `{tier}`"));
+        if tier == best && std::env::var_os("SLIMFIT_ISA").is_none() {
+            println!("  this is the best tier of this machine");
+        }
+        let mut command = runner();
+        command.env("SLIMFIT_ISA", tier.name());
+        tally.add_runner(&format!("{GROUP}: {tier}"), &stream(&mut command)?);
+    }
+    let absent: Vec<&str> =
+        Isa::ALL.into_iter().filter(|tier| is_native(*tier) && !tier.is_available()).map(Isa::name).collect();
+    for tier in absent {
+        tally.add_skipped(GROUP, &format!("tier `{tier}`"), "this processor lacks it");
+    }
+    if cfg!(target_arch = "x86_64") {
+        aarch64(&mut tally)?;
+    }
+    Ok(tally)
+}
+
+fn is_native(tier: Isa) -> bool {
+    let arm = matches!(tier, Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm);
+    arm == cfg!(target_arch = "aarch64")
+}
+
+fn runner() -> Command {
+    let mut command = cargo();
+    command.args(["test", "--no-fail-fast", "--lib", "--tests"]);
+    for name in CRATES {
+        command.args(["--package", name]);
+    }
+    command
+}
+
+/// AArch64 under qemu's user emulation; each thing that is missing is named.
+fn aarch64(tally: &mut Tally) -> Result<()> {
+    heading("kernels and runtime on AArch64, emulated");
+    let (Some(linker), Some(emulator)) =
+        (find(&["aarch64-linux-gnu-gcc"]), find(&["qemu-aarch64", "qemu-aarch64-static"]))
+    else {
+        let reason = "needs the packages gcc-aarch64-linux-gnu and qemu-user; `cargo xtask test` installs them";
+        println!("  not tested: {reason}");
+        tally.add_skipped(GROUP, "AArch64", reason);
+        return Ok(());
+    };
+    if let Err(reason) = standard_library() {
+        println!("  not tested: {reason}");
+        tally.add_skipped(GROUP, "AArch64", &reason);
+        return Ok(());
+    }
+    for cpu in FOREIGN_CPUS {
+        let mut command = runner();
+        command
+            .args(["--target", FOREIGN])
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", &linker)
+            .env("CC_aarch64_unknown_linux_gnu", &linker)
+            .env(
+                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
+                format!("{} -L /usr/aarch64-linux-gnu -cpu {cpu}", emulator.display()),
+            )
+            .env_remove("SLIMFIT_ISA");
+        let finished: Finished = stream(&mut command)?;
+        tally.add_runner(&format!("{GROUP}: AArch64 {cpu}"), &finished);
+    }
+    Ok(())
+}
+
+/// Makes sure that the foreign standard library is there.
+fn standard_library() -> Result<(), String> {
+    let folder = || -> Result<bool> {
+        let sysroot = read(cargo_rustc().args(["--print", "sysroot"]))?;
+        Ok(std::path::Path::new(sysroot.trim()).join("lib/rustlib").join(FOREIGN).join("lib").is_dir())
+    };
+    if folder().map_err(|error| error.to_string())? {
+        return Ok(());
+    }
+    if find(&["rustup"]).is_none() {
+        return Err(format!("Rust's standard library for {FOREIGN} is missing, and there is no rustup to add it"));
+    }
+    println!("  adding Rust's standard library for {FOREIGN}");
+    match read(Command::new("rustup").args(["target", "add", FOREIGN])) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("Rust's standard library for {FOREIGN} is missing, and rustup cannot fetch it here")),
+    }
+}
+
+fn cargo_rustc() -> Command {
+    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.current_dir(crate::process::root());
+    command
+}

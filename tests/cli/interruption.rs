@@ -1,0 +1,57 @@
+//! Ctrl-C in the middle of `run`: exit code 130, and the second run goes on where the first stopped.
+
+use crate::harness::Slimfit;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Waits for a file; longer than this, and something is broken.
+fn wait_for(file: &Path) {
+    let started = Instant::now();
+    while !file.is_file() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{} never appeared", file.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", "--budget", "24", "--json"];
+    let child = Slimfit::new(arguments).folder(folder.path()).spawn();
+    let reports = folder.path().join("reports");
+    let started = Instant::now();
+    let study = loop {
+        if let Some(entry) = std::fs::read_dir(&reports).ok().and_then(|mut entries| entries.next()) {
+            break entry.unwrap().path();
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "the study's folder never appeared");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    wait_for(&study.join("front.json"));
+    let front = std::fs::read(study.join("front.json")).unwrap();
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let object = Slimfit::new(arguments).folder(folder.path()).run().done().object("run");
+    assert_eq!(std::fs::read(study.join("front.json")).unwrap(), front, "the front was searched for again");
+    let resumed: Vec<&str> = object["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["resumed"] == true)
+        .map(|step| step["name"].as_str().unwrap())
+        .collect();
+    assert!(resumed.starts_with(&["profile"]), "{resumed:?}");
+    let page = folder.path().join(object["report"].as_str().unwrap());
+    assert!(page.is_file(), "{}", page.display());
+
+    // Finished: the next run starts anew, under a name of its own; other inputs never touch it either.
+    assert_eq!(std::fs::read_dir(&reports).unwrap().count(), 1);
+    let other = Slimfit::new(["run", "--budget", "24", "--seed", "2", "--out"]).argument(&study).argument("--json");
+    let refused = other.folder(folder.path()).run();
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert_eq!(std::fs::read(study.join("front.json")).unwrap(), front);
+}

@@ -1,0 +1,8 @@
+//! End-to-end tests: the binary as a user runs it.
+
+mod contract;
+mod harness;
+mod interruption;
+mod manners;
+mod measured;
+mod refusals;
