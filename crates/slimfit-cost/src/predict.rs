@@ -11,6 +11,9 @@ use slimfit_study::{Explanation, OperationCost};
 pub const DECODE_HALF_WIDTH: f64 = 0.15;
 /// The same for prefill, where products of odd shapes run below the sampled rates.
 pub const PREFILL_HALF_WIDTH: f64 = 0.20;
+/// The most that a profile's drift widens an interval: past a factor of two the profile should be measured again, which
+/// its own warning says, and a wider interval would say nothing.
+const LARGEST_DRIFT: f64 = 1.0;
 /// Resident bytes that loading a model adds beside what the plan allocates: thread stacks, tables, allocator slack.
 pub const PROCESS_BYTES: u64 = 2 << 20;
 
@@ -135,7 +138,8 @@ impl CostModel {
 
     /// The 90 % interval of a time: the model's own half-width and the drift that the profile saw, joined in quadrature.
     pub fn interval(&self, seconds: f64, half_width: f64) -> Predicted {
-        Predicted::within_factor(seconds, 1.0 + half_width.hypot(self.drift / 2.0))
+        let drift = (self.drift / 2.0).min(LARGEST_DRIFT);
+        Predicted::within_factor(seconds, 1.0 + half_width.hypot(drift))
     }
 
     /// Joules of `seconds` under load.

@@ -32,12 +32,6 @@ pub enum ProbeError {
         /// Seconds asked for.
         found: f64,
     },
-    /// A loop or kernel ran, but no time passed: the clock is too coarse or broken.
-    #[error("the clock did not advance while `{cell}` ran")]
-    ClockStuck {
-        /// What ran.
-        cell: String,
-    },
     /// The tables hold no loop for this architecture.
     #[error("no {what} loop runs on this machine under the instruction set `{isa}`")]
     NoLoop {

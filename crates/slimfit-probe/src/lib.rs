@@ -1,28 +1,24 @@
-//! Fills a hardware profile by measuring this device.
+//! Fills a hardware profile by measuring this device: topology, bandwidth, peaks, latency, kernels, power.
+//!
+//! Layer 3. It never prints and never invents: what cannot be measured is *unavailable*, with the reason.
 #![doc = include_str!("../README.md")]
 
 mod cells;
-mod counters;
-mod date;
+mod clock;
 mod error;
 mod noise;
 mod power;
 mod probe;
-mod sampler;
+mod schedule;
 mod sentinel;
 mod system_tree;
+mod time;
 mod topology;
 
 pub use error::ProbeError;
-pub use power::{PowerMeter, find_meter};
-pub use probe::{ProbeOptions, probe};
+pub use noise::ProcessorTime;
+pub use power::{BatteryMeter, HwmonMeter, MeterError, PowerMeter, RaplMeter, find_meter};
+pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, probe};
 pub use sentinel::{PeakSentinel, ReadSentinel};
-pub use system_tree::SystemTree;
+pub use system_tree::{SystemTree, parse_processor_list};
 pub use topology::{Identity, MemoryLimit, SystemDescription, allowed_processors, fingerprint};
-
-use slimfit_quantity::{Figure, Measured};
-
-/// The figure of samples; a rate of samples that could not be formed is unavailable.
-fn figure(measured: Option<Measured>) -> Figure {
-    measured.map_or_else(|| Figure::unavailable("the samples are no numbers"), |measured| measured.figure())
-}

@@ -1,137 +1,272 @@
-//! The measurement as a whole: what is measured in which order within a budget.
+//! The measurement as a whole: set-up, schedule, profile.
 
-use crate::cells::{bandwidth, kernels, latency, overhead, peaks};
-use crate::noise::Watch;
-use crate::power;
-use crate::sampler::Sampler;
-use crate::{ProbeError, SystemDescription, SystemTree, allowed_processors};
-use slimfit_hardware::{HardwareProfile, Overhead, PROFILE_SCHEMA, ProfileKind, ProfileProvenance};
-use slimfit_kernels::pool::Pool;
+use crate::cells::{self, Detail, Pools, bandwidth, kernels, latency, overhead, peak};
+use crate::clock::CycleCheck;
+use crate::noise::{ProcessorTime, steal_figure};
+use crate::power::{self, PowerMeasurement};
+use crate::schedule::{self, Progress, SentinelRun};
+use crate::{ProbeError, SystemDescription, SystemTree, allowed_processors, clock, time};
+use slimfit_hardware::{HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource};
+use slimfit_kernels::limits::HugePages;
 use slimfit_kernels::{Isa, Kernels};
 use slimfit_quantity::Warning;
-use std::time::{Instant, SystemTime};
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant, SystemTime};
 
-/// Seconds that can be kept.
-const BUDGETS: std::ops::RangeInclusive<f64> = 2.0..=3600.0;
-/// Thread counts are all measured up to this many; past it, one, halves and all.
-const EVERY_COUNT_UP_TO: u32 = 4;
+/// Seconds that a profile takes unless told otherwise.
+pub const DEFAULT_BUDGET_SECONDS: f64 = 20.0;
+/// Below this many seconds for each thread count, fewer shapes are sampled.
+const FULL_SECONDS_PER_THREAD_COUNT: f64 = 7.5;
+/// The largest buffer of a thread count; larger last caches are measured as far as this reaches.
+const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
+/// Bytes that one far sentinel reads: past the caches, since the rest of the buffer was read since its last visit.
+const FAR_SENTINEL_BYTES: usize = 4 << 20;
 
-/// How to measure.
+/// What to measure with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProbeOptions {
-    /// Seconds it may take, about.
+    /// Seconds that the whole may take, 2 to 3600.
     pub budget_seconds: f64,
-    /// The cap on the instruction set.
+    /// The richest instruction set to use.
     pub isa: Isa,
 }
 
-/// Measures this device. `progress` is told the step and how far the whole is; it returns false to stop.
+/// Thread counts that are measured: each up to four, else one, all cores and all hardware threads.
+fn thread_counts(cores: u32, usable: u32) -> Vec<u32> {
+    if usable <= 4 {
+        return (1..=usable.max(1)).collect();
+    }
+    let mut counts = vec![1, cores.min(usable), usable];
+    counts.sort_unstable();
+    counts.dedup();
+    counts
+}
+
+/// Measures this device within the budget. `progress` is told the step and the share done, and answers whether to go
+/// on.
 ///
 /// # Errors
-/// The budget cannot be kept, the system refuses memory or threads, or `progress` wants to stop.
-pub fn probe(
-    options: &ProbeOptions,
-    progress: &mut dyn FnMut(&str, f64) -> bool,
-) -> Result<HardwareProfile, ProbeError> {
-    if !BUDGETS.contains(&options.budget_seconds) {
-        return Err(ProbeError::Budget { found: options.budget_seconds });
+/// A budget out of range, an instruction set that this machine lacks, refused memory or threads, or a `progress` that
+/// answers no. What merely cannot be measured is unavailable in the profile, with the reason.
+pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<HardwareProfile, ProbeError> {
+    let budget = options.budget_seconds;
+    if !(2.0..=3600.0).contains(&budget) {
+        return Err(ProbeError::Budget { found: budget });
     }
-    let started = Instant::now();
+    let start = Instant::now();
+    let deadline = start + Duration::from_secs_f64(budget * 0.97);
+    step(progress, "topology", 0.0)?;
     let tree = SystemTree::live();
-    let system = SystemDescription::read(&tree, &allowed_processors())?;
+    let steal_before = ProcessorTime::read(&tree);
+    let mut system = SystemDescription::read(&tree, &allowed_processors())?;
     let kernels = Kernels::for_isa(options.isa)?;
-    let counts = thread_counts(system.usable_threads);
-    // The share of each part follows what it takes on two cores; budgets scale the samples.
-    let sampler = Sampler::for_budget(options.budget_seconds * 2.0 / counts.len() as f64);
+    let counts = thread_counts(system.topology.cores, system.usable_threads);
+    let detail = if budget / counts.len() as f64 >= FULL_SECONDS_PER_THREAD_COUNT { Detail::Full } else { Detail::Short };
+    let largest = largest_buffer(&tree, &mut system);
 
-    let all = Pool::new(system.usable_threads as usize)?;
-    let mut watch = Watch::new(&all, options.isa, &tree)?;
-    watch.look(&all);
-    drop(all);
-    let (mut reads, mut peak, mut times, mut barrier) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let each = 0.85 / counts.len() as f64;
-    for (place, &threads) in counts.iter().enumerate() {
-        let base = 0.02 + place as f64 * each;
-        let named = |what: &str| format!("{what}, {threads} {}", if threads == 1 { "thread" } else { "threads" });
-        let mut at = |what: &str, share: f64| {
-            if progress(&named(what), base + each * share) { Ok(()) } else { Err(ProbeError::Stopped) }
-        };
-        let pool = Pool::new(threads as usize)?;
-        reads.extend(bandwidth::measure(&pool, &system.topology, options.isa, &sampler, |done| {
-            at("bandwidth", 0.4 * done)
-        })?);
-        at("peak", 0.4)?;
-        peak.extend(peaks::measure(&pool, options.isa, &sampler)?);
-        if threads > 1 {
-            barrier.push(overhead::barrier(&pool, &sampler)?);
+    step(progress, "touching memory", 0.01)?;
+    let sets = bandwidth::working_sets(&system.topology.caches, largest);
+    let bytes = sets.last().copied().unwrap_or(largest) as usize;
+    let arena = bandwidth::Arena {
+        read: cells::buffer(bytes, HugePages::Advise)?,
+        small_pages: match detail {
+            Detail::Full => Some(cells::buffer(bytes, HugePages::Never)?),
+            Detail::Short => None,
+        },
+        written: RefCell::new(cells::buffer(bytes, HugePages::Advise)?),
+    };
+    step(progress, "linking a random walk", 0.02)?;
+    let walks = latency::Arena::new(&sets, bytes as u64)?;
+
+    let pools = Pools::new(&counts)?;
+    let sentinels = sentinels(&arena, &pools, options.isa)?;
+    let last_cache = system.topology.last_cache_bytes().unwrap_or(0);
+    let far = |place: usize, working_set: u64| {
+        if working_set > last_cache / 2 { pools.iter().len() + place } else { place }
+    };
+    let caches = &system.topology.caches;
+    let workspace = RefCell::new(kernels::Workspace::new()?);
+    let mut tasks = Vec::new();
+    let bandwidth = bandwidth::add(&arena, &pools, caches, options.isa, detail, &far, &mut tasks)?;
+    let latency = latency::add(&walks, &|bytes| far(0, bytes), &mut tasks);
+    let peak = peak::add(&pools, options.isa, &|place| place, &mut tasks);
+    let overhead = overhead::add(&pools, &kernels, &workspace, &|place| place, &mut tasks)?;
+    step(progress, "preparing kernels", 0.03)?;
+    let longest = budget / 250.0;
+    let mut go_on = || progress("preparing kernels", 0.04);
+    let kernel_times =
+        kernels::add(&pools, &kernels, &workspace, detail, longest, &|place| place, &mut tasks, &mut go_on)?;
+
+    let meter = power::find_meter(&tree);
+    let measuring_end = if meter.is_ok() { 0.85 } else { 1.0 };
+    let setup = start.elapsed();
+    let tasks_deadline = start + setup + deadline.saturating_duration_since(start + setup).mul_f64(measuring_end);
+    let quality = schedule::measure(&mut tasks, &sentinels, tasks_deadline, (0.06, measuring_end), progress)?;
+    drop(tasks);
+    let power = match meter {
+        Ok(mut meter) => {
+            let loads = power::Loads::new(&arena.read, &pools, options.isa)?;
+            power::measure(meter.as_mut(), &loads, deadline, (measuring_end, 1.0), progress)?
         }
-        times.extend(kernels::measure(&pool, &system.topology, &kernels, &sampler, |done| {
-            at("kernels", 0.5 + 0.5 * done)
-        })?);
-        drop(pool);
-        let all = Pool::new(system.usable_threads as usize)?;
-        for _ in 0..3 {
-            watch.look(&all);
-        }
-    }
-    let mut at = |what: &str, share: f64| if progress(what, share) { Ok(()) } else { Err(ProbeError::Stopped) };
-    at("latency", 0.9)?;
-    let latency = latency::measure(&system.topology, &sampler, 1)?;
-    let dispatch = overhead::dispatch(&kernels, &sampler)?;
-    at("power", 0.95)?;
-    let power = power::measure(&tree, &counts, options)?;
-    let (noise, drift) = watch.finish(
-        &tree,
-        system.identity.hypervisor.is_some(),
-        sampler.flagged.get(),
-        sampler.repeated.get(),
-    );
-    let mut warnings = system.warnings.clone();
-    warnings.extend(drift.and_then(|drift| drift.warning()));
-    warnings.extend(crate::counters::warning());
-    if let Some(hypervisor) = &system.identity.hypervisor {
-        let message = format!(
-            "this is a virtual machine (`{hypervisor}`): caches and memory are shared with neighbours, so figures move; \
-             compare ratios from one run rather than times"
-        );
-        warnings.push(Warning::new("virtual-machine", message));
-    }
-    at("done", 1.0)?;
+        Err(reason) => PowerMeasurement::unavailable(&reason),
+    };
+    drop(sentinels);
+
+    note_cycles(&mut system);
+    let pinned = pools.iter().all(slimfit_kernels::pool::Pool::pinned);
+    let steal_fraction = steal_figure(steal_before, ProcessorTime::read(&tree));
+    let noise = Noise {
+        virtual_machine: system.topology.hypervisor.is_some(),
+        steal_fraction,
+        drift: quality.drift,
+        flagged: quality.flagged,
+        repeated: quality.repeated,
+    };
+    let mut warnings = std::mem::take(&mut system.warnings);
+    warnings.extend(warn(&noise, pinned, arena.read.advised()));
+    step(progress, "done", 1.0)?;
     Ok(HardwareProfile {
         schema: PROFILE_SCHEMA.to_owned(),
         name: system.identity.name.clone(),
         device_class: system.identity.device_class.clone(),
         fingerprint: system.fingerprint(options.isa),
         topology: system.topology,
-        bandwidth: reads,
-        latency,
-        peak,
-        kernels: times,
-        overhead: Overhead { barrier, dispatch },
-        power,
+        bandwidth: bandwidth.iter().map(bandwidth::Point::finish).collect(),
+        latency: latency.iter().map(latency::Point::finish).collect(),
+        peak: peak.iter().map(peak::Point::finish).collect(),
+        kernels: kernel_times.iter().map(kernels::Point::finish).collect(),
+        overhead: overhead.finish(),
+        power: power.finish(),
         noise,
         provenance: ProfileProvenance {
             tool: format!("slimfit {}", env!("CARGO_PKG_VERSION")),
-            created: crate::date::utc(SystemTime::now()),
-            seconds: started.elapsed().as_secs_f64(),
-            budget_seconds: options.budget_seconds,
+            created: time::utc(SystemTime::now()),
+            seconds: start.elapsed().as_secs_f64(),
+            budget_seconds: budget,
             kind: ProfileKind::Measured,
         },
         warnings,
     })
 }
 
-/// Bandwidth is not monotone in threads, so few threads are all tried; of many, powers of two and all.
-fn thread_counts(threads: u32) -> Vec<u32> {
-    let mut counts: Vec<u32> = if threads <= EVERY_COUNT_UP_TO {
-        (1..=threads).collect()
-    } else {
-        std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|count| *count < threads).collect()
-    };
-    if counts.last() != Some(&threads) {
-        counts.push(threads);
+fn step(progress: &mut Progress<'_>, name: &str, share: f64) -> Result<(), ProbeError> {
+    if progress(name, share) { Ok(()) } else { Err(ProbeError::Stopped) }
+}
+
+/// The largest buffer that leaves the machine room to breathe: four of them are alive at once.
+fn largest_buffer(tree: &SystemTree, system: &mut SystemDescription) -> u64 {
+    let limit = system.topology.memory_limit_bytes;
+    let free = crate::topology::available_bytes(tree).unwrap_or(limit).min(limit);
+    let largest = (free / 10).clamp(1 << 20, LARGEST_BUFFER_BYTES) & !0xfff;
+    let wanted = system.topology.last_cache_bytes().unwrap_or(0).saturating_mul(4);
+    if wanted > largest {
+        system.warnings.push(Warning::new(
+            "memory-short",
+            format!(
+                "working sets end at {} MiB, short of four times the last cache, since more memory was not free: \
+                 the rate of main memory is a mixture with the cache's; free memory and measure again",
+                largest >> 20
+            ),
+        ));
     }
-    counts
+    largest
+}
+
+/// For each pool a near sentinel (the peak of f32: the clock and the core's share), then for each a far one (a stretch
+/// of memory that is in no cache).
+fn sentinels<'a>(
+    arena: &'a bandwidth::Arena,
+    pools: &'a Pools,
+    isa: Isa,
+) -> Result<Vec<SentinelRun<'a>>, ProbeError> {
+    let peak = peak::richest("f32", isa).ok_or(ProbeError::NoLoop { what: "f32", isa: isa.name() })?;
+    let read = bandwidth::read_loop(4, isa)?;
+    let mut sentinels: Vec<SentinelRun<'a>> = Vec::new();
+    for pool in pools.iter() {
+        let blocks = (peak::calibrate(pool, peak) / 2).max(1);
+        sentinels.push(Box::new(move || {
+            // The middle of three: one interrupt is no drift.
+            let mut rates = [(); 3].map(|()| peak::ops_per_s(pool, peak, blocks));
+            rates.sort_by(f64::total_cmp);
+            rates[1]
+        }));
+    }
+    for pool in pools.iter() {
+        let position = Cell::new(0);
+        sentinels.push(Box::new(move || {
+            let words = arena.read.as_f64();
+            let chunk = (FAR_SENTINEL_BYTES / 8).min(words.len());
+            let share = chunk / pool.threads();
+            let first = if position.get() + chunk > words.len() { 0 } else { position.get() };
+            position.set(first + chunk);
+            let start = Instant::now();
+            pool.run(|worker| {
+                std::hint::black_box(read.run(&words[first + worker.index * share..][..share], 1));
+            });
+            (share * pool.threads() * 8) as f64 / start.elapsed().as_secs_f64()
+        }));
+    }
+    Ok(sentinels)
+}
+
+/// Says how the effective clock was checked.
+fn note_cycles(system: &mut SystemDescription) {
+    let from = match clock::check() {
+        CycleCheck::CyclesPerAddition(ratio) => {
+            if (ratio - 1.0).abs() > 0.05 {
+                system.warnings.push(Warning::new(
+                    "clock-unsure",
+                    format!(
+                        "the cycle counter saw {ratio:.2} cycles for each dependent addition, where 1 is expected: \
+                         read `clock_hz` as additions per second"
+                    ),
+                ));
+            }
+            format!("a chain of dependent additions; the cycle counter saw {ratio:.3} cycles for each")
+        }
+        CycleCheck::Unavailable(reason) => format!("a chain of dependent additions; not cross-checked: {reason}"),
+    };
+    system.topology.sources.push(TopologySource { field: "peak.clock_hz".to_owned(), from });
+}
+
+fn warn(noise: &Noise, pinned: bool, huge_pages: bool) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if noise.virtual_machine {
+        warnings.push(Warning::new(
+            "virtual-machine",
+            "this is a virtual machine: neighbours share its caches and memory, and its clock and power cannot be seen; \
+             trust ratios from one run more than times",
+        ));
+    }
+    if let Some(steal) = noise.steal_fraction.value
+        && steal > 0.01
+    {
+        warnings.push(Warning::new(
+            "time-stolen",
+            format!(
+                "{:.1} % of processor time went to other machines on this host; measure again at a quieter time",
+                steal * 100.0
+            ),
+        ));
+    }
+    // The middle half of the sentinel's rates: single hiccups are in `drift.high`, and are no drift.
+    if let Some(spread) = noise.drift.low {
+        warnings.extend(slimfit_quantity::Drift { spread }.warning());
+    }
+    if !pinned {
+        warnings.push(Warning::new(
+            "threads-not-pinned",
+            "the system refused to pin threads to processors: they wander, and rates scatter more",
+        ));
+    }
+    if !huge_pages {
+        warnings.push(Warning::new(
+            "no-huge-pages",
+            "the system gives no huge pages: large working sets pay for address translation; \
+             `echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled` allows them",
+        ));
+    }
+    warnings
 }
 
 #[cfg(test)]
@@ -139,21 +274,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_threads_are_all_measured_and_many_by_powers_of_two() {
-        assert_eq!(thread_counts(1), [1]);
-        assert_eq!(thread_counts(4), [1, 2, 3, 4]);
-        assert_eq!(thread_counts(12), [1, 2, 4, 8, 12]);
+    fn thread_counts_of_small_and_large_machines() {
+        assert_eq!(thread_counts(2, 2), [1, 2]);
+        assert_eq!(thread_counts(2, 4), [1, 2, 3, 4]);
+        assert_eq!(thread_counts(16, 32), [1, 16, 32]);
+        assert_eq!(thread_counts(16, 16), [1, 16]);
+        assert_eq!(thread_counts(16, 6), [1, 6]);
+        assert_eq!(thread_counts(1, 1), [1]);
     }
 
     #[test]
-    fn a_budget_that_cannot_be_kept_is_refused() {
-        let options = ProbeOptions { budget_seconds: 0.1, isa: Isa::Scalar };
-        assert!(matches!(probe(&options, &mut |_, _| true), Err(ProbeError::Budget { .. })));
-    }
-
-    #[test]
-    fn it_stops_when_asked_to() {
-        let options = ProbeOptions { budget_seconds: 2.0, isa: Isa::best() };
-        assert!(matches!(probe(&options, &mut |_, _| false), Err(ProbeError::Stopped)));
+    fn an_impossible_budget_is_refused() {
+        for found in [0.0, -1.0, f64::NAN, 1e9] {
+            let options = ProbeOptions { budget_seconds: found, isa: Isa::Portable };
+            assert!(matches!(probe(&options, &mut |_, _| true), Err(ProbeError::Budget { .. })));
+        }
     }
 }

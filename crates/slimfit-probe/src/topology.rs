@@ -4,10 +4,12 @@ mod caches;
 mod cpuid;
 mod identity;
 mod memory;
+
 mod processors;
 
 pub use identity::Identity;
 pub use memory::MemoryLimit;
+pub(crate) use memory::available_bytes;
 
 use crate::{ProbeError, SystemTree};
 use slimfit_hardware::{Fingerprint, Topology, TopologySource};

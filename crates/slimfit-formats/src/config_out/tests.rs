@@ -108,6 +108,15 @@ fn every_built_in_model_that_a_class_holds_comes_back_the_same() {
 }
 
 #[test]
+fn long_fractions_come_back_to_the_last_bit() {
+    // A hasty JSON reader takes this for its upper neighbour.
+    let cap = 11.680918977586515;
+    let mut model = builtin::find("gemma-2-2b").unwrap().architecture.clone();
+    model.scales.logit_softcap = Some(cap);
+    assert_eq!(check_round_trip(&attention(model, |a| a.softcap = Some(cap))), Class::Gemma2);
+}
+
+#[test]
 fn the_axis_that_no_class_holds_is_named() {
     let axis = |model: Architecture| standard_class(&model).unwrap_err().axis();
     let loops = Some(Loops { first: 0, layers: 2, count: 2, immediate: false });

@@ -1,192 +1,239 @@
-//! Sustained bandwidth: reads over the whole staircase of caches, copy and triad at a few sizes, and reads in strides
-//! as a KV cache is read.
+//! Read, copy and triad bandwidth by working set, threads and address streams.
 
+use super::{Detail, Pools, admitted};
 use crate::ProbeError;
-use crate::sampler::{Sampler, time};
-use slimfit_hardware::{Bandwidth, BandwidthKind, Topology};
+use crate::schedule::{Log, Task, repeats};
+use slimfit_hardware::{Bandwidth, BandwidthKind, Cache};
 use slimfit_kernels::Isa;
-use slimfit_kernels::limits::{Buffer, COPIES, HugePages, READS, TRIADS};
+use slimfit_kernels::limits::{Buffer, COPIES, READS, ReadLoop, TRIADS};
 use slimfit_kernels::pool::Pool;
-use slimfit_quantity::Measured;
+use std::cell::{Cell, RefCell};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-/// The largest working set of all threads together: several times the last cache of most devices.
-const LARGEST_BYTES: u64 = 256 << 20;
-/// Consecutive bytes read before a stride skips on: the keys of a few positions of one head.
-const STRIDE_RUN_BYTES: usize = 1024;
-/// Of so many runs, a strided read takes one: the others belong to other heads.
-const STRIDE_EVERY: usize = 4;
+/// Words that each thread's share is a multiple of, so that every stream keeps to whole cache lines.
+const SHARE_WORDS: usize = 256;
 
-/// Working sets from half of the first cache to four times the last, in steps of two, within a quarter of memory.
-pub(crate) fn working_sets(topology: &Topology) -> Vec<u64> {
-    let first = topology.cache_bytes(1).unwrap_or(32 << 10) / 2;
-    let last = topology.last_cache_bytes().unwrap_or(16 << 20);
-    let largest = (4 * last).clamp(64 << 20, LARGEST_BYTES).min(topology.memory_limit_bytes / 4);
-    let mut sets = Vec::new();
-    let mut bytes = first.max(4 << 10);
-    while bytes < largest {
-        sets.push(bytes);
-        bytes *= 2;
+/// Memory that the cells of this file share.
+pub(crate) struct Arena {
+    /// Read only, in huge pages where the system gives them.
+    pub read: Buffer,
+    /// Read only, in pages of the base size.
+    pub small_pages: Option<Buffer>,
+    /// Written by copy and triad.
+    pub written: RefCell<Buffer>,
+}
+
+/// A point that is being measured.
+pub(crate) struct Point {
+    kind: BandwidthKind,
+    streams: u32,
+    working_set_bytes: u64,
+    threads: u32,
+    huge_pages: bool,
+    log: Log,
+}
+
+impl Point {
+    pub fn finish(&self) -> Bandwidth {
+        Bandwidth {
+            kind: self.kind,
+            pattern: "sequential".to_owned(),
+            streams: self.streams,
+            working_set_bytes: self.working_set_bytes,
+            threads: self.threads,
+            huge_pages: self.huge_pages,
+            bytes_per_s: self.log.figure(),
+        }
     }
-    sets.push(largest);
+}
+
+/// Working sets from half of the first cache to four times the last, each twice the one before, at most `largest`.
+pub(crate) fn working_sets(caches: &[Cache], largest: u64) -> Vec<u64> {
+    let first = caches.first().map_or(16 << 10, |cache| cache.bytes / 2).max(4096);
+    let last = caches.iter().map(|cache| cache.bytes).max().unwrap_or(64 << 20).saturating_mul(4);
+    let end = last.min(largest).max(first);
+    let mut sets: Vec<u64> =
+        std::iter::successors(Some(first), |bytes| bytes.checked_mul(2)).take_while(|bytes| *bytes < end).collect();
+    sets.push(end);
     sets
 }
 
-/// Every point for one pool.
-///
-/// # Errors
-/// The system refuses memory, or the clock stands still.
-pub(crate) fn measure(
-    pool: &Pool,
-    topology: &Topology,
-    isa: Isa,
-    sampler: &Sampler,
-    mut progress: impl FnMut(f64) -> Result<(), ProbeError>,
-) -> Result<Vec<Bandwidth>, ProbeError> {
-    let sets = working_sets(topology);
-    let mut points = Vec::new();
-    // One tier's loops suffice: the richest. Narrower ones only read slower.
-    let tier = READS.iter().filter(|read| read.isa <= isa && read.isa.is_available()).map(|read| read.isa).max();
-    let tier = tier.ok_or(ProbeError::NoLoop { what: "read", isa: isa.name() })?;
-    for (place, &working_set) in sets.iter().enumerate() {
-        progress(place as f64 / sets.len() as f64)?;
-        let buffers = buffers(pool, working_set)?;
-        for read in READS.iter().filter(|read| read.isa == tier) {
-            let bytes: u64 = buffers.iter().map(|buffer| read.bytes(buffer.as_f64())).sum();
-            let seconds = sampler.seconds(read.name, |passes| {
-                time(|| {
-                    pool.run(|worker| {
-                        std::hint::black_box(read.run(buffers[worker.index].as_f64(), passes as usize));
-                    });
-                })
-            })?;
-            points.push(point(BandwidthKind::Read, "sequential", read.streams, &buffers, pool, bytes, &seconds));
-        }
-        if is_checkpoint(&sets, place) {
-            points.extend(writes(pool, &buffers, isa, sampler)?);
-            points.push(strided(pool, &buffers, tier, sampler)?);
-        }
-    }
-    progress(1.0)?;
-    Ok(points)
-}
-
-/// A third, two thirds and the end of the staircase: copy, triad and strides are measured there only.
-fn is_checkpoint(sets: &[u64], place: usize) -> bool {
-    let last = sets.len() - 1;
-    place == last || place == last / 3 || place == 2 * last / 3
-}
-
-fn buffers(pool: &Pool, working_set: u64) -> Result<Vec<Buffer>, ProbeError> {
-    let share = (working_set as usize / pool.threads()).next_multiple_of(512);
-    (0..pool.threads())
-        .map(|_| Buffer::new(share, HugePages::Advise).map_err(|source| ProbeError::Memory { bytes: share, source }))
-        .collect()
-}
-
-/// Copy and triad; a third of the working set for each array.
-fn writes(pool: &Pool, sources: &[Buffer], isa: Isa, sampler: &Sampler) -> Result<Vec<Bandwidth>, ProbeError> {
-    let third = (sources[0].bytes() / 3).next_multiple_of(512);
-    let one = || Buffer::new(third, HugePages::Advise).map_err(|source| ProbeError::Memory { bytes: third, source });
-    let mut arrays = Vec::new();
-    for _ in 0..pool.threads() {
-        arrays.push(std::sync::Mutex::new([one()?, one()?, one()?]));
-    }
-    let bytes_each: usize = 3 * third;
-    let mut points = Vec::new();
-    if let Some(copy) = COPIES.iter().rfind(|copy| copy.isa <= isa && copy.isa.is_available()) {
-        let seconds = sampler.seconds(copy.name, |passes| {
-            time(|| {
-                pool.run(|worker| {
-                    let mut own = arrays[worker.index].lock().expect("no worker panics while it copies");
-                    let [to, from, _] = &mut *own;
-                    copy.run(to.as_f64_mut(), from.as_f64(), passes as usize);
-                });
-            })
-        })?;
-        let bytes = (third as u64 / 8 * 16) * pool.threads() as u64;
-        points.push(raw_point(BandwidthKind::Copy, 1, 2 * third, pool, bytes, &seconds, sources[0].advised()));
-    }
-    if let Some(triad) = TRIADS.iter().rfind(|triad| triad.isa <= isa && triad.isa.is_available()) {
-        let seconds = sampler.seconds(triad.name, |passes| {
-            time(|| {
-                pool.run(|worker| {
-                    let mut own = arrays[worker.index].lock().expect("no worker panics while it adds");
-                    let [to, b, c] = &mut *own;
-                    triad.run(to.as_f64_mut(), b.as_f64(), c.as_f64(), 3.0, passes as usize);
-                });
-            })
-        })?;
-        let bytes = (third as u64 / 8 * 24) * pool.threads() as u64;
-        points.push(raw_point(BandwidthKind::Triad, 1, bytes_each, pool, bytes, &seconds, sources[0].advised()));
-    }
-    Ok(points)
-}
-
-fn raw_point(
-    kind: BandwidthKind,
-    streams: u32,
-    bytes_each: usize,
-    pool: &Pool,
-    moved: u64,
-    seconds: &Measured,
-    huge_pages: bool,
-) -> Bandwidth {
-    Bandwidth {
-        kind,
-        pattern: "sequential".to_owned(),
-        streams,
-        working_set_bytes: (bytes_each * pool.threads()) as u64,
-        threads: pool.threads() as u32,
-        huge_pages,
-        bytes_per_s: rate(moved, seconds),
-    }
-}
-
-/// Runs of a kilobyte, of which one in four is read: as a head's keys lie among those of other heads.
-fn strided(pool: &Pool, buffers: &[Buffer], tier: Isa, sampler: &Sampler) -> Result<Bandwidth, ProbeError> {
-    let read = READS
+/// The read loop of `streams` address streams in the richest admitted tier.
+pub(crate) fn read_loop(streams: usize, isa: Isa) -> Result<&'static ReadLoop, ProbeError> {
+    READS
         .iter()
-        .find(|read| read.isa == tier && read.streams == 1)
-        .ok_or(ProbeError::NoLoop { what: "read", isa: tier.name() })?;
-    let values = STRIDE_RUN_BYTES / 8;
-    let runs = (buffers[0].as_f64().len() / (values * STRIDE_EVERY)).max(1);
-    let seconds = sampler.seconds("read-strided", |passes| {
-        time(|| {
-            pool.run(|worker| {
-                let all = buffers[worker.index].as_f64();
-                for _ in 0..passes {
-                    for run in 0..runs {
-                        let start = (run * values * STRIDE_EVERY).min(all.len() - values.min(all.len()));
-                        std::hint::black_box(read.run(&all[start..all.len().min(start + values)], 1));
-                    }
-                }
-            });
-        })
-    })?;
-    let bytes = (runs * STRIDE_RUN_BYTES * pool.threads()) as u64;
-    Ok(point(BandwidthKind::Read, "strided", 1, buffers, pool, bytes, &seconds))
+        .filter(|read| read.streams == streams && admitted(read.isa, isa))
+        .max_by_key(|read| read.isa)
+        .ok_or(ProbeError::NoLoop { what: "read", isa: isa.name() })
 }
 
-fn point(
-    kind: BandwidthKind,
-    pattern: &str,
-    streams: usize,
-    buffers: &[Buffer],
-    pool: &Pool,
-    moved: u64,
-    seconds: &Measured,
-) -> Bandwidth {
-    Bandwidth {
-        kind,
-        pattern: pattern.to_owned(),
-        streams: streams as u32,
-        working_set_bytes: buffers.iter().map(|buffer| buffer.bytes() as u64).sum(),
-        threads: pool.threads() as u32,
-        huge_pages: buffers[0].advised(),
-        bytes_per_s: rate(moved, seconds),
+/// Words of each thread's share of a working set.
+fn share_words(working_set_bytes: u64, threads: usize) -> usize {
+    (working_set_bytes as usize / 8 / threads / SHARE_WORDS).max(1) * SHARE_WORDS
+}
+
+/// Seconds of reading each thread's share `passes` times.
+fn read_seconds(pool: &Pool, read: &ReadLoop, words: &[f64], share: usize, passes: usize) -> f64 {
+    let start = Instant::now();
+    pool.run(|worker| {
+        std::hint::black_box(read.run(&words[worker.index * share..][..share], passes));
+    });
+    start.elapsed().as_secs_f64()
+}
+
+/// Adds the tasks, and the points that they fill. `sentinel` names the one for a thread count (its place) and a
+/// working set.
+pub(crate) fn add<'a>(
+    arena: &'a Arena,
+    pools: &'a Pools,
+    caches: &[Cache],
+    isa: Isa,
+    detail: Detail,
+    sentinel: &dyn Fn(usize, u64) -> usize,
+    tasks: &mut Vec<Task<'a>>,
+) -> Result<Vec<Point>, ProbeError> {
+    let mut points = Vec::new();
+    let largest = arena.read.bytes() as u64;
+    let sets = working_sets(caches, largest);
+    let second_level = caches.iter().find(|cache| cache.level == 2).map_or(1 << 20, |cache| cache.bytes);
+    for streams in [1_usize, 4] {
+        let read = read_loop(streams, isa)?;
+        for (place, pool) in pools.iter().enumerate() {
+            for &bytes in &sets {
+                // Which number of streams is best changes where data leaves the core's own caches.
+                let own = bytes <= second_level * pool.threads() as u64;
+                if detail == Detail::Short && bytes != largest && own != (streams == 1) {
+                    continue;
+                }
+                let plain = arena.small_pages.as_ref().filter(|_| bytes == largest && streams == 4);
+                for (buffer, huge_pages) in [(Some(&arena.read), arena.read.advised()), (plain, false)] {
+                    let Some(buffer) = buffer else { continue };
+                    let log = Log::default();
+                    let name = format!("read {} KiB, {} threads, {streams} streams", bytes >> 10, pool.threads());
+                    let share = share_words(bytes, pool.threads());
+                    let touched = (share * 8 * pool.threads()) as f64;
+                    let (kind, threads) = (BandwidthKind::Read, pool.threads() as u32);
+                    // Small sets of many threads can round to one size; a curve has each size once.
+                    if points.last().is_some_and(|point: &Point| {
+                        point.threads == threads
+                            && point.working_set_bytes == touched as u64
+                            && point.huge_pages == huge_pages
+                    }) {
+                        continue;
+                    }
+                    let passes = Cell::new(0);
+                    tasks.push(Task {
+                        name,
+                        sentinel: sentinel(place, bytes),
+                        log: log.clone(),
+                        take: Box::new(move || {
+                            if passes.get() == 0 {
+                                read_seconds(pool, read, buffer.as_f64(), share, 1);
+                                passes.set(repeats(read_seconds(pool, read, buffer.as_f64(), share, 1)));
+                            }
+                            let seconds = read_seconds(pool, read, buffer.as_f64(), share, passes.get());
+                            touched * passes.get() as f64 / seconds
+                        }),
+                    });
+                    let working_set_bytes = touched as u64;
+                    points.push(Point { kind, streams: streams as u32, working_set_bytes, threads, huge_pages, log });
+                }
+            }
+        }
+    }
+    add_writes(arena, pools, caches, isa, sentinel, tasks, &mut points);
+    Ok(points)
+}
+
+/// Copy and triad in the middle of each level and in memory.
+fn add_writes<'a>(
+    arena: &'a Arena,
+    pools: &'a Pools,
+    caches: &[Cache],
+    isa: Isa,
+    sentinel: &dyn Fn(usize, u64) -> usize,
+    tasks: &mut Vec<Task<'a>>,
+    points: &mut Vec<Point>,
+) {
+    let largest = arena.written.borrow().bytes() as u64;
+    let mut sets: Vec<u64> =
+        caches.iter().map(|cache| cache.bytes / 2).filter(|bytes| *bytes < largest).chain([largest]).collect();
+    sets.dedup();
+    let copy = COPIES.iter().filter(|copy| admitted(copy.isa, isa)).max_by_key(|copy| copy.isa);
+    let triad = TRIADS.iter().filter(|triad| admitted(triad.isa, isa)).max_by_key(|triad| triad.isa);
+    for kind in [BandwidthKind::Copy, BandwidthKind::Triad] {
+        for (place, pool) in pools.iter().enumerate() {
+            for &bytes in &sets {
+                let (arrays, name) = if kind == BandwidthKind::Copy { (2, "copy") } else { (3, "triad") };
+                let threads = pool.threads();
+                let share = share_words(bytes / arrays as u64, threads);
+                if share * 8 * threads * arrays > largest as usize {
+                    continue;
+                }
+                let run = move |passes: usize| {
+                    let mut buffer = arena.written.borrow_mut();
+                    let parts: Vec<Mutex<&mut [f64]>> =
+                        buffer.as_f64_mut().chunks_exact_mut(share * arrays).take(threads).map(Mutex::new).collect();
+                    let start = Instant::now();
+                    pool.run(|worker| {
+                        let mut part = parts[worker.index].lock().unwrap_or_else(PoisonError::into_inner);
+                        let (to, from) = part.split_at_mut(share);
+                        match (kind, copy, triad) {
+                            (BandwidthKind::Copy, Some(copy), _) => copy.run(to, from, passes),
+                            (_, _, Some(triad)) => {
+                                let (b, c) = from.split_at(share);
+                                triad.run(to, b, c, 3.0, passes);
+                            }
+                            _ => {}
+                        }
+                    });
+                    start.elapsed().as_secs_f64()
+                };
+                if if kind == BandwidthKind::Copy { copy.is_none() } else { triad.is_none() } {
+                    continue;
+                }
+                let log = Log::default();
+                let passes = Cell::new(0);
+                let moved = (share * 8 * threads * arrays) as f64;
+                tasks.push(Task {
+                    name: format!("{name} {} KiB, {threads} threads", bytes >> 10),
+                    sentinel: sentinel(place, bytes),
+                    log: log.clone(),
+                    take: Box::new(move || {
+                        if passes.get() == 0 {
+                            run(1);
+                            passes.set(repeats(run(1)));
+                        }
+                        moved * passes.get() as f64 / run(passes.get())
+                    }),
+                });
+                points.push(Point {
+                    kind,
+                    streams: 1,
+                    working_set_bytes: moved as u64,
+                    threads: threads as u32,
+                    huge_pages: arena.written.borrow().advised(),
+                    log,
+                });
+            }
+        }
     }
 }
 
-fn rate(bytes: u64, seconds: &Measured) -> slimfit_quantity::Figure {
-    crate::figure(seconds.map(|seconds| bytes as f64 / seconds))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn working_sets_rise_by_at_most_two_to_four_times_the_last_cache() {
+        let cache = |level, bytes| Cache { level, bytes, shared_by: 1 };
+        let sets = working_sets(&[cache(1, 32 << 10), cache(2, 1 << 20), cache(3, 36 << 20)], u64::MAX);
+        assert_eq!(sets[0], 16 << 10);
+        assert_eq!(sets[sets.len() - 1], 144 << 20);
+        assert!(sets.windows(2).all(|pair| pair[0] < pair[1] && pair[1] <= 2 * pair[0]));
+        let capped = working_sets(&[cache(1, 32 << 10), cache(3, 1 << 30)], 100 << 20);
+        assert_eq!(capped[capped.len() - 1], 100 << 20);
+        assert_eq!(working_sets(&[], 1 << 30)[0], 16 << 10);
+    }
 }

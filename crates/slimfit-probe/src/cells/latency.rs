@@ -1,35 +1,80 @@
-//! Load-to-use latency: a walk over a random cycle through a working set, one step a cache line.
+//! Load-to-use latency: a walk over a random cycle of cache lines.
 
 use crate::ProbeError;
-use crate::sampler::{Sampler, time};
-use slimfit_hardware::{Latency, Topology};
+use crate::schedule::{Log, Task, repeats};
+use slimfit_hardware::Latency;
 use slimfit_kernels::limits::{Buffer, HugePages, link_cycle, walk_cycle};
 use std::cell::Cell;
+use std::time::Instant;
 
-/// One working set well inside each cache, and one well outside the last.
-///
-/// # Errors
-/// The system refuses memory, or the clock stands still.
-pub(crate) fn measure(topology: &Topology, sampler: &Sampler, seed: u64) -> Result<Vec<Latency>, ProbeError> {
-    let mut sets: Vec<u64> = topology.caches.iter().map(|cache| cache.bytes / 2).collect();
-    sets.push(topology.last_cache_bytes().map_or(64 << 20, |last| (4 * last).min(128 << 20)));
-    sets.sort_unstable();
-    sets.dedup();
-    let mut points = Vec::new();
-    for working_set in sets {
-        let bytes = working_set as usize;
-        let mut buffer =
-            Buffer::new(bytes, HugePages::Advise).map_err(|source| ProbeError::Memory { bytes, source })?;
-        link_cycle(buffer.as_usize_mut(), seed);
-        let place = Cell::new(0);
-        let seconds = sampler.seconds("pointer chase", |repetitions| {
-            let steps = repetitions as usize * 1000;
-            time(|| place.set(walk_cycle(buffer.as_usize(), place.get(), steps)))
-        })?;
-        points.push(Latency {
-            working_set_bytes: working_set,
-            seconds: crate::figure(seconds.map(|seconds| seconds / 1000.0)),
-        });
+/// Steps of one short walk.
+const STEPS: usize = 256;
+
+/// Buffers with a cycle in each.
+pub(crate) struct Arena(Vec<Buffer>);
+
+impl Arena {
+    /// One buffer for every second working set, and for the last.
+    pub fn new(sets: &[u64], largest: u64) -> Result<Self, ProbeError> {
+        let last = sets.len().saturating_sub(1);
+        sets.iter()
+            .enumerate()
+            .filter(|(index, bytes)| (index % 2 == 0 || *index == last) && **bytes <= largest)
+            .map(|(index, bytes)| {
+                let mut buffer = super::buffer(*bytes as usize, HugePages::Advise)?;
+                link_cycle(buffer.as_usize_mut(), 1 + index as u64);
+                Ok(buffer)
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
-    Ok(points)
+}
+
+/// A point that is being measured.
+pub(crate) struct Point {
+    working_set_bytes: u64,
+    log: Log,
+}
+
+impl Point {
+    pub fn finish(&self) -> Latency {
+        Latency { working_set_bytes: self.working_set_bytes, seconds: self.log.figure() }
+    }
+}
+
+/// Adds the tasks, and the points that they fill.
+pub(crate) fn add<'a>(
+    arena: &'a Arena,
+    sentinel: &dyn Fn(u64) -> usize,
+    tasks: &mut Vec<Task<'a>>,
+) -> Vec<Point> {
+    arena
+        .0
+        .iter()
+        .map(|buffer| {
+            let log = Log::default();
+            // Every walk goes on where the last one ended: from one start it would find its lines in the cache.
+            let (position, rounds) = (Cell::new(0), Cell::new(0));
+            let walk = move |steps: usize| {
+                let start = Instant::now();
+                position.set(walk_cycle(buffer.as_usize(), position.get(), steps));
+                start.elapsed().as_secs_f64()
+            };
+            let bytes = buffer.bytes() as u64;
+            tasks.push(Task {
+                name: format!("latency {} KiB", bytes >> 10),
+                sentinel: sentinel(bytes),
+                log: log.clone(),
+                take: Box::new(move || {
+                    if rounds.get() == 0 {
+                        walk(bytes as usize / 64 % 4096 + STEPS);
+                        rounds.set(repeats(walk(STEPS)));
+                    }
+                    let steps = STEPS * rounds.get();
+                    walk(steps) / steps as f64
+                }),
+            });
+            Point { working_set_bytes: bytes, log }
+        })
+        .collect()
 }

@@ -1,49 +1,65 @@
-//! What every operation costs before it does anything: the barrier after it and its dispatch.
+//! Fixed costs: a barrier, and starting an operation.
 
+use super::Pools;
+use super::kernels::{Subject, Workspace};
 use crate::ProbeError;
-use crate::sampler::{Sampler, time};
-use slimfit_hardware::BarrierTime;
-use slimfit_kernels::pool::Pool;
-use slimfit_kernels::{Add, AddArgs, Invocation, Kernels, Part, SharedMut};
-use slimfit_quantity::Figure;
+use crate::schedule::{Log, Task};
+use slimfit_hardware::{BarrierTime, Overhead};
+use slimfit_kernels::{Add, Kernels, Operation};
+use std::cell::RefCell;
+use std::time::Instant;
 
-/// Barriers in one repetition, so that starting the run weighs nothing.
-const BARRIERS: u64 = 100;
+/// Barriers of one sample.
+const BARRIERS: usize = 1000;
+/// Operations of one sample.
+const OPERATIONS: usize = 10_000;
 
-/// Seconds of one barrier of a pool.
-///
-/// # Errors
-/// The clock stands still.
-pub(crate) fn barrier(pool: &Pool, sampler: &Sampler) -> Result<BarrierTime, ProbeError> {
-    let seconds = sampler.seconds("barrier", |repetitions| {
-        time(|| {
-            pool.run(|worker| {
-                for _ in 0..repetitions * BARRIERS {
-                    worker.barrier();
-                }
-            });
-        })
-    })?;
-    let each = seconds.map(|seconds| seconds / BARRIERS as f64);
-    Ok(BarrierTime { threads: pool.threads() as u32, seconds: crate::figure(each) })
+/// The costs that are being measured.
+pub(crate) struct Points {
+    barrier: Vec<(u32, Log)>,
+    dispatch: Log,
 }
 
-/// Seconds to dispatch an operation that adds a single value.
-///
-/// # Errors
-/// The clock stands still.
-pub(crate) fn dispatch(kernels: &Kernels, sampler: &Sampler) -> Result<Figure, ProbeError> {
-    let input = [1.0_f32];
-    let mut output = [0.0_f32];
-    let operation = Add { width: 1, scale: 1.0 };
-    let shared = SharedMut::new(&mut output);
-    let seconds = sampler.seconds("dispatch", |repetitions| {
-        time(|| {
-            for _ in 0..repetitions {
-                let invocation = Invocation::Add(AddArgs::new(&operation, 1, &input, shared));
-                kernels.execute(std::hint::black_box(&invocation), Part { phase: 0, index: 0, of: 1 });
-            }
-        })
-    })?;
-    Ok(seconds.figure())
+impl Points {
+    pub fn finish(&self) -> Overhead {
+        let barrier =
+            self.barrier.iter().map(|(threads, log)| BarrierTime { threads: *threads, seconds: log.figure() }).collect();
+        Overhead { barrier, dispatch: self.dispatch.figure() }
+    }
+}
+
+/// Adds the tasks, and the points that they fill. Starting an operation is timed as an addition of 16 values.
+pub(crate) fn add<'a>(
+    pools: &'a Pools,
+    kernels: &'a Kernels,
+    workspace: &'a RefCell<Workspace>,
+    sentinel: &dyn Fn(usize) -> usize,
+    tasks: &mut Vec<Task<'a>>,
+) -> Result<Points, ProbeError> {
+    let mut barrier = Vec::new();
+    for (place, pool) in pools.iter().enumerate().filter(|(_, pool)| pool.threads() > 1) {
+        let log = Log::default();
+        tasks.push(Task {
+            name: format!("barrier, {} threads", pool.threads()),
+            sentinel: sentinel(place),
+            log: log.clone(),
+            take: Box::new(move || {
+                let start = Instant::now();
+                pool.run(|worker| (0..BARRIERS).for_each(|_| worker.barrier()));
+                start.elapsed().as_secs_f64() / BARRIERS as f64
+            }),
+        });
+        barrier.push((pool.threads() as u32, log));
+    }
+    let dispatch = Log::default();
+    if let Some(pool) = pools.iter().find(|pool| pool.threads() == 1) {
+        let subject = Subject::new(Operation::Add(Add { width: 16, scale: 0.5 }), 1, 1, kernels.isa())?;
+        tasks.push(Task {
+            name: "dispatch".to_owned(),
+            sentinel: sentinel(0),
+            log: dispatch.clone(),
+            take: Box::new(move || subject.seconds(kernels, pool, &mut workspace.borrow_mut(), OPERATIONS)),
+        });
+    }
+    Ok(Points { barrier, dispatch })
 }

@@ -1,83 +1,75 @@
-//! A battery while it discharges: microwatts, or microamperes times microvolts.
+//! A discharging battery: the power of the whole device.
 
-use super::{Integral, PowerMeter};
+use super::{Integral, MeterError, PowerMeter, number};
 use crate::SystemTree;
 
+const METER: &str = "battery";
 const FOLDER: &str = "/sys/class/power_supply";
 
-/// One discharging battery.
-pub(super) struct Battery {
+/// The batteries that discharge, summed.
+#[derive(Debug)]
+pub struct BatteryMeter {
     tree: SystemTree,
-    path: String,
+    name: String,
+    batteries: Vec<String>,
     integral: Integral,
 }
 
-impl Battery {
-    pub(super) fn open(tree: &SystemTree) -> Result<Self, String> {
-        let mut charging = false;
-        for entry in tree.names(FOLDER) {
-            let path = format!("{FOLDER}/{entry}");
-            if tree.read(&format!("{path}/type")).is_none_or(|kind| kind != "Battery") {
-                continue;
-            }
-            if watts(tree, &path).is_ok() {
-                return Ok(Self { tree: tree.clone(), path, integral: Integral::new() });
-            }
-            charging = true;
+impl BatteryMeter {
+    /// Finds every battery of the device (not of its mouse) that is discharging now.
+    ///
+    /// # Errors
+    /// There is none, or none is discharging.
+    pub fn find(tree: &SystemTree) -> Result<Self, MeterError> {
+        let all: Vec<String> = tree
+            .names(FOLDER)
+            .into_iter()
+            .map(|name| format!("{FOLDER}/{name}"))
+            .filter(|folder| tree.read(&format!("{folder}/type")).as_deref() == Some("Battery"))
+            .filter(|folder| tree.read(&format!("{folder}/scope")).as_deref() != Some("Device"))
+            .collect();
+        if all.is_empty() {
+            return Err(MeterError::Absent { meter: METER, reason: "none".to_owned() });
         }
-        Err(if charging {
-            "the battery is not discharging, so it measures nothing: unplug the device".to_owned()
-        } else {
-            format!("`{FOLDER}` has no battery")
-        })
-    }
-}
-
-/// Watts that leave the battery. Drivers differ in the sign of a current that flows out.
-fn watts(tree: &SystemTree, path: &str) -> Result<f64, String> {
-    let value = |file: &str| -> Option<f64> { tree.read(&format!("{path}/{file}"))?.parse::<f64>().ok() };
-    let status = tree.read(&format!("{path}/status")).ok_or_else(|| format!("`{path}` no longer answers"))?;
-    if status != "Discharging" {
-        return Err(format!("the battery is {}", status.to_lowercase()));
-    }
-    let direct = value("power_now").map(|microwatts| microwatts.abs() * 1e-6);
-    let product = || Some(value("current_now")?.abs() * value("voltage_now")?.abs() * 1e-12);
-    direct.or_else(product).filter(|watts| *watts > 0.0).ok_or_else(|| format!("`{path}` states no power"))
-}
-
-impl PowerMeter for Battery {
-    fn name(&self) -> String {
-        "battery".to_owned()
-    }
-
-    fn joules(&mut self) -> Result<f64, String> {
-        let watts = watts(&self.tree, &self.path)?;
-        Ok(self.integral.add(watts))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn current_of_either_sign_times_voltage_while_discharging_only() {
-        let root = tempfile::tempdir().expect("a folder");
-        let battery = root.path().join("sys/class/power_supply/BAT0");
-        fs::create_dir_all(&battery).expect("a folder");
-        for (file, text) in
-            [("type", "Battery"), ("status", "Discharging"), ("current_now", "-2000000"), ("voltage_now", "10000000")]
-        {
-            fs::write(battery.join(file), text).expect("a file");
+        let batteries: Vec<String> = all
+            .into_iter()
+            .filter(|folder| tree.read(&format!("{folder}/status")).as_deref() == Some("Discharging"))
+            .collect();
+        if batteries.is_empty() {
+            let reason = "not discharging, so it does not tell the device's power; unplug the charger".to_owned();
+            return Err(MeterError::Absent { meter: METER, reason });
         }
-        let tree = SystemTree::below(root.path());
-        let path = "/sys/class/power_supply/BAT0";
-        assert!((watts(&tree, path).expect("it discharges") - 20.0).abs() < 1e-9);
-        let mut meter = Battery::open(&tree).expect("it discharges");
-        assert!(meter.joules().expect("it answers") >= 0.0);
-        fs::write(battery.join("status"), "Charging").expect("a file");
-        assert!(meter.joules().is_err());
-        assert!(Battery::open(&tree).err().expect("it charges").contains("unplug"));
+        for folder in &batteries {
+            watts(tree, folder)?;
+        }
+        Ok(Self { tree: tree.clone(), name: "battery".to_owned(), batteries, integral: Integral::default() })
+    }
+}
+
+/// Watts of one battery. Drivers disagree about the sign while discharging.
+fn watts(tree: &SystemTree, folder: &str) -> Result<f64, MeterError> {
+    if let Ok(microwatts) = number(tree, METER, &format!("{folder}/power_now")) {
+        return Ok(microwatts.abs() * 1e-6);
+    }
+    let microamperes = number(tree, METER, &format!("{folder}/current_now"))?;
+    let microvolts = number(tree, METER, &format!("{folder}/voltage_now"))?;
+    Ok((microamperes * microvolts).abs() * 1e-12)
+}
+
+impl PowerMeter for BatteryMeter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn joules(&mut self, seconds: f64) -> Result<f64, MeterError> {
+        let mut sum = 0.0;
+        for folder in &self.batteries {
+            if self.tree.read(&format!("{folder}/status")).as_deref() != Some("Discharging") {
+                let reason = "the charger was plugged in during the measurement".to_owned();
+                return Err(MeterError::Implausible { meter: METER, reason });
+            }
+            sum += watts(&self.tree, folder)?;
+        }
+        Ok(self.integral.add(seconds, sum))
     }
 }

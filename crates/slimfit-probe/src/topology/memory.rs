@@ -37,6 +37,16 @@ fn installed(tree: &SystemTree) -> Option<u64> {
     meminfo(tree, "MemTotal:")
 }
 
+/// Memory that can be had now without swapping: a bound for the probe's own buffers.
+pub(crate) fn available_bytes(tree: &SystemTree) -> Option<u64> {
+    if tree.is_live() {
+        let mut system = sysinfo::System::new().ok()?;
+        system.refresh_memory();
+        return Some(system.available_memory()).filter(|bytes| *bytes > 0);
+    }
+    meminfo(tree, "MemAvailable:")
+}
+
 fn meminfo(tree: &SystemTree, name: &str) -> Option<u64> {
     let text = tree.read("/proc/meminfo")?;
     let line = text.lines().find(|line| line.starts_with(name))?;

@@ -1,0 +1,216 @@
+//! Watts idle, reading memory and computing.
+
+use super::{MeterError, PowerMeter};
+use crate::ProbeError;
+use crate::cells::{Pools, bandwidth, peak};
+use crate::schedule::Progress;
+use slimfit_hardware::{LoadedPower, Power};
+use slimfit_kernels::Isa;
+use slimfit_kernels::limits::{Buffer, PeakLoop, ReadLoop};
+use slimfit_kernels::pool::Pool;
+use slimfit_quantity::{Figure, Measured};
+use std::time::{Duration, Instant};
+
+/// Stretches per load: each gives one sample of watts.
+const STRETCHES: u32 = 5;
+
+/// What keeps the machine busy.
+pub(crate) struct Loads<'a> {
+    words: &'a [f64],
+    read: &'static ReadLoop,
+    peak: &'static PeakLoop,
+    pools: &'a Pools,
+}
+
+impl<'a> Loads<'a> {
+    pub fn new(buffer: &'a Buffer, pools: &'a Pools, isa: Isa) -> Result<Self, ProbeError> {
+        let peak = peak::richest("f32", isa).ok_or(ProbeError::NoLoop { what: "f32", isa: isa.name() })?;
+        Ok(Self { words: buffer.as_f64(), read: bandwidth::read_loop(4, isa)?, peak, pools })
+    }
+
+    /// Reads the whole buffer once; returns the bytes.
+    fn read_once(&self, pool: &Pool) -> f64 {
+        let share = self.words.len() / pool.threads();
+        pool.run(|worker| {
+            std::hint::black_box(self.read.run(&self.words[worker.index * share..][..share], 1));
+        });
+        (share * pool.threads() * 8) as f64
+    }
+
+    /// Computes for some milliseconds; returns the operations.
+    fn compute_once(&self, pool: &Pool) -> f64 {
+        let iterations = 1_000_000;
+        pool.run(|_| {
+            std::hint::black_box(self.peak.run(iterations));
+        });
+        (iterations * self.peak.operations) as f64 * pool.threads() as f64
+    }
+}
+
+/// What the meter said.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PowerMeasurement(Power);
+
+impl PowerMeasurement {
+    /// Nothing, and why.
+    pub fn unavailable(reason: &str) -> Self {
+        let figure = || Figure::unavailable(reason);
+        Self(Power {
+            meter: None,
+            idle_watts: figure(),
+            loaded: Vec::new(),
+            joules_per_byte: figure(),
+            joules_per_op: figure(),
+        })
+    }
+
+    pub fn finish(self) -> Power {
+        self.0
+    }
+}
+
+/// Samples of one load: watts, and work per second.
+struct Samples {
+    watts: Vec<f64>,
+    work_per_s: Vec<f64>,
+}
+
+/// Watts while `work` runs for `time`, in some stretches. `work` returns how much it did.
+fn watts(
+    meter: &mut dyn PowerMeter,
+    start: Instant,
+    time: Duration,
+    mut work: impl FnMut() -> f64,
+) -> Result<Samples, MeterError> {
+    let mut samples = Samples { watts: Vec::new(), work_per_s: Vec::new() };
+    for _ in 0..STRETCHES {
+        let (begin, before) = (Instant::now(), meter.joules(start.elapsed().as_secs_f64())?);
+        let mut done = 0.0;
+        while begin.elapsed() < time / STRETCHES {
+            done += work();
+            // Meters that tell watts need readings in between.
+            meter.joules(start.elapsed().as_secs_f64())?;
+        }
+        let after = meter.joules(start.elapsed().as_secs_f64())?;
+        let seconds = begin.elapsed().as_secs_f64();
+        samples.watts.push((after - before) / seconds);
+        samples.work_per_s.push(done / seconds);
+    }
+    Ok(samples)
+}
+
+/// Measures idle, each load at each thread count, and idle again, until `deadline`.
+pub(crate) fn measure(
+    meter: &mut dyn PowerMeter,
+    loads: &Loads<'_>,
+    deadline: Instant,
+    span: (f64, f64),
+    progress: &mut Progress<'_>,
+) -> Result<PowerMeasurement, ProbeError> {
+    let start = Instant::now();
+    let steps = 2 + 2 * loads.pools.iter().len() as u32;
+    let each = deadline.saturating_duration_since(start).max(Duration::from_millis(200) * steps) / steps;
+    let mut done = 0;
+    let mut say = |what: &str| {
+        done += 1;
+        let share = span.0 + (span.1 - span.0) * f64::from(done - 1) / f64::from(steps);
+        if progress(what, share) { Ok(()) } else { Err(ProbeError::Stopped) }
+    };
+    let rest = || {
+        std::thread::sleep(Duration::from_millis(20));
+        0.0
+    };
+    let mut failed = None;
+    let mut keep = |result: Result<Samples, MeterError>| match result {
+        Ok(samples) => samples,
+        Err(error) => {
+            failed.get_or_insert(error);
+            Samples { watts: Vec::new(), work_per_s: Vec::new() }
+        }
+    };
+    say("power, idle")?;
+    let mut idle = keep(watts(meter, start, each, rest)).watts;
+    let mut loaded = Vec::new();
+    let mut samples = Vec::new();
+    for pool in loads.pools.iter() {
+        for class in ["read", "compute"] {
+            say(&format!("power, {class} with {} threads", pool.threads()))?;
+            let found = keep(if class == "read" {
+                watts(meter, start, each, || loads.read_once(pool))
+            } else {
+                watts(meter, start, each, || loads.compute_once(pool))
+            });
+            loaded.push((class, pool.threads() as u32));
+            samples.push(found);
+        }
+    }
+    say("power, idle")?;
+    idle.extend(keep(watts(meter, start, each, rest)).watts);
+    if let Some(error) = failed {
+        return Ok(PowerMeasurement::unavailable(&error.to_string()));
+    }
+    Ok(PowerMeasurement(summarise(meter.name(), &idle, &loaded, &samples)))
+}
+
+/// Energy per byte and per operation is what a load draws above idle, ÷ its rate, at the largest thread count.
+fn summarise(name: &str, idle: &[f64], loaded: &[(&str, u32)], samples: &[Samples]) -> Power {
+    let figure = |samples: Vec<f64>| match Measured::new(samples) {
+        Some(measured) if measured.summary.minimum > 0.0 => measured.figure(),
+        _ => Figure::unavailable("the meter stood still: it reads zero, or too rarely for this budget"),
+    };
+    let idle_figure = figure(idle.to_vec());
+    let per_work = |class: &str| {
+        let found = loaded.iter().zip(samples).filter(|((name, _), _)| *name == class).max_by_key(|((_, threads), _)| *threads);
+        let (Some((_, samples)), Some(idle)) = (found, idle_figure.value) else {
+            return Figure::unavailable("idle or loaded power is not known");
+        };
+        let joules: Vec<f64> =
+            samples.watts.iter().zip(&samples.work_per_s).map(|(watts, rate)| (watts - idle) / rate).collect();
+        match Measured::new(joules) {
+            Some(measured) if measured.summary.lower_quartile > 0.0 => measured.figure(),
+            _ => Figure::unavailable("the load drew no more than idle: the meter does not see it"),
+        }
+    };
+    Power {
+        meter: Some(name.to_owned()),
+        joules_per_byte: per_work("read"),
+        joules_per_op: per_work("compute"),
+        loaded: loaded
+            .iter()
+            .zip(samples)
+            .map(|((class, threads), samples)| LoadedPower {
+                class: (*class).to_owned(),
+                threads: *threads,
+                watts: figure(samples.watts.clone()),
+            })
+            .collect(),
+        idle_watts: idle_figure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn energy_per_work_is_above_idle() {
+        let loaded = [("read", 1), ("compute", 1), ("read", 2), ("compute", 2)];
+        let samples = [(20.0, 1e10), (30.0, 1e11), (30.0, 2e10), (50.0, 2e11)]
+            .map(|(watts, rate)| Samples { watts: vec![watts; 5], work_per_s: vec![rate; 5] });
+        let power = summarise("test", &[10.0; 10], &loaded, &samples);
+        assert_eq!(power.idle_watts.value, Some(10.0));
+        assert_eq!(power.joules_per_byte.value, Some(20.0 / 2e10));
+        assert_eq!(power.joules_per_op.value, Some(40.0 / 2e11));
+        assert_eq!(power.loaded[3].watts.value, Some(50.0));
+    }
+
+    #[test]
+    fn a_meter_that_stands_still_is_unavailable() {
+        let samples = [(0.0, 1e10), (0.0, 1e11)]
+            .map(|(watts, rate)| Samples { watts: vec![watts; 5], work_per_s: vec![rate; 5] });
+        let power = summarise("test", &[0.0; 10], &[("read", 1), ("compute", 1)], &samples);
+        assert_eq!(power.idle_watts.value, None);
+        assert_eq!(power.joules_per_byte.value, None);
+        assert!(power.idle_watts.reason.is_some());
+    }
+}
