@@ -1,0 +1,225 @@
+//! The records as the page carries them: one JSON value in `script#slimfit-data`.
+
+use crate::cloud::{PackedCloud, packed};
+use crate::roofline::{bandwidths, peaks, placed};
+use crate::shape::shape_cells;
+use crate::staircase::staircase;
+use crate::unit::{Unit, objective_label};
+use crate::{ReportError, ReportInput};
+use serde::Serialize;
+use serde_json::{Value, json};
+use slimfit_hardware::HardwareProfile;
+use slimfit_study::{Explanation, Front, FrontPoint, Objective, OperationCost};
+
+/// The schema of the page's records.
+pub(crate) const REPORT_SCHEMA: &str = "slimfit/report/v1";
+/// Bytes that the parts of the records may take which grow with the study.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    /// Full records of front points; further points are kept as columns.
+    full: usize,
+    /// Front points as columns; further points are left out, those that tie with others first.
+    columns: usize,
+    /// The dominated cloud.
+    cloud: usize,
+}
+
+impl Budget {
+    /// A share of what fits a page that holds little else.
+    pub(crate) fn share(part: f64) -> Self {
+        let of = |bytes: f64| (bytes * part) as usize;
+        Self { full: of(700e3), columns: of(500e3), cloud: of(400e3) }
+    }
+}
+
+/// The JSON of `input`, safe inside a `<script>` element whatever the names hold, and how many points of the front it
+/// leaves out.
+pub(crate) fn embedded(input: &ReportInput, budget: Budget) -> Result<(String, usize), ReportError> {
+    let objectives: Vec<Value> =
+        input.front.iter().flat_map(|front| &front.head.objectives).map(objective).collect();
+    let cloud: Option<PackedCloud> = input
+        .front
+        .as_ref()
+        .and_then(|front| packed(&input.cloud, front.head.objectives.len(), budget.cloud));
+    let front = input.front.as_ref().map(|front| front_value(front, budget)).transpose()?;
+    let left_out = front.as_ref().and_then(|front| front["left_out"].as_u64()).unwrap_or_default() as usize;
+    let data = json!({
+        "schema": REPORT_SCHEMA,
+        "version": input.tool_version,
+        "command": input.command,
+        "created": input.created,
+        "objectives": objectives,
+        "front": front,
+        "profile": input.profile,
+        "measurements": input.measurements,
+        "verification": input.verification,
+        "explanations": input.explanations.iter().map(explanation_value).collect::<Vec<_>>(),
+        "references": input.references,
+        "cloud": cloud,
+        "roofline": input.profile.as_ref().map(roofline_value),
+        "staircase": input.profile.as_ref().map(staircase_value),
+    });
+    Ok((script_safe(&serde_json::to_string(&data)?), left_out))
+}
+
+fn objective(objective: &Objective) -> Value {
+    json!({
+        "name": objective.name, "label": objective_label(&objective.name), "direction": objective.direction,
+        "unit": Unit::of_objective(&objective.name).key(), "unit_text": objective.unit,
+    })
+}
+
+/// The roof, and the place of every kernel that has one.
+fn roofline_value(profile: &HardwareProfile) -> Value {
+    let kernels: Vec<Value> = profile
+        .kernels
+        .iter()
+        .filter_map(|kernel| {
+            let words = format!(
+                "{} {}, {} × {}, batch {}, threads {}",
+                kernel.variant, kernel.format, kernel.rows, kernel.columns, kernel.batch, kernel.threads
+            );
+            Some(json!({ "label": words, "place": placed(kernel)? }))
+        })
+        .collect();
+    json!({ "kernels": kernels, "peaks": peaks(profile), "bandwidths": bandwidths(profile) })
+}
+
+/// The lines of the bandwidth chart.
+fn staircase_value(profile: &HardwareProfile) -> Value {
+    let steps = staircase(profile);
+    steps.into_iter().map(|step| json!({ "threads": step.threads, "points": step.points })).collect()
+}
+
+/// Escapes what could end the element or start a comment in it; JSON reads the same.
+pub(crate) fn script_safe(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '<' => safe.push_str("\\u003c"),
+            '>' => safe.push_str("\\u003e"),
+            '&' => safe.push_str("\\u0026"),
+            '\u{2028}' => safe.push_str("\\u2028"),
+            '\u{2029}' => safe.push_str("\\u2029"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// The front's points in the order in which they deserve space: picks, then the cheapest of each tie, then the others.
+pub(crate) fn by_weight(front: &Front) -> Vec<&FrontPoint> {
+    let mut points: Vec<&FrontPoint> = front.points.iter().collect();
+    points.sort_by_key(|point| (point.picks.is_empty(), !point.representative));
+    points
+}
+
+/// The head as `front.json` has it; `points` in full as far as they fit, `more` as columns, the rest counted.
+fn front_value(front: &Front, budget: Budget) -> Result<Value, ReportError> {
+    let mut value = serde_json::to_value(&front.head)?;
+    let mut points = Vec::new();
+    let mut more = Columns::default();
+    let (mut bytes, mut left_out) = (0, 0);
+    for point in by_weight(front) {
+        let shape = shape_cells(&point.architecture);
+        if bytes < budget.full {
+            let mut full = serde_json::to_value(point)?;
+            full["shape"] = json!(shape);
+            bytes += full.to_string().len();
+            points.push(full);
+        } else if more.bytes < budget.columns {
+            more.push(front, point, shape);
+        } else {
+            left_out += 1;
+        }
+    }
+    value["schema"] = json!(front.schema);
+    value["points"] = Value::Array(points);
+    value["left_out"] = json!(left_out);
+    if !more.id.is_empty() {
+        value["more"] = serde_json::to_value(&more)?;
+    }
+    Ok(value)
+}
+
+/// Points of a large front, column by column.
+#[derive(Default, Serialize)]
+struct Columns {
+    id: Vec<String>,
+    shape: Vec<[String; 4]>,
+    weights: Vec<String>,
+    kv: Vec<String>,
+    parameters: Vec<u64>,
+    threads: Vec<u32>,
+    tie_group: Vec<u64>,
+    representative: Vec<bool>,
+    flags: Vec<Vec<String>>,
+    /// In the order of the head's objectives, one row for each point, to six digits.
+    objectives: Vec<Vec<Option<f64>>>,
+    #[serde(skip)]
+    bytes: usize,
+}
+
+impl Columns {
+    fn push(&mut self, front: &Front, point: &FrontPoint, shape: [String; 4]) {
+        self.id.push(point.id.clone());
+        self.shape.push(shape);
+        self.weights.push(point.weights.to_string());
+        self.kv.push(point.kv.to_string());
+        self.parameters.push(point.parameters.total);
+        self.threads.push(point.threads);
+        self.tie_group.push(point.tie_group);
+        self.representative.push(point.representative);
+        self.flags.push(point.flags.clone());
+        let values = front.head.objectives.iter();
+        let short = |value: f64| format!("{value:.5e}").parse().unwrap_or(value);
+        self.objectives.push(
+            values.map(|objective| point.objectives.get(&objective.name).copied().map(short)).collect(),
+        );
+        // What a point takes beside its objectives (id, shape, formats, counts) is about this many bytes.
+        self.bytes += 130 + 10 * front.head.objectives.len();
+    }
+}
+
+/// The explanation with operations that differ only in their layer folded into one that lists its layers.
+fn explanation_value(explanation: &Explanation) -> Value {
+    let mut folded: Vec<(OperationCost, Vec<u64>)> = Vec::new();
+    for operation in &explanation.operations {
+        let bare = OperationCost { layer: None, ..operation.clone() };
+        let place = folded
+            .iter_mut()
+            .find(|(known, layers)| *known == bare && layers.is_empty() == operation.layer.is_none());
+        match (place, operation.layer) {
+            (Some((_, layers)), Some(layer)) => layers.push(layer),
+            (_, layer) => folded.push((bare, layer.into_iter().collect())),
+        }
+    }
+    let operations: Vec<Value> = folded
+        .into_iter()
+        .map(|(operation, layers)| {
+            let mut value = json!(operation);
+            if !layers.is_empty() {
+                value["layers"] = json!(layers);
+            }
+            value
+        })
+        .collect();
+    json!({
+        "id": explanation.id, "phase": explanation.phase, "tokens": explanation.tokens,
+        "depth_tokens": explanation.depth_tokens, "threads": explanation.threads, "seconds": explanation.seconds,
+        "operations": operations,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::script_safe;
+
+    #[test]
+    fn no_text_can_end_the_script_element() {
+        let hostile = serde_json::to_string("</script><!-- <script>\u{2028}&amp;").unwrap();
+        let safe = script_safe(&hostile);
+        assert!(!safe.contains('<') && !safe.contains('>') && !safe.contains('\u{2028}'), "{safe}");
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), "</script><!-- <script>\u{2028}&amp;");
+    }
+}

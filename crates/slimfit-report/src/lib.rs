@@ -1,0 +1,23 @@
+//! HTML, PNG, SVG and CSV from finished records; never computes a new number.
+#![doc = include_str!("../README.md")]
+
+mod chart;
+mod cloud;
+mod csv;
+mod data;
+mod error;
+mod input;
+mod mark;
+mod page;
+mod private;
+mod roofline;
+mod section;
+mod shape;
+mod staircase;
+mod unit;
+mod write;
+
+pub use error::ReportError;
+pub use input::ReportInput;
+pub use page::render_html;
+pub use write::{WrittenFile, write_report};

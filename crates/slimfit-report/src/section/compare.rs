@@ -1,0 +1,154 @@
+//! Compare: models that ran side by side, and public models on the same device.
+
+use super::nothing;
+use crate::ReportInput;
+use crate::mark::{figure, number, predicted, read, scroll, unavailable};
+use crate::unit::{Unit, objective_label};
+use maud::{Markup, html};
+use slimfit_quantity::{Figure, Source, format_count};
+use slimfit_study::{Measurement, RunFigures};
+
+/// A row of the side-by-side table: its label, its unit, and where its figure lies.
+type FigureRow = (&'static str, Unit, fn(&RunFigures) -> &Figure);
+
+const FIGURES: [FigureRow; 6] = [
+    ("Time to first token", Unit::Seconds, |run| &run.ttft_seconds),
+    ("Time per token", Unit::Seconds, |run| &run.tpot_seconds),
+    ("Prefill", Unit::TokensPerSecond, |run| &run.prefill_tokens_per_s),
+    ("Decode", Unit::TokensPerSecond, |run| &run.decode_tokens_per_s),
+    ("Peak memory", Unit::Bytes, |run| &run.peak_memory_bytes),
+    ("Energy per token", Unit::Joules, |run| &run.joules_per_token),
+];
+
+pub(crate) fn section(input: &ReportInput) -> Markup {
+    html! {
+        section #compare aria-labelledby="compare-title" {
+            h2 #compare-title { "Compare" }
+            h3 { "Models that ran here" }
+            @if input.measurements.is_empty() {
+                (nothing("Nothing was run in this study, so there is nothing measured to compare. `slimfit run` or `slimfit measure` runs models for real."))
+            } @else {
+                @if input.measurements.len() == 1 { p.flag { "A single model was run: there is nothing to compare it with but its own prediction." } }
+                (scroll("Measured models side by side", &side_by_side(&input.measurements)))
+                @for run in &input.measurements { (operations(run)) }
+            }
+            h3 { "Public models on this device" }
+            @if input.references.is_empty() {
+                (nothing("No public models were priced for this device and workload."))
+            } @else {
+                (references(input))
+            }
+            p.small { "Comparing two studies or two devices is not part of this page: it shows one study." }
+        }
+    }
+}
+
+fn name(run: &Measurement) -> &str {
+    run.name.as_deref().unwrap_or(&run.id)
+}
+
+fn side_by_side(runs: &[Measurement]) -> Markup {
+    html! {
+        table.side {
+            caption { "Each figure twice: measured, and on a line of its own what was predicted before" }
+            thead { tr {
+                th scope="col" { "" } th scope="col" { "" }
+                @for run in runs { th scope="col" { (read(name(run))) @if run.name.is_some() { " " span.range data-source="read" { (run.id) } } } }
+            } }
+            tbody {
+                tr { th scope="row" { "Weights / KV" } td { "read" } @for run in runs { td { (read(format!("{} / {}", run.weights, run.kv))) } } }
+                tr { th scope="row" { "Threads, instruction set" } td { "read" } @for run in runs { td { (read(format!("{}, {}", run.threads, run.isa))) } } }
+                tr { th scope="row" { "Prompt, generated, in cache before" } td { "read" }
+                    @for run in runs { td { (read(format!("{}, {}, {}", run.prompt_tokens, run.generated_tokens, run.depth_tokens))) } } }
+                @for (label, unit, of) in FIGURES {
+                    tr { th scope="row" rowspan="2" { (label) } td { "measured" } @for run in runs { td { (figure(unit, of(&run.measured))) } } }
+                    tr { td.predicted { "predicted" } @for run in runs { td { (figure(unit, of(&run.predicted))) } } }
+                }
+                tr { th scope="row" { "Decode, share of read bandwidth" } td { "measured" } @for run in runs { td { (share(run.share.decode_of_bandwidth, "nothing was decoded")) } } }
+                tr { th scope="row" { "Prefill, share of peak" } td { "measured" } @for run in runs { td { (share(run.share.prefill_of_peak, "no prompt was run")) } } }
+                tr { th scope="row" { "Time per token: the median, and what one in twenty and one in a hundred exceed" } td { "measured" } @for run in runs { td { (tail(run)) } } }
+            }
+        }
+    }
+}
+
+fn share(value: Option<f64>, reason: &str) -> Markup {
+    value.map_or_else(|| unavailable(reason), |value| number(Source::Measured, Unit::Fraction.show(value)))
+}
+
+fn tail(run: &Measurement) -> Markup {
+    let tail = run.percentiles.tpot_seconds;
+    let part = |value: Option<f64>| {
+        value.map_or_else(
+            || unavailable("too few samples"),
+            |value| number(Source::Measured, Unit::Seconds.show(value)),
+        )
+    };
+    html! { (part(tail.p50)) ", " (part(tail.p95)) ", " (part(tail.p99)) }
+}
+
+fn operations(run: &Measurement) -> Markup {
+    let content = html! {
+        table {
+            caption { "Measured time by operation" }
+            thead { tr { th scope="col" { "Phase" } th scope="col" { "Operation" } th scope="col" { "Kernel" } th scope="col" { "Time per step" }
+                th scope="col" { "Share of time" } th scope="col" { "Share of what the roofline allows" } } }
+            tbody {
+                @for operation in &run.operations {
+                    tr {
+                        td { (operation.phase) }
+                        th scope="row" { (operation.name) }
+                        td { code data-source="read" { (operation.variant) } }
+                        td { (number(Source::Measured, Unit::Seconds.show(operation.seconds))) }
+                        td { (number(Source::Measured, Unit::Fraction.show(operation.share_of_time))) }
+                        td { (share(operation.share_of_roofline, "no bound is known for it")) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        @if !run.operations.is_empty() {
+            details { summary { "Where the measured time of " (read(name(run))) " went" } (scroll("Measured operations", &content)) }
+        }
+    }
+}
+
+fn references(input: &ReportInput) -> Markup {
+    let none = Vec::new();
+    let objectives = input.front.as_ref().map_or(&none, |front| &front.head.objectives);
+    let content = html! {
+        table {
+            caption { "Public models: time and memory predicted for this device, scores as published" }
+            thead { tr { th scope="col" { "Model" } th scope="col" { "Parameters" } th scope="col" { "Weights" } th scope="col" { "Threads" }
+                @for objective in objectives { th scope="col" { (objective_label(&objective.name)) " (predicted)" } }
+                th scope="col" { "Trained on" } th scope="col" { "Scores" } } }
+            tbody {
+                @for model in &input.references {
+                    tr {
+                        th scope="row" { (number(Source::Published, &model.name)) }
+                        td { (read(format_count(model.parameters as f64))) }
+                        td { (read(&model.weights)) }
+                        td { (read(model.threads)) }
+                        @for objective in objectives {
+                            td { (predicted(Unit::of_objective(&objective.name), model.objectives.get(&objective.name).copied(), None)) }
+                        }
+                        td { @match model.training_tokens {
+                            Some(tokens) => { (number(Source::Published, format!("{} tokens", format_count(tokens)))) }
+                            None => { (unavailable("not published")) }
+                        } }
+                        td { @if model.scores.is_empty() { (unavailable("none recorded")) }
+                            @for (index, score) in model.scores.iter().enumerate() {
+                                @if index > 0 { ", " }
+                                (score.task) " " span data-source="published" title=(score.source) { (format!("{:.1} %", score.percent)) }
+                            } }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        p { "The loss of a public model is its shape’s under this study’s recipe where it stands, not what its makers reached with theirs." }
+        (scroll("Public models", &content))
+    }
+}

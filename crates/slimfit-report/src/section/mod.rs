@@ -1,0 +1,65 @@
+//! The sections of the page, each written from the records alone.
+
+pub(crate) mod compare;
+pub(crate) mod device;
+pub(crate) mod front;
+pub(crate) mod model;
+pub(crate) mod summary;
+pub(crate) mod trust;
+
+use maud::{Markup, html};
+use slimfit_quantity::Warning;
+use slimfit_study::{Front, FrontPoint};
+
+/// A part of the page that has nothing to show, and why.
+fn nothing(words: &str) -> Markup {
+    html! { p.nothing { (ticked(words)) } }
+}
+
+/// Text in which literals stand between backticks, as messages everywhere in this program have them.
+fn ticked(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+fn warnings(warnings: &[Warning]) -> Markup {
+    html! {
+        @if !warnings.is_empty() {
+            ul.warnings {
+                @for warning in warnings {
+                    li { strong { (warning.code) } ": " span data-source="read" { (ticked(&warning.message)) } }
+                }
+            }
+        }
+    }
+}
+
+/// Points that were picked, the recommended one first.
+pub(crate) fn picks(front: &Front) -> Vec<&FrontPoint> {
+    let rank = |point: &FrontPoint| {
+        let named = |name: &str| point.picks.iter().any(|pick| pick == name);
+        if named("recommended") { 0 } else { 2 - u8::from(named("knee")) }
+    };
+    let mut picks: Vec<&FrontPoint> = front.points.iter().filter(|point| !point.picks.is_empty()).collect();
+    picks.sort_by_key(|point| rank(point));
+    picks
+}
+
+/// Why a point carries a pick's name.
+fn pick_reason(pick: &str) -> Option<&'static str> {
+    match pick {
+        "recommended" => Some("it is the search's recommendation"),
+        "knee" => Some("it lies nearest to the corner where quality and every cost would be at their best"),
+        "best-under-limits" => Some("no point that keeps the limits is predicted to have a lower loss"),
+        "first-token-soonest" => Some("no point of the front is predicted to give its first token sooner"),
+        "most-frugal" => Some("no point of the front is predicted to need less energy"),
+        "fewest-parameters" => Some("no point of the front has fewer parameters"),
+        "fastest" => Some("no point of the front is predicted to take less time per token"),
+        "smallest" => Some("no point of the front is predicted to need less memory"),
+        "best-quality" => Some("no point of the front is predicted to have a lower loss"),
+        _ => None,
+    }
+}

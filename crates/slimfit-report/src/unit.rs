@@ -1,0 +1,186 @@
+//! Numbers as people read them: three digits and a unit.
+
+use slimfit_quantity::{format_bytes, format_count, format_seconds};
+
+/// What a number counts, and so how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Times.
+    Seconds,
+    /// Sizes, in powers of 1024.
+    Bytes,
+    /// Bandwidth, in powers of 1000 as vendors and STREAM write it.
+    BytesPerSecond,
+    /// Throughput; a multiply-add counts 2.
+    OperationsPerSecond,
+    /// Clocks.
+    Hertz,
+    /// Tokens per second.
+    TokensPerSecond,
+    /// Energy.
+    Joules,
+    /// Power.
+    Watts,
+    /// Parts of one, written in percent.
+    Fraction,
+    /// Things that are counted, shortened: `135M`.
+    Count,
+    /// Everything else, `loss` above all: four digits.
+    Plain,
+}
+
+impl Unit {
+    /// The unit of an objective, by the contract's suffixes.
+    pub(crate) fn of_objective(name: &str) -> Self {
+        if name.ends_with("_seconds") || name.starts_with("seconds") {
+            Self::Seconds
+        } else if name.ends_with("_bytes") {
+            Self::Bytes
+        } else if name.starts_with("joules") {
+            Self::Joules
+        } else if name.ends_with("_flops") {
+            Self::Count
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// The name that the page's script knows it by.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "bytes_per_s",
+            Self::OperationsPerSecond => "ops_per_s",
+            Self::Hertz => "hertz",
+            Self::TokensPerSecond => "tokens_per_s",
+            Self::Joules => "joules",
+            Self::Watts => "watts",
+            Self::Fraction => "fraction",
+            Self::Count => "count",
+            Self::Plain => "plain",
+        }
+    }
+
+    /// `12.3 ms`, `1.50 GiB`, `4.2 %`. What is no number is called so.
+    pub(crate) fn show(self, value: f64) -> String {
+        if !value.is_finite() {
+            return "not a number".to_owned();
+        }
+        match self {
+            Self::Seconds => format_seconds(value),
+            Self::Bytes => format_bytes(value),
+            Self::BytesPerSecond => scaled(value, "B/s"),
+            Self::OperationsPerSecond => scaled(value, "op/s"),
+            Self::Hertz => scaled(value, "Hz"),
+            Self::TokensPerSecond => format!("{} tok/s", digits(value)),
+            Self::Joules => scaled(value, "J"),
+            Self::Watts => format!("{} W", digits(value)),
+            Self::Fraction => format!("{} %", digits(value * 100.0)),
+            Self::Count => format_count(value),
+            Self::Plain => format!("{value:.4}"),
+        }
+    }
+}
+
+/// Three significant digits, or all of a whole number's.
+pub(crate) fn digits(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        "0".to_owned()
+    } else if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        format!("{value:.1}")
+    } else if size >= 0.01 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+fn scaled(value: f64, unit: &str) -> String {
+    const PREFIXES: [(f64, &str); 9] = [
+        (1e15, "P"),
+        (1e12, "T"),
+        (1e9, "G"),
+        (1e6, "M"),
+        (1e3, "k"),
+        (1.0, ""),
+        (1e-3, "m"),
+        (1e-6, "µ"),
+        (1e-9, "n"),
+    ];
+    if value == 0.0 {
+        return format!("0 {unit}");
+    }
+    let (size, prefix) =
+        PREFIXES.into_iter().find(|(size, _)| value.abs() >= *size).unwrap_or(PREFIXES[PREFIXES.len() - 1]);
+    format!("{} {prefix}{unit}", digits(value / size))
+}
+
+/// `1 234 567` with thin spaces, for counts that matter to the last digit.
+pub(crate) fn grouped(count: u64) -> String {
+    let plain = count.to_string();
+    let mut result = String::with_capacity(plain.len() * 2);
+    for (index, digit) in plain.chars().enumerate() {
+        if index > 0 && (plain.len() - index).is_multiple_of(3) {
+            result.push('\u{202f}');
+        }
+        result.push(digit);
+    }
+    result
+}
+
+/// What people call an objective.
+pub(crate) fn objective_label(name: &str) -> String {
+    match name {
+        "loss" => "Loss".to_owned(),
+        "loss_per_byte" => "Loss per byte of text".to_owned(),
+        "ttft_seconds" => "Time to first token".to_owned(),
+        "tpot_seconds" => "Time per token".to_owned(),
+        "ttft_p95_seconds" => "Time to first token, 95th percentile".to_owned(),
+        "tpot_p95_seconds" => "Time per token, 95th percentile".to_owned(),
+        "seconds_per_byte" => "Time per byte of text".to_owned(),
+        "memory_bytes" => "Memory".to_owned(),
+        "file_bytes" => "File size".to_owned(),
+        "joules_per_token" => "Energy per token".to_owned(),
+        "training_flops" => "Training cost".to_owned(),
+        other => other.strip_prefix("score_").unwrap_or(other).replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_read_them() {
+        for (unit, value, text) in [
+            (Unit::Seconds, 0.0123, "12.3 ms"),
+            (Unit::Bytes, 1_610_612_736.0, "1.50 GiB"),
+            (Unit::BytesPerSecond, 23.4e9, "23.4 GB/s"),
+            (Unit::OperationsPerSecond, 1.234e11, "123 Gop/s"),
+            (Unit::Joules, 0.00042, "420 µJ"),
+            (Unit::Fraction, 0.0423, "4.23 %"),
+            (Unit::Fraction, 0.0, "0 %"),
+            (Unit::Plain, 2.71234, "2.7123"),
+            (Unit::Plain, f64::NAN, "not a number"),
+            (Unit::Seconds, f64::INFINITY, "not a number"),
+        ] {
+            assert_eq!(unit.show(value), text);
+        }
+        assert_eq!(grouped(14_745_600), "14\u{202f}745\u{202f}600");
+        assert_eq!(grouped(12), "12");
+    }
+
+    #[test]
+    fn objectives_are_known_by_their_suffix() {
+        assert_eq!(Unit::of_objective("tpot_seconds"), Unit::Seconds);
+        assert_eq!(Unit::of_objective("seconds_per_byte"), Unit::Seconds);
+        assert_eq!(Unit::of_objective("memory_bytes"), Unit::Bytes);
+        assert_eq!(Unit::of_objective("joules_per_token"), Unit::Joules);
+        assert_eq!(Unit::of_objective("loss_per_byte"), Unit::Plain);
+        assert_eq!(objective_label("score_hellaswag"), "hellaswag");
+    }
+}

@@ -1,0 +1,113 @@
+// Uses a report as a reader would and writes what it saw into `pre#test-result`, for `browser.rs` to judge.
+(async () => {
+  const seen = { errors: window.testErrors, steps: {} };
+  const wait = milliseconds => new Promise(done => setTimeout(done, milliseconds));
+  const all = selector => [...document.querySelectorAll(selector)];
+  const data = JSON.parse(document.getElementById('slimfit-data').textContent);
+  try {
+    await wait(300);
+    seen.width = window.innerWidth;
+    seen.overflow = document.documentElement.scrollWidth - window.innerWidth;
+    seen.resources = performance.getEntriesByType('resource').map(entry => entry.name);
+    seen.dark = matchMedia('(prefers-color-scheme: dark)').matches;
+    seen.background = getComputedStyle(document.body).backgroundColor;
+    seen.charts = {};
+    for (const id of ['pareto-chart', 'bandwidth-chart', 'roofline-chart', 'agreement-chart']) {
+      const canvas = document.querySelector(`#${id} canvas`);
+      if (!canvas) { seen.charts[id] = 0; continue; }
+      const pixels = new Uint32Array(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+      seen.charts[id] = new Set(pixels).size;
+    }
+    seen.layerCharts = all('.panel:not([hidden]) .layer-chart canvas').length;
+    seen.rows = all('#front-table tr[data-id]').length;
+
+    const stashed = window.testRows || [];
+    seen.steps.rowsAgree = stashed.map(text => {
+      const holder = document.createElement('tbody');
+      holder.innerHTML = text;
+      const known = holder.firstElementChild, again = document.querySelector(`#front-table tr[data-id="${known.dataset.id}"]`);
+      const plain = row => [...row.cells].map(cell => [...cell.querySelectorAll('[data-source]')].map(part => part.dataset.source + ':' + part.textContent).join('|')).join(' ; ');
+      return [plain(known), again ? plain(again) : 'the row is missing'];
+    }).filter(([known, again]) => known !== again);
+
+    const slider = document.querySelector('input[name=max_tpot]');
+    if (slider && !slider.disabled) {
+      const expected = limit => data.front.points.filter(point => !(point.objectives.tpot_seconds <= limit)).length;
+      const middle = (Number(slider.min) + Number(slider.max)) / 2;
+      slider.value = middle;
+      slider.dispatchEvent(new Event('input', { bubbles: true }));
+      await wait(200);
+      seen.steps.greyed = all('#front-table tr.out').length;
+      seen.steps.greyedExpected = expected(Number(slider.value)) + (data.front.more ? NaN : 0);
+      seen.steps.fitText = document.getElementById('fit-count').textContent;
+      slider.value = slider.max;
+      slider.dispatchEvent(new Event('input', { bubbles: true }));
+      seen.steps.greyedAfter = all('#front-table tr.out').length;
+    }
+
+    const header = document.querySelector('th[data-key=tpot_seconds]');
+    if (header) {
+      const column = all('#front-table th[data-key]').indexOf(header);
+      const values = () => all('#front-table tbody tr').map(row => row.cells[column].dataset.value).filter(text => text !== '').map(Number);
+      const rising = list => list.every((value, index) => index === 0 || list[index - 1] <= value);
+      header.querySelector('button').click();
+      seen.steps.sortedUp = rising(values()) && header.getAttribute('aria-sort') === 'ascending';
+      header.querySelector('button').click();
+      seen.steps.sortedDown = rising(values().reverse()) && header.getAttribute('aria-sort') === 'descending';
+    }
+
+    const chart = document.getElementById('pareto-chart') && echarts.getInstanceByDom(document.getElementById('pareto-chart'));
+    if (chart) {
+      const series = chart.getOption().series.findIndex(one => one.name === 'front');
+      for (let tries = 0; tries < 40 && !seen.steps.tooltip; tries++) {
+        chart.dispatchAction({ type: 'showTip', seriesIndex: series, dataIndex: 0 });
+        await wait(100);
+        seen.steps.tooltip = document.getElementById('pareto-chart').textContent;
+      }
+      for (const id of ['axis-x', 'axis-y', 'axis-colour']) {
+        const select = document.getElementById(id);
+        select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+        select.dispatchEvent(new Event('change'));
+      }
+      for (const id of ['log-x', 'log-y', 'show-intervals', 'show-references', 'show-ties']) {
+        const box = document.getElementById(id);
+        if (box) box.click();
+      }
+      await wait(100);
+      seen.steps.visibleRows = all('#front-table tr[data-id]:not([hidden])').length;
+    }
+
+    const phase = document.getElementById('agreement-phase');
+    if (phase) for (const value of ['prefill', 'memory', 'decode']) { phase.value = value; phase.dispatchEvent(new Event('change')); }
+
+    const tabs = all('.tabs [role=tab]');
+    if (tabs.length > 1) {
+      tabs[1].click();
+      await wait(100);
+      seen.steps.panel = all('.panel:not([hidden])').map(panel => panel.dataset.model);
+      seen.steps.panelExpected = [tabs[1].dataset.pick];
+    }
+    const copy = document.querySelector('.panel:not([hidden]) .copy');
+    if (copy) {
+      copy.click();
+      await wait(300);
+      seen.steps.copied = [copy.textContent, window.testCopied];
+    }
+
+    const theme = document.getElementById('theme');
+    seen.steps.themes = [];
+    for (let turn = 0; turn < 3; turn++) {
+      theme.click();
+      await wait(60);
+      seen.steps.themes.push([theme.textContent, getComputedStyle(document.body).backgroundColor]);
+    }
+    await wait(100);
+  } catch (error) {
+    seen.errors.push(`the driver stopped: ${error.stack || error}`);
+  }
+  const result = document.createElement('pre');
+  result.id = 'test-result';
+  result.textContent = encodeURIComponent(JSON.stringify(seen));
+  document.body.append(result);
+  if (window.parent !== window) window.parent.postMessage(result.textContent, '*');
+})();
