@@ -18,7 +18,9 @@ pub fn profile(reference: Option<&str>, isa: Isa) -> Result<HardwareProfile, Fai
         Some(profile) => Ok(profile),
         None => {
             let error = DocumentError::new("no-profile", "there is no hardware profile of this machine");
-            let error = error.file(LOCAL_FOLDER).hint("measure one with `slimfit profile`, or name a file with `--profile`");
+            let error = error
+                .file(LOCAL_FOLDER)
+                .hint("measure one with `slimfit profile`, or name a file with `--profile`");
             Err(error.into())
         }
     }

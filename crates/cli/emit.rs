@@ -63,8 +63,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let (mut files, mut emitted) = (Vec::new(), Vec::new());
     for (point, class) in chosen.iter().zip(classes) {
         let folder = if single { arguments.out.clone() } else { arguments.out.join(&point.name) };
-        let emission =
-            Emission { name: point.name.clone(), architecture: point.architecture.clone(), context: point.context };
+        let emission = Emission {
+            name: point.name.clone(),
+            architecture: point.architecture.clone(),
+            context: point.context,
+        };
         let written = emit_config(&emission, &folder)?;
         emitted.push(json!({
             "id": point.id,
@@ -74,7 +77,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         }));
         if !output.is_json() {
             let parameters = point.architecture.parameters().total;
-            output.text(&format!("{}: {}, {parameters} parameters, in {}", point.name, class.class_name(), folder.display()))?;
+            output.text(&format!(
+                "{}: {}, {parameters} parameters, in {}",
+                point.name,
+                class.class_name(),
+                folder.display()
+            ))?;
         }
         files.extend(written);
     }
@@ -94,7 +102,7 @@ fn from_study(arguments: &Arguments, folder: &std::path::Path) -> Result<Vec<Cho
         None => {
             let workload = Workload::from_document(&Document::read(study.input("workload.yaml"))?)?;
             let recipe = Recipe::from_document(&Document::read(study.input("recipe.yaml"))?)?;
-            ContextRule::Workload(workload, QualityModel::new(recipe), front.head.recipe.tokens)
+            ContextRule::Workload(Box::new((workload, QualityModel::new(recipe))), front.head.recipe.tokens)
         }
     };
     arguments.pick.iter().map(|pick| find(&front, pick, &context)).collect()
@@ -102,14 +110,15 @@ fn from_study(arguments: &Arguments, folder: &std::path::Path) -> Result<Vec<Cho
 
 enum ContextRule {
     Fixed(u64),
-    Workload(Workload, QualityModel, u64),
+    Workload(Box<(Workload, QualityModel)>, u64),
 }
 
 impl ContextRule {
     fn of(&self, architecture: &Architecture) -> u64 {
         match self {
             Self::Fixed(context) => *context,
-            Self::Workload(workload, quality, tokens) => {
+            Self::Workload(inputs, tokens) => {
+                let (workload, quality) = inputs.as_ref();
                 let law = quality.law(*tokens, &workload.bytes());
                 workload.run_shape(&law, architecture.vocabulary_size).context().next_power_of_two()
             }
@@ -124,10 +133,14 @@ fn find(front: &Front, pick: &str, context: &ContextRule) -> Result<Chosen, Fail
         let mut known: Vec<&str> =
             front.points.iter().flat_map(|point| point.picks.iter().map(String::as_str)).collect();
         known.dedup();
-        let hint = suggestion(pick, known.iter().copied().chain(front.points.iter().map(|point| point.id.as_str())));
+        let hint =
+            suggestion(pick, known.iter().copied().chain(front.points.iter().map(|point| point.id.as_str())));
         let error = DocumentError::new("unknown-point", "no point of the front has this id or pick");
         let error = error.field("--pick").found(format!("`{pick}`"));
-        return Err(error.allowed(format!("{}, or an id in front.json", known.join(", "))).maybe_hint(hint).into());
+        return Err(error
+            .allowed(format!("{}, or an id in front.json", known.join(", ")))
+            .maybe_hint(hint)
+            .into());
     };
     Ok(Chosen {
         name: pick.to_owned(),
@@ -140,7 +153,9 @@ fn find(front: &Front, pick: &str, context: &ContextRule) -> Result<Chosen, Fail
 fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Failure> {
     let model = load_model(reference)?;
     let context = arguments.context.or(model.context).ok_or_else(|| {
-        DocumentError::new("usage", "the model states no context").field("--context").hint("say it with `--context`")
+        DocumentError::new("usage", "the model states no context")
+            .field("--context")
+            .hint("say it with `--context`")
     })?;
     let weights = model.weights_format.unwrap_or(slimfit_quantity::NumberFormat::Bf16);
     let id = model.architecture.id(weights, slimfit_quantity::NumberFormat::F16);

@@ -150,8 +150,11 @@ fn study(error: &StudyError) -> Failure {
     }
     if text.contains("readonly") || text.contains("unable to open") || text.contains("Permission denied") {
         let path = text.split('`').nth(1).unwrap_or_default().to_owned();
-        let refused = DocumentError::new("write-failed", "the folder of the study cannot be written").file(path);
-        return Failure::Refused(refused.hint("choose another folder with `--out`, or change its permissions"));
+        let refused =
+            DocumentError::new("write-failed", "the folder of the study cannot be written").file(path);
+        return Failure::Refused(
+            refused.hint("choose another folder with `--out`, or change its permissions"),
+        );
     }
     Failure::sentence("study", error)
 }
@@ -163,7 +166,9 @@ pub fn report(failure: &Failure, json: bool) -> ExitCode {
         _ if json => print_object(&failure.details()),
         Failure::Refused(error) => note(&format!("error: {error}")),
         Failure::Internal(message) => note(&internal_sentence(message)),
-        Failure::Interrupted => note("interrupted; what was finished is kept, run the same command again to go on"),
+        Failure::Interrupted => {
+            note("interrupted; what was finished is kept, run the same command again to go on")
+        }
     }
     ExitCode::from(failure.exit_code())
 }
@@ -214,7 +219,8 @@ pub fn install_panic_hook(json: bool) {
             .map(|text| (*text).to_owned())
             .or_else(|| info.payload().downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        let place = info.location().map_or_else(String::new, |place| format!(" ({}:{})", place.file(), place.line()));
+        let place =
+            info.location().map_or_else(String::new, |place| format!(" ({}:{})", place.file(), place.line()));
         let message = format!("{what}{place}");
         if json {
             print_object(&internal_details(&message));
@@ -227,7 +233,9 @@ pub fn install_panic_hook(json: bool) {
 }
 
 fn internal_sentence(message: &str) -> String {
-    format!("error: slimfit broke a promise of its own: {message}\nhint: this is a bug; please report it with the command you ran")
+    format!(
+        "error: slimfit broke a promise of its own: {message}\nhint: this is a bug; please report it with the command you ran"
+    )
 }
 
 fn internal_details(message: &str) -> ErrorDetails {

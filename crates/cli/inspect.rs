@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  slimfit inspect smollm2-135m --context 2048\n  slimfit inspect ./my-model/config.json --json")]
+#[command(
+    after_help = "Example:\n  slimfit inspect smollm2-135m --context 2048\n  slimfit inspect ./my-model/config.json --json"
+)]
 pub struct Arguments {
     /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
     model: String,
@@ -48,7 +50,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
                 json!({ "name": tensor.name(), "layer": tensor.layer, "shape": tensor.shape, "parameters": tensor.parameters() })
             })
             .collect();
-        let weights: Map<_, _> = weights.iter().map(|(format, bytes)| (format.name().to_owned(), json!(bytes))).collect();
+        let weights: Map<_, _> =
+            weights.iter().map(|(format, bytes)| (format.name().to_owned(), json!(bytes))).collect();
         let fields = json!({
             "name": model.name,
             "id": architecture.id(arguments.weights, arguments.kv),
@@ -83,12 +86,28 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let _ = writeln!(text, "  {:<15} {bytes:>16}  {}", format.name(), format_bytes(*bytes as f64));
     }
     let _ = writeln!(text, "\nKV cache, {}", arguments.kv.name());
-    let _ = writeln!(text, "  {:<15} {kv_cache_per_token:>16}  {}", "per token", format_bytes(kv_cache_per_token as f64));
+    let _ = writeln!(
+        text,
+        "  {:<15} {kv_cache_per_token:>16}  {}",
+        "per token",
+        format_bytes(kv_cache_per_token as f64)
+    );
     let of_context = format!("{context} tokens");
     let _ = writeln!(text, "  {of_context:<15} {kv_cache:>16}  {}", format_bytes(kv_cache as f64));
     let _ = writeln!(text, "\noperations per token at {context} tokens (a multiply-add counts 2)");
-    let _ = writeln!(text, "  {:<15} {:>16}  {}", "prefill", prefill_per_token.round(), format_count(prefill_per_token));
-    let _ = writeln!(text, "  {:<15} {decode_per_token:>16}  {}", "decode", format_count(decode_per_token as f64));
+    let _ = writeln!(
+        text,
+        "  {:<15} {:>16}  {}",
+        "prefill",
+        prefill_per_token.round(),
+        format_count(prefill_per_token)
+    );
+    let _ = writeln!(
+        text,
+        "  {:<15} {decode_per_token:>16}  {}",
+        "decode",
+        format_count(decode_per_token as f64)
+    );
     if arguments.tensors {
         let mut rows = table(&["tensor", "shape", "parameters"]);
         for tensor in architecture.tensors() {
@@ -103,7 +122,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 
 /// Every format that can hold the model's matrices whole.
 fn weight_bytes(architecture: &Architecture) -> Vec<(NumberFormat, u64)> {
-    NumberFormat::ALL.into_iter().filter_map(|format| Some((format, architecture.weight_bytes(format).ok()?))).collect()
+    NumberFormat::ALL
+        .into_iter()
+        .filter_map(|format| Some((format, architecture.weight_bytes(format).ok()?)))
+        .collect()
 }
 
 fn shape(text: &mut String, model: &LoadedModel) {

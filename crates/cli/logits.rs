@@ -14,8 +14,13 @@ pub fn write(request: &MeasureRequest, tokens: &Path, file: &Path) -> Result<Wri
     let ids = read_tokens(tokens)?;
     let threads = request.threads.map_or_else(|| allowed_cpus().len(), |threads| threads as usize);
     let pool = Pool::new(threads)?;
-    let options = PlanOptions::new(request.weights, request.kv, request.isa, threads as u64, ids.len() as u64);
-    let model = Model::load(&request.architecture, options, &SeededWeights::new(&request.architecture, request.seed))?;
+    let options =
+        PlanOptions::new(request.weights, request.kv, request.isa, threads as u64, ids.len() as u64);
+    let model = Model::load(
+        &request.architecture,
+        options,
+        &SeededWeights::new(&request.architecture, request.seed),
+    )?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = request.architecture.vocabulary_size;
     let mut bytes = header(ids.len(), vocabulary);
@@ -30,15 +35,19 @@ pub fn write(request: &MeasureRequest, tokens: &Path, file: &Path) -> Result<Wri
 
 fn read_tokens(path: &Path) -> Result<Vec<u32>, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| DocumentError::new("file-unreadable", format!("the file cannot be read: {error}")).file(&name))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        DocumentError::new("file-unreadable", format!("the file cannot be read: {error}")).file(&name)
+    })?;
     let mut ids = Vec::new();
     for (line, content) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let words = content.split(|c: char| c.is_whitespace() || c == ',' || c == '[' || c == ']');
         for word in words.filter(|word| !word.is_empty()) {
             let id = word.parse().map_err(|_| {
-                let error = DocumentError::new("syntax", "no token number").file(&name).at(line as u64 + 1, 1);
-                error.found(format!("`{word}`")).allowed("whole numbers from 0, separated by white space or commas")
+                let error =
+                    DocumentError::new("syntax", "no token number").file(&name).at(line as u64 + 1, 1);
+                error
+                    .found(format!("`{word}`"))
+                    .allowed("whole numbers from 0, separated by white space or commas")
             })?;
             ids.push(id);
         }

@@ -118,7 +118,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         study.add_measurement(&measurement)?;
     }
     if output.is_json() {
-        let mut fields = serde_json::to_value(&measurement).map_err(|error| Failure::internal(error.to_string()))?;
+        let mut fields =
+            serde_json::to_value(&measurement).map_err(|error| Failure::internal(error.to_string()))?;
         fields["seed"] = json!(arguments.seed);
         output.object("measure", "measure", fields)?;
     } else {
@@ -158,7 +159,8 @@ pub fn text(measurement: &Measurement) -> String {
             (Some(measured), Some(predicted)) => format!("{:+.1} %", (predicted / measured - 1.0) * 100.0),
             _ => "–".to_owned(),
         };
-        let count = if measured.source == Source::Measured { measured.n.to_string() } else { "–".to_owned() };
+        let count =
+            if measured.source == Source::Measured { measured.n.to_string() } else { "–".to_owned() };
         rows.add_row(vec![
             label.to_owned(),
             value(measured, spell),
@@ -176,15 +178,18 @@ pub fn text(measurement: &Measurement) -> String {
         }
     }
     if let Some(share) = measurement.share.decode_of_bandwidth {
-        let _ = writeln!(text, "decode reads at {:.0} % of the bandwidth right before and after", share * 100.0);
+        let _ =
+            writeln!(text, "decode reads at {:.0} % of the bandwidth right before and after", share * 100.0);
     }
     if let Some(share) = measurement.share.prefill_of_peak {
-        let _ = writeln!(text, "prefill computes at {:.0} % of the peak right before and after", share * 100.0);
+        let _ =
+            writeln!(text, "prefill computes at {:.0} % of the peak right before and after", share * 100.0);
     }
     let mut rows = table(&["phase", "operation", "kernel", "seconds", "of the time", "of the roofline"]);
     for operation in &measurement.operations {
-        let roofline =
-            operation.share_of_roofline.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0));
+        let roofline = operation
+            .share_of_roofline
+            .map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0));
         rows.add_row(vec![
             operation.phase.clone(),
             operation.name.clone(),

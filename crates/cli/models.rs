@@ -28,11 +28,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         families.dedup();
         let found = arguments.family.clone().unwrap_or_default();
         let hint = slimfit_document::suggestion(&found, families.iter().copied());
-        return Err(slimfit_document::DocumentError::new("unknown-family", "no built-in model of this family")
-            .found(format!("`{found}`"))
-            .allowed(families.join(", "))
-            .maybe_hint(hint)
-            .into());
+        return Err(slimfit_document::DocumentError::new(
+            "unknown-family",
+            "no built-in model of this family",
+        )
+        .found(format!("`{found}`"))
+        .allowed(families.join(", "))
+        .maybe_hint(hint)
+        .into());
     }
     if output.is_json() {
         let rows: Vec<_> = models

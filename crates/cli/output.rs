@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn large_whole_numbers_are_spelled_and_floats_stay() {
-        let mut value = json!({ "a": [9_007_199_254_740_993_u64], "b": 1e300, "c": 9_007_199_254_740_992_u64 });
+        let mut value =
+            json!({ "a": [9_007_199_254_740_993_u64], "b": 1e300, "c": 9_007_199_254_740_992_u64 });
         spell_large_numbers(&mut value);
         assert_eq!(value, json!({ "a": ["9007199254740993"], "b": 1e300, "c": 9_007_199_254_740_992_u64 }));
     }

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `profile`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  slimfit profile --budget 60\n  slimfit profile --out my-board.yaml --json")]
+#[command(
+    after_help = "Example:\n  slimfit profile --budget 60\n  slimfit profile --out my-board.yaml --json"
+)]
 pub struct Arguments {
     /// The file; a name of its own under hardware-profiles/local/ unless said.
     #[arg(long)]
@@ -46,7 +48,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     };
     progress.finish(&file.display().to_string());
     if output.is_json() {
-        let mut fields = serde_json::to_value(&profile).map_err(|error| Failure::internal(error.to_string()))?;
+        let mut fields =
+            serde_json::to_value(&profile).map_err(|error| Failure::internal(error.to_string()))?;
         fields["file"] = json!(file);
         output.object("profile", "profile", fields)?;
     } else {
@@ -61,14 +64,17 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 fn writable(out: Option<&Path>) -> Result<(), Failure> {
     let folder = match out {
         Some(file) if file.exists() && !file.is_file() => return Ok(()),
-        Some(file) => file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+        Some(file) => {
+            file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+        }
         None => PathBuf::from(device::LOCAL_FOLDER),
     };
     slimfit_document::create_directory(&folder)?;
     let trial = folder.join(format!(".slimfit-{}.tmp", std::process::id()));
     slimfit_document::write_atomically(&trial, b"\n")?;
-    std::fs::remove_file(&trial)
-        .map_err(|error| DocumentError::new("write-failed", error.to_string()).file(folder.display().to_string()))?;
+    std::fs::remove_file(&trial).map_err(|error| {
+        DocumentError::new("write-failed", error.to_string()).file(folder.display().to_string())
+    })?;
     Ok(())
 }
 

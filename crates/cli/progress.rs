@@ -55,7 +55,7 @@ impl Progress {
         let mut last = self.last_line.lock().expect("no thread panics with this lock");
         if last.elapsed() >= PLAIN_INTERVAL {
             *last = Instant::now();
-            note(&format!("{}: {:.0} %, {left} {what}", self.name, share * 100.0).trim_end().to_owned());
+            note(format!("{}: {:.0} %, {left} {what}", self.name, share * 100.0).trim_end());
         }
     }
 

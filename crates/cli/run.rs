@@ -18,7 +18,9 @@ const LEAST_BUDGET: f64 = 20.0;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  slimfit run\n  slimfit run --budget 60 --out reports/quick --max-memory 256MiB")]
+#[command(
+    after_help = "Example:\n  slimfit run\n  slimfit run --budget 60 --out reports/quick --max-memory 256MiB"
+)]
 pub struct Arguments {
     #[command(flatten)]
     what: What,
@@ -36,7 +38,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if arguments.budget < LEAST_BUDGET {
         let error = DocumentError::new("usage", "too short for every step").field("--budget");
-        return Err(error.found(format!("{} s", arguments.budget)).allowed(format!("{LEAST_BUDGET} s or more")).into());
+        return Err(error
+            .found(format!("{} s", arguments.budget))
+            .allowed(format!("{LEAST_BUDGET} s or more"))
+            .into());
     }
     let started = Instant::now();
     let what = &arguments.what;
@@ -117,7 +122,8 @@ fn road(options: &RunOptions, study: &Study) -> Result<Vec<StepRecord>, Failure>
     if let Some((_, progress)) = bar.take() {
         progress.finish("done");
     }
-    let resumed: Vec<&str> = steps.iter().filter(|step| step.resumed).map(|step| step.name.as_str()).collect();
+    let resumed: Vec<&str> =
+        steps.iter().filter(|step| step.resumed).map(|step| step.name.as_str()).collect();
     if !resumed.is_empty() {
         note(&format!("already done before: {}", resumed.join(", ")));
     }
@@ -128,7 +134,9 @@ fn road(options: &RunOptions, study: &Study) -> Result<Vec<StepRecord>, Failure>
 fn given(folder: &Path, options: &RunOptions) -> Result<Study, Failure> {
     let study = Study::create(folder)?;
     if options.state(&study)? == RunState::Other {
-        let found = study.front()?.map_or_else(|| "other inputs".to_owned(), |front| format!("space `{}`", front.head.space.name));
+        let found = study
+            .front()?
+            .map_or_else(|| "other inputs".to_owned(), |front| format!("space `{}`", front.head.space.name));
         return Err(slimfit_study::StudyError::OtherStudy { path: folder.to_owned(), found }.into());
     }
     Ok(study)

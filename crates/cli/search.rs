@@ -101,7 +101,9 @@ impl What {
             return Ok((Recipe::builtin(&self.recipe)?, text.to_owned()));
         }
         if !self.recipe.contains(['/', '\\', '.']) && !Path::new(&self.recipe).exists() {
-            return Recipe::builtin(&self.recipe).map(|recipe| (recipe, String::new())).map_err(Failure::from);
+            return Recipe::builtin(&self.recipe)
+                .map(|recipe| (recipe, String::new()))
+                .map_err(Failure::from);
         }
         let document = Document::read(&self.recipe)?;
         Ok((Recipe::from_document(&document)?, document.text().to_owned()))
@@ -173,7 +175,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         files.push(dump(&inputs, &limits, file)?);
     }
     if output.is_json() {
-        let mut fields = serde_json::to_value(&front.head).map_err(|error| Failure::internal(error.to_string()))?;
+        let mut fields =
+            serde_json::to_value(&front.head).map_err(|error| Failure::internal(error.to_string()))?;
         fields["seed"] = json!(arguments.seed);
         fields["files"] = json!(files);
         output.object("search", "search", fields)?;
@@ -215,20 +218,24 @@ fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
     if same {
         return Ok(());
     }
-    let found = format!("space `{}` on `{}`, workload `{}`", head.space.name, head.profile.name, head.workload);
+    let found =
+        format!("space `{}` on `{}`, workload `{}`", head.space.name, head.profile.name, head.workload);
     Err(slimfit_study::StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
 }
 
 /// The files that a search leaves for people.
 fn written(out: &Path) -> Result<Vec<WrittenFile>, Failure> {
-    let names = [("front.json", "front"), ("front.csv", "csv"), ("profile.yaml", "profile"), ("space.yaml", "space")];
+    let names =
+        [("front.json", "front"), ("front.csv", "csv"), ("profile.yaml", "profile"), ("space.yaml", "space")];
     let more = [("workload.yaml", "workload"), ("recipe.yaml", "recipe")];
     names.iter().chain(&more).map(|(name, kind)| described(&out.join(name), kind)).collect()
 }
 
 fn described(path: &Path, kind: &str) -> Result<WrittenFile, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
-        Failure::from(DocumentError::new("file-unreadable", error.to_string()).file(path.display().to_string()))
+        Failure::from(
+            DocumentError::new("file-unreadable", error.to_string()).file(path.display().to_string()),
+        )
     })?;
     Ok(WrittenFile {
         path: path.display().to_string(),
@@ -245,13 +252,18 @@ fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Result<
     let space = &inputs.space;
     if space.size() > MOST {
         let error = DocumentError::new("usage", "the space is too large to write out").field("--dump-all");
-        return Err(error.found(format!("{} points", space.size())).allowed(format!("at most {MOST}")).into());
+        return Err(error
+            .found(format!("{} points", space.size()))
+            .allowed(format!("at most {MOST}"))
+            .into());
     }
     let cost = CostModel::new(&inputs.profile)?;
     let quality = QualityModel::new(inputs.recipe.clone());
     let evaluator = ModelEvaluator::new(space, &cost, &quality, inputs.tokens, &inputs.workload);
     let metrics = evaluator.metrics().to_vec();
-    let mut text = String::from("id,layers,hidden_size,heads,kv_heads,head_size,vocabulary_size,tied_embeddings,weights,kv");
+    let mut text = String::from(
+        "id,layers,hidden_size,heads,kv_heads,head_size,vocabulary_size,tied_embeddings,weights,kv",
+    );
     for metric in &metrics {
         let _ = write!(text, ",{}", metric.name());
     }
@@ -314,7 +326,18 @@ fn summary(front: &Front) -> String {
         }
         return text;
     }
-    let mut rows = table(&["pick", "parameters", "weights", "kv", "threads", "loss", "TTFT", "per token", "memory", "id"]);
+    let mut rows = table(&[
+        "pick",
+        "parameters",
+        "weights",
+        "kv",
+        "threads",
+        "loss",
+        "TTFT",
+        "per token",
+        "memory",
+        "id",
+    ]);
     for place in shortlist(front, SHOWN) {
         rows.add_row(row(&front.points[place]));
     }

@@ -17,7 +17,9 @@ use std::str::FromStr;
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  slimfit verify --space slm-edge --samples 12 --require normalised.decode.mape<=0.1")]
+#[command(
+    after_help = "Example:\n  slimfit verify --space slm-edge --samples 12 --require normalised.decode.mape<=0.1"
+)]
 pub struct Arguments {
     /// A built-in search space or a file; may be given several times.
     #[arg(long, default_value = "slm-demo")]
@@ -101,7 +103,8 @@ impl Requirement {
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
-    let spaces = arguments.space.iter().map(|space| Space::load(space, &[])).collect::<Result<Vec<_>, _>>()?;
+    let spaces =
+        arguments.space.iter().map(|space| Space::load(space, &[])).collect::<Result<Vec<_>, _>>()?;
     let profile = device::profile(arguments.profile.as_deref(), isa)?;
     device::require_this_machine(&profile, isa, arguments.allow_other_profile)?;
     let study = arguments.study.as_ref().map(|folder| Study::create(folder)).transpose()?;
@@ -121,7 +124,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if let Some(study) = study {
         study.set_verification(&verification)?;
     }
-    let mut result = serde_json::to_value(&verification).map_err(|error| Failure::internal(error.to_string()))?;
+    let mut result =
+        serde_json::to_value(&verification).map_err(|error| Failure::internal(error.to_string()))?;
     let mut broken = false;
     let mut required = Vec::new();
     for requirement in &arguments.require {
@@ -132,7 +136,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         if !holds {
             let sign = if requirement.at_most { "<=" } else { ">=" };
             let value = value.map_or_else(|| "absent".to_owned(), |value| format!("{value:.4}"));
-            note(&format!("does not hold: {} {sign} {}: it is {value}", requirement.metric, requirement.limit));
+            note(&format!(
+                "does not hold: {} {sign} {}: it is {value}",
+                requirement.metric, requirement.limit
+            ));
         }
     }
     if output.is_json() {
@@ -147,10 +154,25 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 
 fn text(verification: &Verification) -> String {
     let mut text = String::new();
-    let mut rows = table(&["model", "parameters", "weights", "kv", "threads", "phase", "tokens", "predicted", "measured", "retest", "error"]);
+    let mut rows = table(&[
+        "model",
+        "parameters",
+        "weights",
+        "kv",
+        "threads",
+        "phase",
+        "tokens",
+        "predicted",
+        "measured",
+        "retest",
+        "error",
+    ]);
     for row in &verification.rows {
-        let spell: fn(f64) -> String =
-            if row.phase == "memory" { slimfit_quantity::format_bytes } else { slimfit_quantity::format_seconds };
+        let spell: fn(f64) -> String = if row.phase == "memory" {
+            slimfit_quantity::format_bytes
+        } else {
+            slimfit_quantity::format_seconds
+        };
         rows.add_row(vec![
             row.id.clone(),
             slimfit_quantity::format_count(row.parameters as f64),
@@ -166,7 +188,18 @@ fn text(verification: &Verification) -> String {
         ]);
     }
     let _ = writeln!(text, "{}\n", rows.trim_fmt());
-    let mut rows = table(&["errors", "n", "mean", "bias", "90 %", "within 10 %", "rank", "pairs", "in interval", "retest"]);
+    let mut rows = table(&[
+        "errors",
+        "n",
+        "mean",
+        "bias",
+        "90 %",
+        "within 10 %",
+        "rank",
+        "pairs",
+        "in interval",
+        "retest",
+    ]);
     let kinds = [("raw", &verification.summary), ("normalised", &verification.normalised)];
     for (kind, errors) in kinds {
         let phases = [("decode", &errors.decode), ("prefill", &errors.prefill), ("memory", &errors.memory)];
@@ -177,7 +210,8 @@ fn text(verification: &Verification) -> String {
         }
     }
     let _ = writeln!(text, "{}\n", rows.trim_fmt());
-    let percent = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
+    let percent =
+        |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let rank = |rank: Option<f64>| rank.map_or_else(|| "–".to_owned(), |rank| format!("{rank:.2}"));
     let baselines = &verification.baselines;
     let _ = writeln!(

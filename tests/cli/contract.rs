@@ -42,7 +42,12 @@ fn models_have_the_published_counts() {
 fn inspect_counts_tensors_and_bytes_that_add_up() {
     let object = Slimfit::new(["inspect", "smollm2-135m", "--json"]).run().done().object("inspect");
     assert_eq!(object["parameters"]["total"], 134_515_008);
-    let sum: u64 = object["tensors"].as_array().unwrap().iter().map(|tensor| tensor["parameters"].as_u64().unwrap()).sum();
+    let sum: u64 = object["tensors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tensor| tensor["parameters"].as_u64().unwrap())
+        .sum();
     assert_eq!(sum, 134_515_008);
     assert_eq!(object["bytes"]["weights"]["f32"], 4 * 134_515_008_u64);
     let per_token = object["bytes"]["kv_cache_per_token"].as_u64().unwrap();
@@ -57,7 +62,10 @@ fn inspect_reads_back_what_it_printed() {
     architecture["schema"] = "slimfit/architecture/v1".into();
     let file = folder.path().join("architecture.json");
     std::fs::write(&file, architecture.to_string()).unwrap();
-    let second = Slimfit::new(["inspect".as_ref(), file.as_os_str(), "--json".as_ref()]).run().done().object("inspect");
+    let second = Slimfit::new(["inspect".as_ref(), file.as_os_str(), "--json".as_ref()])
+        .run()
+        .done()
+        .object("inspect");
     assert_eq!((&second["id"], &second["parameters"]), (&first["id"], &first["parameters"]));
 }
 
@@ -79,7 +87,8 @@ fn search_counts_every_point_and_its_front_keeps_the_limits() {
     let arguments = ["search", "--max-memory", "128MiB", "--out", "limited", "--json"];
     let head = Slimfit::new(arguments).folder(machine.folder()).run().done().object("search");
     let count = |name: &str| head[name].as_u64().unwrap();
-    let pruned: u64 = head["pruned"].as_array().unwrap().iter().map(|bound| bound["count"].as_u64().unwrap()).sum();
+    let pruned: u64 =
+        head["pruned"].as_array().unwrap().iter().map(|bound| bound["count"].as_u64().unwrap()).sum();
     assert_eq!(count("space_size"), count("invalid") + count("evaluated") + pruned + count("unvisited"));
     let front = machine.json("limited/front.json");
     let errors = validate("front", &front);
@@ -87,7 +96,9 @@ fn search_counts_every_point_and_its_front_keeps_the_limits() {
     let points = front["points"].as_array().unwrap();
     assert_eq!(points.len() as u64, count("front_size"));
     assert!(points.len() > 10, "{}", points.len());
-    assert!(points.iter().all(|point| point["objectives"]["memory_bytes"].as_f64().unwrap() <= 134_217_728.0));
+    assert!(
+        points.iter().all(|point| point["objectives"]["memory_bytes"].as_f64().unwrap() <= 134_217_728.0)
+    );
 }
 
 #[test]
@@ -97,7 +108,7 @@ fn searching_twice_finds_the_same() {
         Slimfit::new(["search", "--out", folder]).folder(machine.folder()).run().done();
     }
     let points = |folder: &str| machine.json(&format!("{folder}/front.json"))["points"].clone();
-    assert_eq!(points("first"), points("second"));
+    assert!(points("first") == points("second"), "the two fronts differ");
 }
 
 #[test]
@@ -124,10 +135,13 @@ fn every_valid_point_can_be_written_out() {
 #[test]
 fn measure_puts_the_prediction_beside_the_run() {
     let machine = machine();
-    let arguments = ["measure", "smallest.json", "--prompt", "16", "--generate", "4", "--rounds", "1", "--json"];
+    let arguments =
+        ["measure", "smallest.json", "--prompt", "16", "--generate", "4", "--rounds", "1", "--json"];
     machine.write_smallest();
     let object = Slimfit::new(arguments).folder(machine.folder()).run().done().object("measure");
-    for name in ["prefill_tokens_per_s", "decode_tokens_per_s", "ttft_seconds", "tpot_seconds", "peak_memory_bytes"] {
+    for name in
+        ["prefill_tokens_per_s", "decode_tokens_per_s", "ttft_seconds", "tpot_seconds", "peak_memory_bytes"]
+    {
         assert_eq!(object["measured"][name]["source"], "measured", "{name}");
         assert_eq!(object["predicted"][name]["source"], "modelled", "{name}: {}", object["predicted"][name]);
     }
@@ -168,7 +182,8 @@ fn logits_of_given_tokens_are_a_numpy_file_and_repeat() {
     machine.write_smallest();
     std::fs::write(machine.folder().join("tokens.txt"), "1, 2 3\n4").unwrap();
     let logits = |file: &str, seed: &str| {
-        let arguments = ["measure", "smallest.json", "--token-ids", "tokens.txt", "--logits", file, "--seed", seed];
+        let arguments =
+            ["measure", "smallest.json", "--token-ids", "tokens.txt", "--logits", file, "--seed", seed];
         Slimfit::new(arguments).folder(machine.folder()).run().done();
         std::fs::read(machine.folder().join(file)).unwrap()
     };
@@ -177,8 +192,8 @@ fn logits_of_given_tokens_are_a_numpy_file_and_repeat() {
     let vocabulary = 32768;
     assert_eq!(first.len() % 64, 0);
     assert!(first.len() > 4 * 4 * vocabulary && first.len() < 4 * 4 * vocabulary + 256);
-    assert_eq!(first, logits("b.npy", "1"));
-    assert_ne!(first, logits("c.npy", "2"));
+    assert!(first == logits("b.npy", "1"), "the same seed gave other logits");
+    assert!(first != logits("c.npy", "2"), "another seed gave the same logits");
 }
 
 #[test]
@@ -190,7 +205,8 @@ fn verify_prints_what_it_predicted_and_ran_and_checks_what_is_required() {
     let object = finished.object("verify");
     assert_eq!(object["rows"].as_array().unwrap().len(), 4);
     assert!(object["required"].as_array().unwrap().iter().all(|required| required["holds"] == true));
-    let failing = Slimfit::new(arguments.iter().chain(&["--require", "summary.decode.mape<=0"])).folder(machine.folder());
+    let failing = Slimfit::new(arguments.iter().chain(&["--require", "summary.decode.mape<=0"]))
+        .folder(machine.folder());
     assert_eq!(failing.run().code, 1);
 }
 
@@ -201,7 +217,8 @@ fn emit_writes_a_config_with_exactly_our_count() {
     let arguments = ["emit", "--study", "study", "--pick", "knee", "--out", "emitted-model", "--json"];
     let object = Slimfit::new(arguments).folder(machine.folder()).run().done().object("emit");
     let ours = &object["emitted"][0]["parameters"]["total"];
-    let read = Slimfit::new(["inspect".as_ref(), out.as_os_str(), "--json".as_ref()]).run().done().object("inspect");
+    let read =
+        Slimfit::new(["inspect".as_ref(), out.as_os_str(), "--json".as_ref()]).run().done().object("inspect");
     assert_eq!(&read["parameters"]["total"], ours);
     assert_files_are_as_described(machine.folder(), &object);
     // A second time the folder is not empty: nothing is written over.
@@ -221,9 +238,10 @@ fn report_writes_the_page_and_the_files_it_names() {
 }
 
 fn assert_files_are_as_described(folder: &Path, object: &Value) {
-    for file in object["files"].as_array().unwrap() {
-        let path = folder.join(file["path"].as_str().unwrap());
-        let bytes = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
+    for file in object["files"].as_array().expect("a list of files") {
+        let path = folder.join(file["path"].as_str().expect("a path"));
+        let bytes =
+            std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
         assert_eq!(file["bytes"], bytes, "{}", path.display());
     }
 }

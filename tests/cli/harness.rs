@@ -54,7 +54,12 @@ impl Slimfit {
     }
 
     pub fn spawn(mut self) -> Child {
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+        self.command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts")
     }
 
     pub fn run(mut self) -> Finished {
@@ -77,8 +82,9 @@ impl Finished {
 
     /// The one object on stdout, which must keep the schema `kind`.
     pub fn object(&self, kind: &str) -> Value {
-        let object: Value = serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("`{}`: stdout is not one JSON object: {error}\n{}", self.line, self.stdout));
+        let object: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("`{}`: stdout is not one JSON object: {error}\n{}", self.line, self.stdout)
+        });
         let errors = validate(kind, &object);
         assert!(errors.is_empty(), "`{}` breaks schema `{kind}`:\n{}", self.line, errors.join("\n"));
         object
@@ -141,7 +147,8 @@ fn schemas() -> PathBuf {
 fn validator(kind: &str) -> Validator {
     let read = |name: &str| -> Value {
         let path = schemas().join(format!("{name}.schema.json"));
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let common = read("common");

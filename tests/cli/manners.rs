@@ -8,7 +8,11 @@ fn help_goes_to_stdout_and_shows_an_example_for_every_command() {
     assert!(commands.iter().any(|name| name == "completions"), "{commands:?}");
     for name in commands {
         let finished = Slimfit::new([name.as_str(), "--help"]).run().done();
-        assert!(finished.stdout.contains("Example:\n  slimfit"), "`{name} --help` has no example:\n{}", finished.stdout);
+        assert!(
+            finished.stdout.contains("Example:\n  slimfit"),
+            "`{name} --help` has no example:\n{}",
+            finished.stdout
+        );
         assert_eq!(finished.stderr, "");
     }
 }
@@ -23,7 +27,11 @@ fn the_version_is_the_crate_s() {
 fn a_misspelt_command_is_refused_with_the_nearest() {
     let finished = Slimfit::new(["complations"]).run();
     assert_eq!(finished.code, 2);
-    assert!(finished.stderr.contains("`completions`") || finished.stderr.contains("'completions'"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("`completions`") || finished.stderr.contains("'completions'"),
+        "{}",
+        finished.stderr
+    );
     assert_eq!(finished.stdout, "");
 }
 

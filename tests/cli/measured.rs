@@ -35,7 +35,8 @@ impl Machine {
     /// A JSON file of the folder.
     pub fn json(&self, file: &str) -> Value {
         let path = self.folder().join(file);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
@@ -43,10 +44,12 @@ impl Machine {
     pub fn write_smallest(&self) {
         let front = self.json("study/front.json");
         let points = front["points"].as_array().expect("points");
-        let smallest = points.iter().min_by_key(|point| point["parameters"]["total"].as_u64()).expect("a point");
+        let smallest =
+            points.iter().min_by_key(|point| point["parameters"]["total"].as_u64()).expect("a point");
         let mut architecture = smallest["architecture"].clone();
         architecture["schema"] = "slimfit/architecture/v1".into();
-        std::fs::write(self.folder().join("smallest.json"), architecture.to_string()).expect("the file is written");
+        std::fs::write(self.folder().join("smallest.json"), architecture.to_string())
+            .expect("the file is written");
     }
 }
 
@@ -55,7 +58,8 @@ fn measured() -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let binary = std::fs::metadata(env!("CARGO_BIN_EXE_slimfit")).expect("the binary is there");
-    let changed = binary.modified().expect("a time").duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
+    let changed =
+        binary.modified().expect("a time").duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
     let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let wanted = place.join(format!("measured-{changed}"));
     if wanted.is_dir() {

@@ -1,6 +1,8 @@
 """Counts of `slimfit inspect` against the real classes of transformers, built without weights.
 
-Two ways: configs as each class writes them by default, and configs that `slimfit emit` wrote for the built-in models.
+Three ways: configs as each class writes them by default, the same with fields changed that change the tensors
+(`variations.json`), and configs that `slimfit emit` wrote for the built-in models and for one architecture of each class
+that it writes (`architectures.json`).
 Prints one line for each case: `ok NAME`, `FAILED NAME: why` or `skipped NAME: why`.
 """
 
@@ -19,8 +21,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 SLIMFIT = os.environ["SLIMFIT"]
-# Configs of these types describe more than a text model; their text part has a type of its own.
-TEXT_PART = {"gemma3": "gemma3_text"}
+HERE = pathlib.Path(__file__).parent
+VARIATIONS = json.loads((HERE / "variations.json").read_text())
+ARCHITECTURES = json.loads((HERE / "architectures.json").read_text())
 
 
 def slimfit(*arguments):
@@ -48,51 +51,90 @@ def compare(name, ours, config):
         print(f"FAILED {name}: {ours} counted, {theirs} built")
 
 
+def check_config(name, config, folder):
+    """A config as transformers writes it, read by slimfit."""
+    config.architectures = None
+    config.save_pretrained(folder / name)
+    answer, code = slimfit("inspect", str(folder / name))
+    if code != 0:
+        print(f"FAILED {name}: {answer['error']['message']}")
+        return
+    compare(name, answer["parameters"]["total"], config)
+
+
+def known_families(folder):
+    """The model types that slimfit lists when it refuses one."""
+    folder.mkdir(parents=True)
+    path = folder / "config.json"
+    path.write_text('{"model_type": "no such type"}')
+    answer, _ = slimfit("inspect", str(path))
+    return answer["error"]["allowed"].split(", ")
+
+
 def default_configs(families, folder):
     for family in families:
         name = f"default-{family}"
-        key = TEXT_PART.get(family, family)
-        if key not in CONFIG_MAPPING:
+        if family not in CONFIG_MAPPING:
             print(f"skipped {name}: transformers has no such class")
             continue
-        config = CONFIG_MAPPING[key]()
-        config.architectures = None
-        path = folder / family
-        config.save_pretrained(path)
-        answer, code = slimfit("inspect", str(path))
-        if code == 2:
-            print(f"skipped {name}: refused: {answer['error']['message']}")
+        check_config(name, CONFIG_MAPPING[family](), folder)
+
+
+def varied_configs(families, folder):
+    for family, variations in VARIATIONS.items():
+        if family not in families:
+            print(f"FAILED varied-{family}: slimfit does not know this type")
             continue
-        compare(name, answer["parameters"]["total"], config)
+        for index, fields in enumerate(variations):
+            name = f"varied-{family}-{index}"
+            check_config(name, CONFIG_MAPPING[family](**fields), folder)
+
+
+def emitted_config(name, model, ours, folder, *arguments):
+    """The config that slimfit writes for a model, read back by slimfit and built by transformers; its model type."""
+    out = folder / name
+    answer, code = slimfit("emit", "--model", model, "--out", str(out), *arguments)
+    if code == 2 and answer["error"]["code"] == "no-standard-class":
+        return None
+    if code != 0:
+        print(f"FAILED {name}: {answer['error']['message']}")
+        return None
+    read, _ = slimfit("inspect", str(out))
+    if int(read["parameters"]["total"]) != int(ours):
+        print(f"FAILED {name}: {read['parameters']['total']} read back, {ours} before")
+        return None
+    config = AutoConfig.from_pretrained(out)
+    compare(name, ours, config)
+    return config.model_type
 
 
 def emitted_configs(models, folder):
     for model in models:
-        name = f"emitted-{model['name']}"
-        out = folder / model["name"]
-        answer, code = slimfit("emit", "--model", model["name"], "--out", str(out))
-        if code == 2 and answer["error"]["code"] == "no-standard-class":
-            # Refusing is right for these: no class can say what they are.
-            continue
+        # Refusing is right for some of these: no class can say what they are.
+        emitted_config(f"emitted-{model['name']}", model["name"], model["parameters"]["total"], folder)
+    for name, architecture in ARCHITECTURES.items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(architecture))
+        answer, code = slimfit("inspect", str(path))
         if code != 0:
-            print(f"FAILED {name}: {answer['error']['message']}")
+            print(f"FAILED emitted-{name}: {answer['error']['message']}")
             continue
-        ours = model["parameters"]["total"]
-        read, _ = slimfit("inspect", str(out))
-        if int(read["parameters"]["total"]) != int(ours):
-            print(f"FAILED {name}: {read['parameters']['total']} read back, {ours} before")
-            continue
-        compare(name, ours, AutoConfig.from_pretrained(out))
+        total = answer["parameters"]["total"]
+        model_type = emitted_config(f"emitted-{name}", str(path), total, folder, "--context", "512")
+        if model_type is None or not name.startswith(model_type):
+            print(f"FAILED emitted-{name}-class: written as {model_type}")
 
 
 def main():
     answer, code = slimfit("models")
     if code != 0:
         sys.exit(f"`slimfit models` failed: {answer}")
-    families = sorted({model["family"] for model in answer["models"]})
     with tempfile.TemporaryDirectory() as folder:
-        default_configs(families, pathlib.Path(folder) / "default")
-        emitted_configs(answer["models"], pathlib.Path(folder) / "emitted")
+        folder = pathlib.Path(folder)
+        families = known_families(folder / "unknown")
+        default_configs(families, folder / "default")
+        varied_configs(families, folder / "varied")
+        emitted_configs(answer["models"], folder / "emitted")
 
 
 main()

@@ -1,5 +1,5 @@
-//! slimfit's own architecture files: the fields of an [`Architecture`], with `schema` before them in a file of their own
-//! and without where they were cut out of a front.
+//! slimfit's own architecture files: the fields of an [`Architecture`], with or without `schema` before them, or a whole
+//! point that was cut out of a front.
 
 use crate::FormatsError;
 use serde::de::value::{MapAccessDeserializer, StringDeserializer};
@@ -7,30 +7,55 @@ use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, MapAccess, Visito
 use serde::{Deserialize, Deserializer};
 use slimfit_arch::Architecture;
 use slimfit_document::Document;
+use slimfit_quantity::NumberFormat;
 use std::fmt;
 
 /// The schema of an architecture file.
 pub const ARCHITECTURE_SCHEMA: &str = "slimfit/architecture/v1";
 
-/// Reads and validates an architecture.
+/// Reads and validates an architecture: its fields, or the point of a front that holds it.
 ///
 /// # Errors
-/// What [`Document`] refuses, another schema, an unknown or wrong field, and an architecture that cannot exist.
+/// What [`Document`] refuses, another schema, an unknown or wrong field, an architecture that cannot exist, and a whole
+/// front, which holds more than one.
 pub fn read_architecture(document: &Document) -> Result<Architecture, FormatsError> {
-    if document.has("schema") {
-        document.schema(&[ARCHITECTURE_SCHEMA])?;
+    read_point(document).map(|point| point.architecture)
+}
+
+/// What a file says of one model. A point's other fields are results of the search and are left alone.
+#[derive(Deserialize)]
+pub(crate) struct Point {
+    pub(crate) architecture: Architecture,
+    #[serde(default)]
+    pub(crate) weights: Option<NumberFormat>,
+}
+
+pub(crate) fn read_point(document: &Document) -> Result<Point, FormatsError> {
+    if document.has("points") {
+        let error = document.error_at("points", "a front holds several architectures").code("architecture");
+        return Err(error.allowed("one point of it, in a file of its own").into());
     }
-    let Whole(architecture) = document.parse()?;
-    if let Err(error) = architecture.validate() {
+    let is_point = document.has("architecture");
+    let point = if is_point {
+        document.parse()?
+    } else {
+        if document.has("schema") {
+            document.schema(&[ARCHITECTURE_SCHEMA])?;
+        }
+        let Whole(architecture) = document.parse()?;
+        Point { architecture, weights: None }
+    };
+    if let Err(error) = point.architecture.validate() {
         return Err(match error {
             slimfit_arch::ArchitectureError::Field { field, found, allowed } => {
+                let field = if is_point { format!("architecture.{field}") } else { field };
                 let error = document.error_at(&field, "no such architecture can exist");
                 error.code("architecture").found(found).allowed(allowed).into()
             }
             other => document.error_at("", other.to_string()).code("architecture").into(),
         });
     }
-    Ok(architecture)
+    Ok(point)
 }
 
 /// An architecture whose map may also hold `schema`.

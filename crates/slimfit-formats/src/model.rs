@@ -1,6 +1,6 @@
 //! A `MODEL` of the command line, whatever it is: a config, a GGUF file, an architecture or a built-in name.
 
-use crate::architecture_file::read_architecture;
+use crate::architecture_file::read_point;
 use crate::builtin::{self, PublishedModel};
 use crate::{FormatsError, gguf, huggingface};
 use slimfit_arch::Architecture;
@@ -102,12 +102,13 @@ fn load_text(path: &Path, named: &Path) -> Result<LoadedModel, FormatsError> {
             published: None,
         });
     }
+    let point = read_point(&document)?;
     Ok(LoadedModel {
         name,
         family: "slimfit".to_owned(),
-        architecture: read_architecture(&document)?,
+        architecture: point.architecture,
         origin: Origin::Slimfit(path.to_owned()),
-        weights_format: None,
+        weights_format: point.weights,
         context: None,
         published: None,
     })

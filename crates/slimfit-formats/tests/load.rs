@@ -2,6 +2,7 @@
 
 use slimfit_arch::Architecture;
 use slimfit_formats::{ARCHITECTURE_SCHEMA, FormatsError, Origin, builtin, load_model, safetensors_header};
+use slimfit_quantity::NumberFormat;
 use std::path::Path;
 
 fn write(folder: &Path, name: &str, text: &str) -> String {
@@ -54,6 +55,26 @@ fn architectures_are_read_from_yaml_and_json_with_and_without_schema() {
     assert!(error.to_string().contains("hidden_size"), "{error}");
     let error = fails("later.yaml", &yaml.replace("v1", "v9"));
     assert!(error.to_string().contains("slimfit/architecture/v1"), "{error}");
+}
+
+#[test]
+fn a_point_of_a_front_is_a_model_and_a_front_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = builtin::find("qwen3-0.6b").unwrap();
+    let mut point = serde_json::json!({"id": "0123456789ab", "architecture": model.architecture, "weights": "q4_0",
+        "kv": "f16", "threads": 2, "objectives": {"loss": 2.5}, "picks": ["knee"]});
+    let read = load_model(&write(folder.path(), "knee.json", &point.to_string())).unwrap();
+    assert_eq!((&read.architecture, read.name.as_str()), (&model.architecture, "knee"));
+    assert_eq!(read.weights_format, Some(NumberFormat::Q4_0));
+    point["architecture"]["vocabulary_size"] = 0.into();
+    let error =
+        load_model(&write(folder.path(), "none.json", &point.to_string())).unwrap_err().into_document();
+    assert_eq!(error.field.as_deref(), Some("architecture.vocabulary_size"));
+    let front = serde_json::json!({"schema": "slimfit/front/v1", "points": [point]});
+    let error =
+        load_model(&write(folder.path(), "front.json", &front.to_string())).unwrap_err().into_document();
+    assert_eq!(error.field.as_deref(), Some("points"));
+    assert!(error.to_string().contains("one point"), "{error}");
 }
 
 #[test]

@@ -286,7 +286,8 @@ pub struct Noise {
     pub virtual_machine: bool,
     /// Share of processor time that the hypervisor gave to others.
     pub steal_fraction: Figure,
-    /// Largest sentinel rate over the smallest, less 1.
+    /// How far the sentinel that moved most moved: its 90 % quantile over its 10 % quantile, less 1; `low` is the same of
+    /// the quartiles, `high` of the extremes.
     pub drift: Figure,
     /// Samples flagged as disturbed.
     pub flagged: u64,

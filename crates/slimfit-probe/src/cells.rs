@@ -40,6 +40,14 @@ impl Drop for Pools {
     }
 }
 
+/// `1 thread`, `2 threads`.
+pub(crate) fn threads_in_words(pool: &Pool) -> String {
+    match pool.threads() {
+        1 => "1 thread".to_owned(),
+        threads => format!("{threads} threads"),
+    }
+}
+
 /// Whether a loop of this tier may run under a cap.
 pub(crate) fn admitted(tier: Isa, cap: Isa) -> bool {
     tier <= cap && tier.is_available()

@@ -19,7 +19,9 @@ pub enum ProbeError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     /// The system refused memory for a buffer.
-    #[error("cannot map {bytes} bytes to measure with: {source}\nhint: free some memory, or raise the container's limit")]
+    #[error(
+        "cannot map {bytes} bytes to measure with: {source}\nhint: free some memory, or raise the container's limit"
+    )]
     Memory {
         /// The size asked for.
         bytes: usize,

@@ -104,10 +104,7 @@ impl Integral {
 /// A file that holds one number, read again and again.
 fn number(tree: &SystemTree, meter: &'static str, file: &str) -> Result<f64, MeterError> {
     match std::fs::read_to_string(tree.path(file)) {
-        Ok(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| MeterError::Vanished { meter, file: file.to_owned() }),
+        Ok(text) => text.trim().parse().map_err(|_| MeterError::Vanished { meter, file: file.to_owned() }),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(MeterError::Forbidden { meter, file: file.to_owned() })
         }

@@ -6,7 +6,9 @@ use crate::noise::{ProcessorTime, steal_figure};
 use crate::power::{self, PowerMeasurement};
 use crate::schedule::{self, Progress, SentinelRun};
 use crate::{ProbeError, SystemDescription, SystemTree, allowed_processors, clock, time};
-use slimfit_hardware::{HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource};
+use slimfit_hardware::{
+    HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource,
+};
 use slimfit_kernels::limits::HugePages;
 use slimfit_kernels::{Isa, Kernels};
 use slimfit_quantity::Warning;
@@ -20,7 +22,7 @@ const FULL_SECONDS_PER_THREAD_COUNT: f64 = 7.5;
 /// The largest buffer of a thread count; larger last caches are measured as far as this reaches.
 const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
 /// Bytes that one far sentinel reads: past the caches, since the rest of the buffer was read since its last visit.
-const FAR_SENTINEL_BYTES: usize = 4 << 20;
+const FAR_SENTINEL_BYTES: usize = 2 << 20;
 
 /// What to measure with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +63,11 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let mut system = SystemDescription::read(&tree, &allowed_processors())?;
     let kernels = Kernels::for_isa(options.isa)?;
     let counts = thread_counts(system.topology.cores, system.usable_threads);
-    let detail = if budget / counts.len() as f64 >= FULL_SECONDS_PER_THREAD_COUNT { Detail::Full } else { Detail::Short };
+    let detail = if budget / counts.len() as f64 >= FULL_SECONDS_PER_THREAD_COUNT {
+        Detail::Full
+    } else {
+        Detail::Short
+    };
     let largest = largest_buffer(&tree, &mut system);
 
     step(progress, "touching memory", 0.01)?;
@@ -88,7 +94,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let workspace = RefCell::new(kernels::Workspace::new()?);
     let mut tasks = Vec::new();
     let bandwidth = bandwidth::add(&arena, &pools, caches, options.isa, detail, &far, &mut tasks)?;
-    let latency = latency::add(&walks, &|bytes| far(0, bytes), &mut tasks);
+    let latency = latency::add(&walks, last_cache, &|bytes| far(0, bytes), &mut tasks);
     let peak = peak::add(&pools, options.isa, &|place| place, &mut tasks);
     let overhead = overhead::add(&pools, &kernels, &workspace, &|place| place, &mut tasks)?;
     step(progress, "preparing kernels", 0.03)?;
@@ -100,7 +106,8 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let meter = power::find_meter(&tree);
     let measuring_end = if meter.is_ok() { 0.85 } else { 1.0 };
     let setup = start.elapsed();
-    let tasks_deadline = start + setup + deadline.saturating_duration_since(start + setup).mul_f64(measuring_end);
+    let tasks_deadline =
+        start + setup + deadline.saturating_duration_since(start + setup).mul_f64(measuring_end);
     let quality = schedule::measure(&mut tasks, &sentinels, tasks_deadline, (0.06, measuring_end), progress)?;
     drop(tasks);
     let power = match meter {
@@ -184,16 +191,11 @@ fn sentinels<'a>(
     let mut sentinels: Vec<SentinelRun<'a>> = Vec::new();
     for pool in pools.iter() {
         let blocks = (peak::calibrate(pool, peak) / 2).max(1);
-        sentinels.push(Box::new(move || {
-            // The middle of three: one interrupt is no drift.
-            let mut rates = [(); 3].map(|()| peak::ops_per_s(pool, peak, blocks));
-            rates.sort_by(f64::total_cmp);
-            rates[1]
-        }));
+        sentinels.push(Box::new(move || middle_of_three(|| peak::ops_per_s(pool, peak, blocks))));
     }
     for pool in pools.iter() {
         let position = Cell::new(0);
-        sentinels.push(Box::new(move || {
+        let stretch = move || {
             let words = arena.read.as_f64();
             let chunk = (FAR_SENTINEL_BYTES / 8).min(words.len());
             let share = chunk / pool.threads();
@@ -204,9 +206,17 @@ fn sentinels<'a>(
                 std::hint::black_box(read.run(&words[first + worker.index * share..][..share], 1));
             });
             (share * pool.threads() * 8) as f64 / start.elapsed().as_secs_f64()
-        }));
+        };
+        sentinels.push(Box::new(move || middle_of_three(&stretch)));
     }
     Ok(sentinels)
+}
+
+/// One interrupt, or one wait for a thread that slept, is no drift.
+fn middle_of_three(rate: impl Fn() -> f64) -> f64 {
+    let mut rates = [(); 3].map(|()| rate());
+    rates.sort_by(f64::total_cmp);
+    rates[1]
 }
 
 /// Says how the effective clock was checked.
@@ -224,7 +234,9 @@ fn note_cycles(system: &mut SystemDescription) {
             }
             format!("a chain of dependent additions; the cycle counter saw {ratio:.3} cycles for each")
         }
-        CycleCheck::Unavailable(reason) => format!("a chain of dependent additions; not cross-checked: {reason}"),
+        CycleCheck::Unavailable(reason) => {
+            format!("a chain of dependent additions; not cross-checked: {reason}")
+        }
     };
     system.topology.sources.push(TopologySource { field: "peak.clock_hz".to_owned(), from });
 }
@@ -249,8 +261,7 @@ fn warn(noise: &Noise, pinned: bool, huge_pages: bool) -> Vec<Warning> {
             ),
         ));
     }
-    // The middle half of the sentinel's rates: single hiccups are in `drift.high`, and are no drift.
-    if let Some(spread) = noise.drift.low {
+    if let Some(spread) = noise.drift.value {
         warnings.extend(slimfit_quantity::Drift { spread }.warning());
     }
     if !pinned {

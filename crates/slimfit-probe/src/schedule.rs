@@ -2,19 +2,26 @@
 //! ones again.
 
 use crate::ProbeError;
-use slimfit_quantity::{Bracketed, Cell, CellResult, Drift, Figure, Measured, interleave, median, sample_until};
+use slimfit_quantity::{
+    Bracketed, Cell, CellResult, Figure, Measured, Source, interleave, median, quantile, sample_until,
+};
 use std::cell::{Cell as Shared, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long one sample should last: long beside the clock's resolution, short beside a scheduler's tick.
 pub(crate) const SAMPLE_SECONDS: f64 = 3e-4;
+/// Samples per visit while there is time: of three, one disturbed sample moves no median.
+const FEWEST_SAMPLES: usize = 3;
 /// Samples per visit of a cell that are enough for its median and quartiles.
 const MOST_SAMPLES: usize = 15;
 /// A sentinel that moved by more than this between the two sides of a run flags the run.
 const SENTINEL_MOVE: f64 = 0.10;
 /// Test and retest that differ by more than this flag the cell.
 const RETEST_MOVE: f64 = 0.10;
+
+/// Share of a sentinel's rates left aside at each end when its drift is stated.
+const DRIFT_TAIL: f64 = 0.1;
 
 /// Raw samples of one cell, shared by the closure that takes them and by whoever reads them at the end.
 #[derive(Debug, Clone, Default)]
@@ -89,8 +96,12 @@ pub(crate) fn measure(
     let left = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
     flagged.truncate((left / each.max(1e-6)) as usize);
     let chosen: Vec<usize> = flagged.into_iter().map(|(index, _)| index).collect();
-    let mut again: Vec<&mut Task<'_>> =
-        tasks.iter_mut().enumerate().filter(|(index, _)| chosen.contains(index)).map(|(_, task)| task).collect();
+    let mut again: Vec<&mut Task<'_>> = tasks
+        .iter_mut()
+        .enumerate()
+        .filter(|(index, _)| chosen.contains(index))
+        .map(|(_, task)| task)
+        .collect();
     let repeated = again.len() as u64;
     if !again.is_empty() {
         pass(&mut again, sentinels, deadline, (border, last), progress)?;
@@ -109,25 +120,23 @@ fn disturbance(result: &CellResult) -> Option<f64> {
     (moved > SENTINEL_MOVE || retest > RETEST_MOVE).then_some(moved.max(retest))
 }
 
-/// The widest spread of any sentinel; `low` is the spread of its middle half, which a single hiccup does not move.
+/// The drift of the sentinel that drifted most. The value leaves a tenth of the rates aside on each side, since single
+/// hiccups are no drift; `low` is the spread of the middle half, `high` that of all.
 fn drift(rates: &[Vec<f64>]) -> Figure {
+    let spread = |rates: &[f64], tail: f64| quantile(rates, 1.0 - tail) / quantile(rates, tail) - 1.0;
     let worst = rates
         .iter()
-        .filter_map(|rates| Some((Drift::of(rates)?.spread, rates)))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    let Some((spread, rates)) = worst else { return Figure::unavailable("no sentinel ran twice") };
-    let middle = slimfit_quantity::quantile(rates, 0.75) / slimfit_quantity::quantile(rates, 0.25) - 1.0;
-    Figure { low: Some(middle.min(spread)), n: rates.len() as u64, ..Figure::read(spread) }.measured()
-}
-
-/// Marks a figure as measured.
-trait MarkMeasured {
-    fn measured(self) -> Self;
-}
-
-impl MarkMeasured for Figure {
-    fn measured(self) -> Self {
-        Self { source: slimfit_quantity::Source::Measured, ..self }
+        .filter(|rates| rates.len() > 1)
+        .max_by(|a, b| spread(a, DRIFT_TAIL).total_cmp(&spread(b, DRIFT_TAIL)));
+    let Some(rates) = worst else { return Figure::unavailable("no sentinel ran twice") };
+    Figure {
+        value: Some(spread(rates, DRIFT_TAIL)),
+        low: Some(spread(rates, 0.25)),
+        high: Some(spread(rates, 0.0)),
+        n: rates.len() as u64,
+        source: Source::Measured,
+        reason: None,
+        citation: None,
     }
 }
 
@@ -191,10 +200,12 @@ fn pass<'a, T: AsTask<'a>>(
 /// One visit: a run that warms the caches and is not counted, then samples. Returns their median.
 fn visit(take: &mut dyn FnMut() -> f64, log: &Log, share: Duration) -> Result<f64, ProbeError> {
     let start = Instant::now();
-    take();
-    let left = share.saturating_sub(start.elapsed());
     // Late already: one sample still counts, none would leave a hole in the profile.
-    let fewest = if start.elapsed() * 3 < share { 3 } else { 1 };
+    let fewest = if share.is_zero() { 1 } else { FEWEST_SAMPLES };
+    if !share.is_zero() || log.0.borrow().is_empty() {
+        take();
+    }
+    let left = share.saturating_sub(start.elapsed());
     let samples = sample_until(left, fewest, MOST_SAMPLES, || Ok::<f64, ProbeError>(take()))?;
     samples.iter().for_each(|sample| log.push(*sample));
     Ok(median(&samples))
@@ -247,6 +258,15 @@ mod tests {
         assert_eq!(quality.repeated, 1);
         assert_eq!(quality.flagged, 2 * MOST_SAMPLES as u64);
         assert_eq!(log.figure().n, 4 * MOST_SAMPLES as u64, "flagged samples are kept");
+    }
+
+    #[test]
+    fn one_hiccup_is_no_drift() {
+        let mut rates = vec![100.0; 40];
+        rates[7] = 1.0;
+        let figure = drift(&[rates, vec![100.0, 102.0, 104.0]]);
+        assert!(figure.value.is_some_and(|value| (0.02..0.04).contains(&value)), "{figure:?}");
+        assert_eq!(drift(&[vec![1.0]]).value, None);
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl SystemDescription {
         let mut warnings = Vec::new();
         let identity = Identity::read(tree, &mut sources);
         let groups = processors::read(tree, allowed, &mut sources);
-        let first = groups.clusters.first().and_then(|cluster| cluster.processors.first()).copied().unwrap_or(0);
+        let first =
+            groups.clusters.first().and_then(|cluster| cluster.processors.first()).copied().unwrap_or(0);
         let caches = caches::read(tree, first, &mut sources);
         if caches.is_empty() {
             warnings.push(Warning::new(
@@ -114,5 +115,8 @@ pub fn fingerprint(isa: Isa) -> Result<Fingerprint, ProbeError> {
 
 /// The processors this process may run on.
 pub fn allowed_processors() -> Vec<u32> {
-    slimfit_kernels::pool::allowed_cpus().iter().filter_map(|&processor| u32::try_from(processor).ok()).collect()
+    slimfit_kernels::pool::allowed_cpus()
+        .iter()
+        .filter_map(|&processor| u32::try_from(processor).ok())
+        .collect()
 }

@@ -25,7 +25,9 @@ pub fn baselines(rows: &[VerificationRow], seconds_by_bytes: &[f64]) -> Baseline
     Baselines {
         parameters: ParameterBaseline { kendall_tau: kendall_tau(&parameters, &measured) },
         bytes_over_bandwidth: BandwidthBaseline {
-            mape: mean(seconds.iter().zip(&measured).map(|(seconds, measured)| (seconds / measured - 1.0).abs())),
+            mape: mean(
+                seconds.iter().zip(&measured).map(|(seconds, measured)| (seconds / measured - 1.0).abs()),
+            ),
             kendall_tau: kendall_tau(&seconds, &measured),
         },
     }

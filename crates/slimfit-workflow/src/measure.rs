@@ -10,8 +10,8 @@ use slimfit_plan::PlanOptions;
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
 use slimfit_runtime::{
-    DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult, SeededWeights, Session,
-    Sentinels as RuntimeSentinels,
+    DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult, SeededWeights,
+    Sentinels as RuntimeSentinels, Session,
 };
 use slimfit_study::{Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +108,8 @@ pub fn measure_model(
     observer.at("loading", 0.0)?;
     let cancel = observer.cancel;
     let pool = Pool::new(threads as usize)?;
-    let model = Model::load(&request.architecture, plan, &SeededWeights::new(&request.architecture, request.seed))?;
+    let model =
+        Model::load(&request.architecture, plan, &SeededWeights::new(&request.architecture, request.seed))?;
     let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
     let read = ReadSentinel::new(&pool, working_set, request.isa)?;
     let peak = PeakSentinel::new(&pool, peak_type(request.weights)?, request.isa)?;
@@ -119,9 +120,10 @@ pub fn measure_model(
         read_bytes_per_s: Box::new(|| stop(cancel).map(|()| read.bytes_per_s(&pool))),
         peak_ops_per_s: Box::new(|| stop(cancel).map(|()| peak.ops_per_s(&pool))),
     };
-    let result = slimfit_runtime::measure::<WorkflowError>(&mut session, &options, sentinels, |done, total, name| {
-        (observer.progress)(name, done as f64 / total.max(1) as f64);
-    })?;
+    let result =
+        slimfit_runtime::measure::<WorkflowError>(&mut session, &options, sentinels, |done, total, name| {
+            (observer.progress)(name, done as f64 / total.max(1) as f64);
+        })?;
     let after = edges();
     drop(session);
     drop(model);
@@ -141,14 +143,15 @@ fn predict(
         Predictor::Model(cost) => cost,
         Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), unavailable(reason))),
     };
-    let predicted = match cost.predict(&request.architecture, request.weights, request.kv, run, request.threads) {
-        Ok(predicted) => predicted,
-        // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
-        Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
-            return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string())));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let predicted =
+        match cost.predict(&request.architecture, request.weights, request.kv, run, request.threads) {
+            Ok(predicted) => predicted,
+            // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
+            Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
+                return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string())));
+            }
+            Err(error) => return Err(error.into()),
+        };
     Ok((predicted.threads, figures(&predicted, run)))
 }
 
@@ -243,7 +246,10 @@ fn record(
             peak_memory_bytes,
             joules_per_token: Figure::unavailable("no power meter was read during the run"),
         },
-        percentiles: Percentiles { ttft_seconds: tail(result.ttft_tail()), tpot_seconds: tail(result.tpot_tail()) },
+        percentiles: Percentiles {
+            ttft_seconds: tail(result.ttft_tail()),
+            tpot_seconds: tail(result.tpot_tail()),
+        },
         predicted,
         sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak },
         share: Shares {
@@ -279,7 +285,8 @@ fn operations(seconds: &[OperationSeconds], bytes_per_s: f64, ops_per_s: f64) ->
                 variant: operation.variant.to_owned(),
                 seconds: operation.seconds,
                 share_of_time: if whole > 0.0 { operation.seconds / whole } else { 0.0 },
-                share_of_roofline: (operation.seconds > 0.0 && allowed > 0.0).then(|| allowed / operation.seconds),
+                share_of_roofline: (operation.seconds > 0.0 && allowed > 0.0)
+                    .then(|| allowed / operation.seconds),
             }
         })
         .collect()

@@ -3,19 +3,19 @@
 //! Every finished step is recorded in the study, so that a second run after Ctrl-C goes on where the first stopped.
 
 use crate::{
-    MeasureRequest, Observer, Predictor, SearchInputs, SearchSettings, VerifyOptions, WorkflowError, measure_model,
-    search_into_study, verify,
+    MeasureRequest, Observer, Predictor, SearchInputs, SearchSettings, VerifyOptions, WorkflowError,
+    measure_model, search_into_study, verify,
 };
 use serde::{Deserialize, Serialize};
 use slimfit_cost::CostModel;
 use slimfit_document::{WrittenFile, sha256_hex};
-use slimfit_emit::{EmitError, Emission, emit_config};
+use slimfit_emit::{Emission, EmitError, emit_config};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::Isa;
 use slimfit_probe::{ProbeOptions, probe};
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_search::{Metric, Space, Workload, shortlist};
-use slimfit_study::{Front, FrontPoint, Measurement, Study};
+use slimfit_study::{FrontPoint, Measurement, Study};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ const PROFILE_SHARE: f64 = 0.30;
 const SEARCH_SHARE: f64 = 0.15;
 const MEASURE_SHARE: f64 = 0.25;
 const VERIFY_SHARE: f64 = 0.22;
+/// Points that are run even where the time for it is over: one says nothing about the others.
+const LEAST_MEASURED: usize = 2;
 /// Points of the front that are run for real, at most.
 const MEASURED_POINTS: usize = 4;
 /// Dominated points kept to draw the cloud.
@@ -128,12 +130,15 @@ pub fn run_all(
     study: &Study,
     observer: &mut Observer<'_>,
 ) -> Result<Vec<StepRecord>, WorkflowError> {
+    let started = Instant::now();
     study.append(INPUTS, "", &options.digest())?;
     let mut steps = Vec::new();
 
     step("profile", study, &mut steps, || {
-        let settings = ProbeOptions { budget_seconds: options.budget_seconds * PROFILE_SHARE, isa: options.isa };
-        let profile = probe(&settings, &mut |name, share| observer.at(&format!("profile: {name}"), share).is_ok())?;
+        let settings =
+            ProbeOptions { budget_seconds: options.budget_seconds * PROFILE_SHARE, isa: options.isa };
+        let profile =
+            probe(&settings, &mut |name, share| observer.at(&format!("profile: {name}"), share).is_ok())?;
         observer.at("profile", 1.0)?;
         slimfit_hardware::save_local(&options.profile_folder, &profile)?;
         study.keep_input("profile.yaml", &profile.to_yaml()?)?;
@@ -141,7 +146,9 @@ pub fn run_all(
     })?;
     let profile = HardwareProfile::load(study.input("profile.yaml"))?;
 
-    step("search", study, &mut steps, || search_step(options, &profile, study, observer).map(|()| Vec::new()))?;
+    step("search", study, &mut steps, || {
+        search_step(options, &profile, study, observer).map(|()| Vec::new())
+    })?;
     let front = study.front()?.ok_or_else(|| nothing(options, "the study holds no front"))?;
     if front.points.is_empty() {
         return Err(nothing(options, "no point keeps every limit"));
@@ -150,9 +157,14 @@ pub fn run_all(
         shortlist(&front, MEASURED_POINTS).into_iter().map(|place| &front.points[place]).collect();
 
     step("measure", study, &mut steps, || measure_step(options, &profile, &chosen, study, observer))?;
-    step("emit", study, &mut steps, || emit_step(options, &front, &chosen, study, observer))?;
-    let each = steps.iter().find(|step| step.name == "measure").map_or(4.0, |step| step.seconds) / chosen.len() as f64;
-    step("verify", study, &mut steps, || verify_step(options, &profile, each, study, observer))?;
+    step("emit", study, &mut steps, || emit_step(options, &chosen, study, observer))?;
+    // What running one of the chosen points took tells what an unseen one will take.
+    let runs = study.measurements()?.len().max(1) as f64;
+    let each = steps.iter().find(|step| step.name == "measure").map_or(4.0, |step| step.seconds) / runs;
+    let left = options.budget_seconds - started.elapsed().as_secs_f64();
+    let share = (options.budget_seconds * VERIFY_SHARE).min(left);
+    let samples = ((share / each.max(1.0)) as usize).clamp(2, 12);
+    step("verify", study, &mut steps, || verify_step(options, &profile, samples, study, observer))?;
     Ok(steps)
 }
 
@@ -199,7 +211,9 @@ fn search_step(
         limits: options.limits.clone(),
         seed: options.seed,
         sample: CLOUD,
-        deadline: Some(Instant::now() + std::time::Duration::from_secs_f64(options.budget_seconds * SEARCH_SHARE)),
+        deadline: Some(
+            Instant::now() + std::time::Duration::from_secs_f64(options.budget_seconds * SEARCH_SHARE),
+        ),
         cancel: observer.cancel,
         progress: &|_| {},
     };
@@ -219,8 +233,15 @@ fn measure_step(
     let quality = QualityModel::new(options.recipe.0.clone());
     let law = quality.law(options.tokens, &options.workload.bytes());
     let known: Vec<Measurement> = study.measurements()?;
-    let share = options.budget_seconds * MEASURE_SHARE / chosen.len() as f64;
+    let started = Instant::now();
+    let whole_share = options.budget_seconds * MEASURE_SHARE;
+    let share = whole_share / chosen.len() as f64;
     for (place, point) in chosen.iter().enumerate() {
+        let taken = started.elapsed().as_secs_f64();
+        // The machine may be slower now than its profile: the next point would take about as long as those before it.
+        if place >= LEAST_MEASURED && taken * (place + 1) as f64 / place as f64 > whole_share {
+            break;
+        }
         let name = format!("measure {} of {}", place + 1, chosen.len());
         observer.at(&name, place as f64 / chosen.len() as f64)?;
         let whole = options.workload.run_shape(&law, point.architecture.vocabulary_size);
@@ -242,13 +263,15 @@ fn measure_step(
             memory: options.budget_seconds >= LEAST_BUDGET_FOR_MEMORY,
         };
         let run = request.run_shape();
-        let predicted = cost.predict(&point.architecture, point.weights, point.kv, run, Some(point.threads))?;
+        let predicted =
+            cost.predict(&point.architecture, point.weights, point.kv, run, Some(point.threads))?;
         let once = predicted.ttft_seconds.value + predicted.tpot_seconds.value * run.generated_tokens as f64;
         // Half of the share for loading, warming up, the operations' own runs and the child.
         request.rounds = ((share / 2.0 / (2.0 * once)) as usize).clamp(1, 6);
         let each = chosen.len() as f64;
         let progress = &mut observer.progress;
-        let mut inner = |what: &str, done: f64| progress(&format!("{name}: {what}"), (place as f64 + done) / each);
+        let mut inner =
+            |what: &str, done: f64| progress(&format!("{name}: {what}"), (place as f64 + done) / each);
         let mut inner = Observer { progress: &mut inner, cancel: observer.cancel };
         let measurement = measure_model(&request, Predictor::Model(&cost), &mut inner)?;
         study.add_measurement(&measurement)?;
@@ -260,7 +283,6 @@ fn measure_step(
 /// Writes each chosen point as the narrowest standard class that holds it.
 fn emit_step(
     options: &RunOptions,
-    front: &Front,
     chosen: &[&FrontPoint],
     study: &Study,
     observer: &mut Observer<'_>,
@@ -284,22 +306,20 @@ fn emit_step(
             Err(error) => return Err(error.into()),
         }
     }
-    debug_assert!(chosen.len() <= front.points.len());
     observer.at("emit", 1.0)?;
     Ok(files)
 }
 
-/// Verifies as many unseen architectures as the time for it allows.
+/// Verifies a few unseen architectures.
 fn verify_step(
     options: &RunOptions,
     profile: &HardwareProfile,
-    seconds_each: f64,
+    samples: usize,
     study: &Study,
     observer: &mut Observer<'_>,
 ) -> Result<Vec<WrittenFile>, WorkflowError> {
-    let share = options.budget_seconds * VERIFY_SHARE;
     let mut settings = VerifyOptions::new(options.isa);
-    settings.samples = ((share / seconds_each.max(1.0)) as usize).clamp(2, 12);
+    settings.samples = samples;
     settings.seed = options.seed;
     settings.depths = vec![128, 512];
     settings.generated_tokens = 8;

@@ -128,7 +128,8 @@ fn explain(
 /// Public models of similar size, priced on the same device with the front's most usual weight format.
 fn references(front: &Front, evaluator: &ModelEvaluator<'_>) -> Vec<ReferenceModel> {
     let sizes = front.points.iter().map(|point| point.parameters.total as f64);
-    let (least, most) = sizes.fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), size| (least.min(size), most.max(size)));
+    let (least, most) =
+        sizes.fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), size| (least.min(size), most.max(size)));
     let (weights, kv) = usual_formats(&front.points);
     let mut similar: Vec<_> = builtin::models()
         .iter()

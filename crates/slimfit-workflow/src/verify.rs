@@ -239,7 +239,10 @@ fn hash(subjects: &[Subject]) -> Result<String, WorkflowError> {
         })
         .collect();
     let bytes = serde_json::to_vec(&predictions).map_err(|error| {
-        slimfit_document::DocumentError::new("unprintable", format!("the predictions cannot be written: {error}"))
+        slimfit_document::DocumentError::new(
+            "unprintable",
+            format!("the predictions cannot be written: {error}"),
+        )
     })?;
     Ok(sha256_hex(&bytes))
 }
@@ -269,7 +272,8 @@ fn run(
     }
     let threads = subject.threads;
     let pool = Pool::new(threads as usize)?;
-    let plan = PlanOptions::new(subject.weights, subject.kv, options.isa, u64::from(threads), options.context());
+    let plan =
+        PlanOptions::new(subject.weights, subject.kv, options.isa, u64::from(threads), options.context());
     let source = SeededWeights::new(&subject.architecture, options.seed);
     let model = Model::load(&subject.architecture, plan, &source)?;
     let mut session = Session::new(&model, &pool)?;
@@ -285,7 +289,8 @@ fn run(
             Phase::Prefill => profile.peak_ops(number, threads),
             Phase::Memory => continue,
         };
-        let sentinel = || if cell.phase == Phase::Decode { read.bytes_per_s(&pool) } else { peak.ops_per_s(&pool) };
+        let sentinel =
+            || if cell.phase == Phase::Decode { read.bytes_per_s(&pool) } else { peak.ops_per_s(&pool) };
         let (mut values, mut ratios) = (Vec::new(), Vec::new());
         // The first run is not counted: pages and caches settle.
         for round in 0..=options.rounds {

@@ -7,12 +7,16 @@ use serde_json::Value;
 pub fn run(arguments: &[String]) -> Result<()> {
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--no-deps"]);
-    let metadata: Value = serde_json::from_str(&read(&mut command)?).context("`cargo metadata` is no JSON")?;
+    let metadata: Value =
+        serde_json::from_str(&read(&mut command)?).context("`cargo metadata` is no JSON")?;
     let packages = metadata["packages"].as_array().context("`cargo metadata` lists no packages")?;
     let has_benchmark = |package: &&Value| {
-        package["targets"].as_array().is_some_and(|targets| targets.iter().any(|target| target["kind"][0] == "bench"))
+        package["targets"]
+            .as_array()
+            .is_some_and(|targets| targets.iter().any(|target| target["kind"][0] == "bench"))
     };
-    let names: Vec<&str> = packages.iter().filter(has_benchmark).filter_map(|package| package["name"].as_str()).collect();
+    let names: Vec<&str> =
+        packages.iter().filter(has_benchmark).filter_map(|package| package["name"].as_str()).collect();
     anyhow::ensure!(!names.is_empty(), "no crate has a `benches` folder yet");
     for name in names {
         println!("==> {name}");

@@ -10,12 +10,16 @@ const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 
 pub fn run() -> Result<()> {
     heading("release build");
-    anyhow::ensure!(stream(cargo().args(["build", "--release", "--locked", "--bin", "slimfit"]))?.success, "the build failed");
+    anyhow::ensure!(
+        stream(cargo().args(["build", "--release", "--locked", "--bin", "slimfit"]))?.success,
+        "the build failed"
+    );
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let target = root().join(target);
     let binary = target.join("release").join(format!("slimfit{}", std::env::consts::EXE_SUFFIX));
     let host = read(Command::new("rustc").arg("-vV"))?;
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
+    let host =
+        host.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
     let name = format!("slimfit-{}-{host}", env!("CARGO_PKG_VERSION"));
     let folder = target.join("dist").join(&name);
     if folder.exists() {
@@ -34,8 +38,12 @@ pub fn run() -> Result<()> {
     let mut tar = Command::new("tar");
     tar.arg("-czf").arg(&archive).arg("-C").arg(target.join("dist")).arg(&name);
     anyhow::ensure!(stream(&mut tar)?.success, "`tar` failed");
-    let digest: String = Sha256::digest(std::fs::read(&archive)?).iter().map(|byte| format!("{byte:02x}")).collect();
-    std::fs::write(target.join("dist").join(format!("{name}.tar.gz.sha256")), format!("{digest}  {name}.tar.gz\n"))?;
+    let digest: String =
+        Sha256::digest(std::fs::read(&archive)?).iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(
+        target.join("dist").join(format!("{name}.tar.gz.sha256")),
+        format!("{digest}  {name}.tar.gz\n"),
+    )?;
     println!("{}", archive.display());
     Ok(())
 }

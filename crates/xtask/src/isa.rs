@@ -55,7 +55,8 @@ fn aarch64(tally: &mut Tally) -> Result<()> {
     let (Some(linker), Some(emulator)) =
         (find(&["aarch64-linux-gnu-gcc"]), find(&["qemu-aarch64", "qemu-aarch64-static"]))
     else {
-        let reason = "needs the packages gcc-aarch64-linux-gnu and qemu-user; `cargo xtask test` installs them";
+        let reason =
+            "needs the packages gcc-aarch64-linux-gnu and qemu-user; `cargo xtask test` installs them";
         println!("  not tested: {reason}");
         tally.add_skipped(GROUP, "AArch64", reason);
         return Ok(());
@@ -92,12 +93,16 @@ fn standard_library() -> Result<(), String> {
         return Ok(());
     }
     if find(&["rustup"]).is_none() {
-        return Err(format!("Rust's standard library for {FOREIGN} is missing, and there is no rustup to add it"));
+        return Err(format!(
+            "Rust's standard library for {FOREIGN} is missing, and there is no rustup to add it"
+        ));
     }
     println!("  adding Rust's standard library for {FOREIGN}");
     match read(Command::new("rustup").args(["target", "add", FOREIGN])) {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("Rust's standard library for {FOREIGN} is missing, and rustup cannot fetch it here")),
+        Err(_) => {
+            Err(format!("Rust's standard library for {FOREIGN} is missing, and rustup cannot fetch it here"))
+        }
     }
 }
 

@@ -96,8 +96,12 @@ fn environment(requirements: &Path) -> Result<PathBuf> {
     let made = stream(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
     anyhow::ensure!(made.success, "`python3 -m venv` failed; on Debian install python3-venv");
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
-    anyhow::ensure!(stream(&mut pip)?.success, "`pip install` failed: is the Python package registry reachable?");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(requirements);
+    anyhow::ensure!(
+        stream(&mut pip)?.success,
+        "`pip install` failed: is the Python package registry reachable?"
+    );
     std::fs::write(&complete, "").with_context(|| format!("`{}`", complete.display()))?;
     Ok(python)
 }

@@ -5,8 +5,16 @@ use std::process::Command;
 
 /// A program and the Debian packages that bring it.
 const NEEDED: [(&[&str], &[&str], &str); 4] = [
-    (&["chromium", "chromium-browser", "google-chrome"], &["chromium"], "to look at the report in a real browser"),
-    (&["aarch64-linux-gnu-gcc"], &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"], "to link the AArch64 tests"),
+    (
+        &["chromium", "chromium-browser", "google-chrome"],
+        &["chromium"],
+        "to look at the report in a real browser",
+    ),
+    (
+        &["aarch64-linux-gnu-gcc"],
+        &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+        "to link the AArch64 tests",
+    ),
     (&["qemu-aarch64", "qemu-aarch64-static"], &["qemu-user"], "to run the AArch64 tests"),
     (&["python3"], &["python3", "python3-venv"], "to compare with other programs' answers"),
 ];
@@ -27,7 +35,8 @@ pub fn packages() -> Installed {
     for (_, packages, purpose) in &before {
         println!("  missing: {} ({purpose})", packages.join(", "));
     }
-    if let Err(reason) = install(&before.iter().flat_map(|(_, packages, _)| packages.iter().copied()).collect::<Vec<_>>())
+    if let Err(reason) =
+        install(&before.iter().flat_map(|(_, packages, _)| packages.iter().copied()).collect::<Vec<_>>())
     {
         println!("  not installed: {reason}");
     }
@@ -40,7 +49,9 @@ pub fn packages() -> Installed {
 
 fn install(packages: &[&str]) -> Result<(), String> {
     if find(&["apt-get"]).is_none() {
-        return Err("this is no Debian or Ubuntu; install the programs above with your package manager".to_owned());
+        return Err(
+            "this is no Debian or Ubuntu; install the programs above with your package manager".to_owned()
+        );
     }
     let prefix: &[&str] = if is_root() {
         &[]

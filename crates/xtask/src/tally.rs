@@ -31,7 +31,9 @@ impl Counts {
         for line in text.lines().map(str::trim) {
             let counts = if let Some(rest) = line.strip_prefix("test result: ") {
                 words(rest)
-            } else if let Some((_, rest)) = line.strip_prefix("Summary [").and_then(|rest| rest.split_once("run:")) {
+            } else if let Some((_, rest)) =
+                line.strip_prefix("Summary [").and_then(|rest| rest.split_once("run:"))
+            {
                 words(rest)
             } else {
                 continue;
@@ -114,7 +116,10 @@ impl Tally {
         let width = self.groups.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, counts) in &self.groups {
             // The counts stand in another order than in the closing line, so that only that one reads as a total.
-            println!("  {name:width$}  passed {}, failed {}, skipped {}", counts.passed, counts.failed, counts.skipped);
+            println!(
+                "  {name:width$}  passed {}, failed {}, skipped {}",
+                counts.passed, counts.failed, counts.skipped
+            );
         }
         for note in &self.notes {
             println!("  {note}");

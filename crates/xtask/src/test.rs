@@ -18,13 +18,18 @@ pub fn run() -> Result<Tally> {
     if find(&["cargo-nextest"]).is_some() {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]);
     } else {
-        println!("  cargo-nextest is not installed; plain `cargo test` runs the same tests, one file after another");
+        println!(
+            "  cargo-nextest is not installed; plain `cargo test` runs the same tests, one file after another"
+        );
         command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     tally.add_runner("tests", &stream(&mut command)?);
 
     heading("examples in the documentation");
-    tally.add_runner("documentation", &stream(cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]))?);
+    tally.add_runner(
+        "documentation",
+        &stream(cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]))?,
+    );
 
     tally.extend(isa::run()?);
     tally.extend(python::run()?);

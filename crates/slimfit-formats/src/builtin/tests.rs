@@ -28,7 +28,7 @@ fn every_count_equals_the_published_one() {
 fn the_list_is_wide_and_unambiguous() {
     let exact = models().iter().filter(|model| model.parameters.rounded_to == 1).count();
     let families: BTreeSet<_> = models().iter().map(|model| model.family.as_str()).collect();
-    assert!(exact >= 60, "{exact} models with an exact figure");
+    assert!(exact >= 80, "{exact} models with an exact figure");
     assert!(families.len() >= 25, "{families:?}");
     let mut seen = BTreeSet::new();
     for model in models() {

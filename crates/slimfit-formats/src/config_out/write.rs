@@ -25,6 +25,11 @@ pub(super) fn config(class: Class, model: &Architecture, context: u64) -> Value 
     set("tie_word_embeddings", model.tied_embeddings.into());
     set("rms_norm_eps", model.norm.epsilon.into());
     set("max_position_embeddings", context.into());
+    // The tokenizer decides these. Left out, a class takes its own, which may lie outside a smaller vocabulary: SmolLM3
+    // then cannot be built at all.
+    for token in ["bos_token_id", "eos_token_id", "pad_token_id"] {
+        set(token, Value::Null);
+    }
     let dense = model.layers.iter().find_map(|run| match &run.ffn {
         FeedForward::Dense(mlp) => Some(mlp),
         FeedForward::Moe(_) => None,

@@ -75,6 +75,11 @@ pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
         let known = known.join(", ");
         return Err(file.error(format!("unsupported `general.architecture` `{family}`; supported: {known}")));
     };
+    let parts = file.metadata.get("split.count").and_then(GgufValue::as_size).unwrap_or(1);
+    if parts > 1 {
+        return Err(file
+            .error(format!("one of {parts} parts of a model; merge them with `llama-gguf-split --merge`")));
+    }
     let tensors = file.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let reader = Reader { file, family, tensors };
     let architecture = reader.architecture(*traits)?.normalised();

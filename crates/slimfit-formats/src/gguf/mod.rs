@@ -18,7 +18,7 @@ pub use value::GgufValue;
 
 use crate::FormatsError;
 use cursor::Cursor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -164,9 +164,14 @@ fn table(bytes: &[u8], name: &str) -> Result<Table, FormatsError> {
             return Err(cursor.error(format!("the metadata key `{key}` appears twice")));
         }
     }
-    let mut tensors = Vec::with_capacity(tensor_count);
+    let mut tensors: Vec<GgufTensor> = Vec::with_capacity(tensor_count);
+    let mut names = BTreeSet::new();
     for _ in 0..tensor_count {
-        tensors.push(tensor(&mut cursor)?);
+        let tensor = tensor(&mut cursor)?;
+        if !names.insert(tensor.name.clone()) {
+            return Err(cursor.error(format!("the tensor `{}` appears twice", tensor.name)));
+        }
+        tensors.push(tensor);
     }
     let alignment = match metadata.get("general.alignment") {
         None => 32,

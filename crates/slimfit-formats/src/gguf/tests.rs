@@ -1,5 +1,7 @@
 //! Files made here, whole, cut short and damaged.
 
+mod families;
+
 use super::{GgufFile, GgufType};
 use crate::builtin;
 use proptest::prelude::*;
@@ -200,6 +202,18 @@ fn other_kinds_versions_and_signatures_are_refused_by_name() {
     vast.extend(u64::MAX.to_le_bytes());
     vast.extend(0_u64.to_le_bytes());
     assert!(message(vast).contains("room for"), "a false count reserves nothing");
+}
+
+#[test]
+fn doubled_tensors_and_parts_of_a_split_model_are_refused() {
+    let table = ("token_embd.weight".to_owned(), vec![64, 96]);
+    let family = || ("general.architecture".to_owned(), Entry::Text("llama"));
+    let twice = file(&[family()], &[table.clone(), table.clone()], NumberFormat::F32);
+    let message = GgufFile::from_bytes(twice, "twice.gguf").err().unwrap().to_string();
+    assert!(message.contains("`token_embd.weight` appears twice"), "{message}");
+    let part = file(&[family(), ("split.count".to_owned(), Entry::Whole(3))], &[table], NumberFormat::F32);
+    let message = GgufFile::from_bytes(part, "part.gguf").unwrap().model().unwrap_err().to_string();
+    assert!(message.contains("one of 3 parts"), "{message}");
 }
 
 #[test]

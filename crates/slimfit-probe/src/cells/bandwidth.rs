@@ -1,6 +1,6 @@
 //! Read, copy and triad bandwidth by working set, threads and address streams.
 
-use super::{Detail, Pools, admitted};
+use super::{Detail, Pools, admitted, threads_in_words};
 use crate::ProbeError;
 use crate::schedule::{Log, Task, repeats};
 use slimfit_hardware::{Bandwidth, BandwidthKind, Cache};
@@ -53,8 +53,9 @@ pub(crate) fn working_sets(caches: &[Cache], largest: u64) -> Vec<u64> {
     let first = caches.first().map_or(16 << 10, |cache| cache.bytes / 2).max(4096);
     let last = caches.iter().map(|cache| cache.bytes).max().unwrap_or(64 << 20).saturating_mul(4);
     let end = last.min(largest).max(first);
-    let mut sets: Vec<u64> =
-        std::iter::successors(Some(first), |bytes| bytes.checked_mul(2)).take_while(|bytes| *bytes < end).collect();
+    let mut sets: Vec<u64> = std::iter::successors(Some(first), |bytes| bytes.checked_mul(2))
+        .take_while(|bytes| *bytes < end)
+        .collect();
     sets.push(end);
     sets
 }
@@ -110,7 +111,8 @@ pub(crate) fn add<'a>(
                 for (buffer, huge_pages) in [(Some(&arena.read), arena.read.advised()), (plain, false)] {
                     let Some(buffer) = buffer else { continue };
                     let log = Log::default();
-                    let name = format!("read {} KiB, {} threads, {streams} streams", bytes >> 10, pool.threads());
+                    let name =
+                        format!("read {} KiB, {}, streams: {streams}", bytes >> 10, threads_in_words(pool));
                     let share = share_words(bytes, pool.threads());
                     let touched = (share * 8 * pool.threads()) as f64;
                     let (kind, threads) = (BandwidthKind::Read, pool.threads() as u32);
@@ -137,7 +139,14 @@ pub(crate) fn add<'a>(
                         }),
                     });
                     let working_set_bytes = touched as u64;
-                    points.push(Point { kind, streams: streams as u32, working_set_bytes, threads, huge_pages, log });
+                    points.push(Point {
+                        kind,
+                        streams: streams as u32,
+                        working_set_bytes,
+                        threads,
+                        huge_pages,
+                        log,
+                    });
                 }
             }
         }
@@ -157,12 +166,19 @@ fn add_writes<'a>(
     points: &mut Vec<Point>,
 ) {
     let largest = arena.written.borrow().bytes() as u64;
-    let mut sets: Vec<u64> =
-        caches.iter().map(|cache| cache.bytes / 2).filter(|bytes| *bytes < largest).chain([largest]).collect();
+    let mut sets: Vec<u64> = caches
+        .iter()
+        .map(|cache| cache.bytes / 2)
+        .filter(|bytes| *bytes < largest)
+        .chain([largest])
+        .collect();
     sets.dedup();
     let copy = COPIES.iter().filter(|copy| admitted(copy.isa, isa)).max_by_key(|copy| copy.isa);
     let triad = TRIADS.iter().filter(|triad| admitted(triad.isa, isa)).max_by_key(|triad| triad.isa);
     for kind in [BandwidthKind::Copy, BandwidthKind::Triad] {
+        if kind == BandwidthKind::Copy && copy.is_none() || kind == BandwidthKind::Triad && triad.is_none() {
+            continue;
+        }
         for (place, pool) in pools.iter().enumerate() {
             for &bytes in &sets {
                 let (arrays, name) = if kind == BandwidthKind::Copy { (2, "copy") } else { (3, "triad") };
@@ -173,8 +189,12 @@ fn add_writes<'a>(
                 }
                 let run = move |passes: usize| {
                     let mut buffer = arena.written.borrow_mut();
-                    let parts: Vec<Mutex<&mut [f64]>> =
-                        buffer.as_f64_mut().chunks_exact_mut(share * arrays).take(threads).map(Mutex::new).collect();
+                    let parts: Vec<Mutex<&mut [f64]>> = buffer
+                        .as_f64_mut()
+                        .chunks_exact_mut(share * arrays)
+                        .take(threads)
+                        .map(Mutex::new)
+                        .collect();
                     let start = Instant::now();
                     pool.run(|worker| {
                         let mut part = parts[worker.index].lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,14 +210,11 @@ fn add_writes<'a>(
                     });
                     start.elapsed().as_secs_f64()
                 };
-                if if kind == BandwidthKind::Copy { copy.is_none() } else { triad.is_none() } {
-                    continue;
-                }
                 let log = Log::default();
                 let passes = Cell::new(0);
                 let moved = (share * 8 * threads * arrays) as f64;
                 tasks.push(Task {
-                    name: format!("{name} {} KiB, {threads} threads", bytes >> 10),
+                    name: format!("{name} {} KiB, {}", bytes >> 10, threads_in_words(pool)),
                     sentinel: sentinel(place, bytes),
                     log: log.clone(),
                     take: Box::new(move || {

@@ -3,7 +3,7 @@
 use crate::ProbeError;
 use crate::schedule::{Log, Task, repeats};
 use slimfit_hardware::Latency;
-use slimfit_kernels::limits::{Buffer, HugePages, link_cycle, walk_cycle};
+use slimfit_kernels::limits::{Buffer, HugePages, LINE_BYTES, link_cycle, walk_cycle};
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -42,9 +42,11 @@ impl Point {
     }
 }
 
-/// Adds the tasks, and the points that they fill.
+/// Adds the tasks, and the points that they fill. What fits a cache of `last_cache` bytes is fetched before each walk:
+/// a walk is shorter than the cycle, and other cells emptied the cache in between.
 pub(crate) fn add<'a>(
     arena: &'a Arena,
+    last_cache: u64,
     sentinel: &dyn Fn(u64) -> usize,
     tasks: &mut Vec<Task<'a>>,
 ) -> Vec<Point> {
@@ -56,6 +58,10 @@ pub(crate) fn add<'a>(
             // Every walk goes on where the last one ended: from one start it would find its lines in the cache.
             let (position, rounds) = (Cell::new(0), Cell::new(0));
             let walk = move |steps: usize| {
+                if buffer.bytes() as u64 <= last_cache {
+                    let words = buffer.as_usize().iter().step_by(LINE_BYTES / size_of::<usize>());
+                    std::hint::black_box(words.fold(0, |sum, word| sum ^ word));
+                }
                 let start = Instant::now();
                 position.set(walk_cycle(buffer.as_usize(), position.get(), steps));
                 start.elapsed().as_secs_f64()
@@ -67,7 +73,7 @@ pub(crate) fn add<'a>(
                 log: log.clone(),
                 take: Box::new(move || {
                     if rounds.get() == 0 {
-                        walk(bytes as usize / 64 % 4096 + STEPS);
+                        walk(STEPS);
                         rounds.set(repeats(walk(STEPS)));
                     }
                     let steps = STEPS * rounds.get();

@@ -1,7 +1,7 @@
 //! Fixed costs: a barrier, and starting an operation.
 
-use super::Pools;
 use super::kernels::{Subject, Workspace};
+use super::{Pools, threads_in_words};
 use crate::ProbeError;
 use crate::schedule::{Log, Task};
 use slimfit_hardware::{BarrierTime, Overhead};
@@ -22,8 +22,11 @@ pub(crate) struct Points {
 
 impl Points {
     pub fn finish(&self) -> Overhead {
-        let barrier =
-            self.barrier.iter().map(|(threads, log)| BarrierTime { threads: *threads, seconds: log.figure() }).collect();
+        let barrier = self
+            .barrier
+            .iter()
+            .map(|(threads, log)| BarrierTime { threads: *threads, seconds: log.figure() })
+            .collect();
         Overhead { barrier, dispatch: self.dispatch.figure() }
     }
 }
@@ -40,7 +43,7 @@ pub(crate) fn add<'a>(
     for (place, pool) in pools.iter().enumerate().filter(|(_, pool)| pool.threads() > 1) {
         let log = Log::default();
         tasks.push(Task {
-            name: format!("barrier, {} threads", pool.threads()),
+            name: format!("barrier, {}", threads_in_words(pool)),
             sentinel: sentinel(place),
             log: log.clone(),
             take: Box::new(move || {

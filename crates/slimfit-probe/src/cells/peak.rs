@@ -1,6 +1,6 @@
 //! Peak multiply-add rates of every instruction sequence, with the effective clock under that load.
 
-use super::{Pools, admitted};
+use super::{Pools, admitted, threads_in_words};
 use crate::schedule::{Log, Task, repeats};
 use slimfit_hardware::{Peak, PeakType};
 use slimfit_kernels::Isa;
@@ -97,7 +97,7 @@ pub(crate) fn add<'a>(
             let (ops, clock) = (Log::default(), Log::default());
             let (blocks, clocks) = (Cell::new(0), clock.clone());
             tasks.push(Task {
-                name: format!("{}, {} threads", peak.name(), pool.threads()),
+                name: format!("{}, {}", peak.name(), threads_in_words(pool)),
                 sentinel: sentinel(place),
                 log: ops.clone(),
                 take: Box::new(move || {

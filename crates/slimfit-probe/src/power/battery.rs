@@ -36,7 +36,8 @@ impl BatteryMeter {
             .filter(|folder| tree.read(&format!("{folder}/status")).as_deref() == Some("Discharging"))
             .collect();
         if batteries.is_empty() {
-            let reason = "not discharging, so it does not tell the device's power; unplug the charger".to_owned();
+            let reason =
+                "not discharging, so it does not tell the device's power; unplug the charger".to_owned();
             return Err(MeterError::Absent { meter: METER, reason });
         }
         for folder in &batteries {

@@ -8,8 +8,17 @@ const FOLDER: &str = "/sys/class/hwmon";
 
 /// Chips whose inputs tell the power of the processor or of the whole board; others (graphics cards, drives, network
 /// cards) tell something else.
-const CHIPS: [&str; 9] =
-    ["amd_energy", "zenpower", "ina2xx", "ina219", "ina226", "ina3221", "scmi_sensors", "macsmc_hwmon", "power_meter"];
+const CHIPS: [&str; 9] = [
+    "amd_energy",
+    "zenpower",
+    "ina2xx",
+    "ina219",
+    "ina226",
+    "ina3221",
+    "scmi_sensors",
+    "macsmc_hwmon",
+    "power_meter",
+];
 
 /// One channel of a chip.
 #[derive(Debug, Clone, PartialEq)]

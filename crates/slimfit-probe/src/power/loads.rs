@@ -2,7 +2,7 @@
 
 use super::{MeterError, PowerMeter};
 use crate::ProbeError;
-use crate::cells::{Pools, bandwidth, peak};
+use crate::cells::{Pools, bandwidth, peak, threads_in_words};
 use crate::schedule::Progress;
 use slimfit_hardware::{LoadedPower, Power};
 use slimfit_kernels::Isa;
@@ -134,7 +134,7 @@ pub(crate) fn measure(
     let mut samples = Vec::new();
     for pool in loads.pools.iter() {
         for class in ["read", "compute"] {
-            say(&format!("power, {class} with {} threads", pool.threads()))?;
+            say(&format!("power, {class}, {}", threads_in_words(pool)))?;
             let found = keep(if class == "read" {
                 watts(meter, start, each, || loads.read_once(pool))
             } else {
@@ -160,12 +160,20 @@ fn summarise(name: &str, idle: &[f64], loaded: &[(&str, u32)], samples: &[Sample
     };
     let idle_figure = figure(idle.to_vec());
     let per_work = |class: &str| {
-        let found = loaded.iter().zip(samples).filter(|((name, _), _)| *name == class).max_by_key(|((_, threads), _)| *threads);
+        let found = loaded
+            .iter()
+            .zip(samples)
+            .filter(|((name, _), _)| *name == class)
+            .max_by_key(|((_, threads), _)| *threads);
         let (Some((_, samples)), Some(idle)) = (found, idle_figure.value) else {
             return Figure::unavailable("idle or loaded power is not known");
         };
-        let joules: Vec<f64> =
-            samples.watts.iter().zip(&samples.work_per_s).map(|(watts, rate)| (watts - idle) / rate).collect();
+        let joules: Vec<f64> = samples
+            .watts
+            .iter()
+            .zip(&samples.work_per_s)
+            .map(|(watts, rate)| (watts - idle) / rate)
+            .collect();
         match Measured::new(joules) {
             Some(measured) if measured.summary.lower_quartile > 0.0 => measured.figure(),
             _ => Figure::unavailable("the load drew no more than idle: the meter does not see it"),

@@ -49,7 +49,10 @@ impl RaplMeter {
             return Err(MeterError::Absent { meter: METER, reason: format!("no package below `{FOLDER}`") });
         }
         if counters.iter().all(|counter| counter.last == 0.0) {
-            return Err(MeterError::Implausible { meter: METER, reason: "every counter reads zero".to_owned() });
+            return Err(MeterError::Implausible {
+                meter: METER,
+                reason: "every counter reads zero".to_owned(),
+            });
         }
         Ok(Self { tree: tree.clone(), name: format!("rapl ({})", names.join(", ")), counters })
     }

@@ -83,7 +83,14 @@ mod live {
                 .collect();
             text(&words).split_whitespace().collect::<Vec<_>>().join(" ")
         });
-        Some(Signature { vendor, brand: brand.filter(|brand| !brand.is_empty()), family, model, stepping, hypervisor })
+        Some(Signature {
+            vendor,
+            brand: brand.filter(|brand| !brand.is_empty()),
+            family,
+            model,
+            stepping,
+            hypervisor,
+        })
     }
 
     pub(crate) fn caches() -> Vec<Cache> {

@@ -25,7 +25,8 @@ pub struct Identity {
 impl Identity {
     pub(crate) fn read(tree: &SystemTree, sources: &mut Sources) -> Self {
         let cpuinfo = tree.read("/proc/cpuinfo").unwrap_or_default();
-        let board = tree.read("/proc/device-tree/model").or_else(|| tree.read("/sys/firmware/devicetree/base/model"));
+        let board =
+            tree.read("/proc/device-tree/model").or_else(|| tree.read("/sys/firmware/devicetree/base/model"));
         let signature = if tree.is_live() { cpuid::signature() } else { None };
         let (vendor, family, model, stepping);
         let mut name = None;
@@ -57,7 +58,8 @@ impl Identity {
                 .read("/sys/hypervisor/type")
                 .or_else(|| tree.read("/proc/device-tree/hypervisor/compatible"))
                 .or_else(|| {
-                    let flagged = field(&cpuinfo, "flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
+                    let flagged = field(&cpuinfo, "flags")
+                        .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
                     flagged.then(|| "unnamed".to_owned())
                 });
         }
@@ -76,7 +78,9 @@ fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn number(text: &str) -> u32 {
-    text.strip_prefix("0x").map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16)).unwrap_or(0)
+    text.strip_prefix("0x")
+        .map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16))
+        .unwrap_or(0)
 }
 
 /// Arm's register of implementers (MIDR_EL1).

@@ -61,7 +61,8 @@ fn groups(tree: &SystemTree, controller: &str) -> Vec<(bool, String)> {
             let mut parts = line.splitn(3, ':');
             let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
             let second = controllers.is_empty();
-            (second || controllers.split(',').any(|name| name == controller)).then(|| (second, path.to_owned()))
+            (second || controllers.split(',').any(|name| name == controller))
+                .then(|| (second, path.to_owned()))
         })
         .collect()
 }
@@ -80,8 +81,11 @@ fn folders(mount: &str, path: &str) -> Vec<String> {
 fn group_limits(tree: &SystemTree) -> Vec<(u64, String)> {
     let mut limits = Vec::new();
     for (second, path) in groups(tree, "memory") {
-        let (mount, name) =
-            if second { ("/sys/fs/cgroup", "memory.max") } else { ("/sys/fs/cgroup/memory", "memory.limit_in_bytes") };
+        let (mount, name) = if second {
+            ("/sys/fs/cgroup", "memory.max")
+        } else {
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+        };
         for folder in folders(mount, &path) {
             let file = format!("{folder}/{name}");
             if let Some(bytes) = tree.number(&file).filter(|bytes| (1..NO_LIMIT).contains(bytes)) {
@@ -110,7 +114,8 @@ pub(crate) fn processor_quota(tree: &SystemTree) -> Option<f64> {
             for mount in ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"] {
                 for folder in folders(mount, &path) {
                     let read = |name: &str| tree.read(&format!("{folder}/{name}"))?.parse::<f64>().ok();
-                    if let (Some(quota), Some(period)) = (read("cpu.cfs_quota_us"), read("cpu.cfs_period_us")) {
+                    if let (Some(quota), Some(period)) = (read("cpu.cfs_quota_us"), read("cpu.cfs_period_us"))
+                    {
                         quotas.push(quota / period);
                     }
                 }

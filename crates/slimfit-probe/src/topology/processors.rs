@@ -32,13 +32,22 @@ pub(crate) fn read(tree: &SystemTree, allowed: &[u32], sources: &mut Sources) ->
     }
     sources.add(
         "cores",
-        if stated { "/sys/devices/system/cpu/cpu*/topology" } else { "siblings not stated: each thread counts as a core" },
+        if stated {
+            "/sys/devices/system/cpu/cpu*/topology"
+        } else {
+            "siblings not stated: each thread counts as a core"
+        },
     );
     let intel_kinds: Vec<Vec<u32>> = ["cpu_core", "cpu_atom", "cpu_lowpower"]
         .iter()
-        .map(|kind| tree.read(&format!("/sys/devices/{kind}/cpus")).and_then(|text| parse_processor_list(&text)).unwrap_or_default())
+        .map(|kind| {
+            tree.read(&format!("/sys/devices/{kind}/cpus"))
+                .and_then(|text| parse_processor_list(&text))
+                .unwrap_or_default()
+        })
         .collect();
-    let mut groups: BTreeMap<(std::cmp::Reverse<u64>, usize, std::cmp::Reverse<u64>), Vec<u32>> = BTreeMap::new();
+    let mut groups: BTreeMap<(std::cmp::Reverse<u64>, usize, std::cmp::Reverse<u64>), Vec<u32>> =
+        BTreeMap::new();
     for &processor in allowed {
         let maximum_hz = tree
             .number(&format!("{FOLDER}/cpu{processor}/cpufreq/cpuinfo_max_freq"))
@@ -47,15 +56,23 @@ pub(crate) fn read(tree: &SystemTree, allowed: &[u32], sources: &mut Sources) ->
         let kind = intel_kinds.iter().position(|kind| kind.contains(&processor)).unwrap_or(0);
         // Favoured cores of one cluster differ by a few percent in their highest clock: the kind decides first.
         let class = if intel_kinds.iter().any(|kind| !kind.is_empty()) { 0 } else { maximum_hz };
-        groups.entry((std::cmp::Reverse(capacity), kind, std::cmp::Reverse(class))).or_default().push(processor);
+        groups
+            .entry((std::cmp::Reverse(capacity), kind, std::cmp::Reverse(class)))
+            .or_default()
+            .push(processor);
     }
-    sources.add("clusters", "/sys/devices/system/cpu/cpu*/{cpufreq,cpu_capacity}, /sys/devices/cpu_{core,atom}/cpus");
+    sources.add(
+        "clusters",
+        "/sys/devices/system/cpu/cpu*/{cpufreq,cpu_capacity}, /sys/devices/cpu_{core,atom}/cpus",
+    );
     let clusters = groups
         .into_values()
         .map(|processors| {
             let maximum_hz = processors
                 .iter()
-                .filter_map(|processor| tree.number(&format!("{FOLDER}/cpu{processor}/cpufreq/cpuinfo_max_freq")))
+                .filter_map(|processor| {
+                    tree.number(&format!("{FOLDER}/cpu{processor}/cpufreq/cpuinfo_max_freq"))
+                })
                 .max()
                 .map(|kilohertz| kilohertz.saturating_mul(1000));
             Cluster { processors, maximum_hz }

@@ -19,15 +19,22 @@ pub fn check() -> Result<Verdict> {
     let running = version.split_whitespace().nth(1).context("`rustc --version` names no version")?;
     let (minimum, current) = (numbers(stated), numbers(running));
     if current < minimum {
-        return Ok(Verdict::Checked(vec![format!("Rust {running} runs here, but Cargo.toml states at least {stated}")]));
+        return Ok(Verdict::Checked(vec![format!(
+            "Rust {running} runs here, but Cargo.toml states at least {stated}"
+        )]));
     }
     if current[..2] == minimum[..2] {
-        println!("  Rust {running} runs here, the stated minimum {stated} itself: every build below tests it");
+        println!(
+            "  Rust {running} runs here, the stated minimum {stated} itself: every build below tests it"
+        );
         return Ok(Verdict::Checked(Vec::new()));
     }
     let toolchain = format!("+{stated}");
     let installed = find(&["rustup"]).is_some()
-        && Command::new("cargo").args([&toolchain, "--version"]).output().is_ok_and(|output| output.status.success());
+        && Command::new("cargo")
+            .args([&toolchain, "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success());
     if !installed {
         return Ok(Verdict::Absent(format!("Rust {running} runs here and {stated} is not installed")));
     }
@@ -39,11 +46,18 @@ pub fn check() -> Result<Verdict> {
         .current_dir(root())
         .env_remove("RUSTUP_TOOLCHAIN");
     let success = stream(&mut command)?.success;
-    Ok(Verdict::Checked(if success { Vec::new() } else { vec![format!("does not build with Rust {stated}")] }))
+    Ok(Verdict::Checked(if success {
+        Vec::new()
+    } else {
+        vec![format!("does not build with Rust {stated}")]
+    }))
 }
 
 fn stated(manifest: &str) -> Option<&str> {
-    manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).map(|value| value.trim().trim_matches('"'))
+    manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .map(|value| value.trim().trim_matches('"'))
 }
 
 fn numbers(version: &str) -> [u64; 3] {

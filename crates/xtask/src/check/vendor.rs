@@ -33,10 +33,13 @@ fn problems(folder: &Path) -> Result<Vec<String>> {
         if name == LIST || name == "README.md" || path.is_dir() {
             continue;
         }
-        let found: String = Sha256::digest(std::fs::read(&path)?).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found: String =
+            Sha256::digest(std::fs::read(&path)?).iter().map(|byte| format!("{byte:02x}")).collect();
         match stated.remove(name.as_str()) {
             None => problems.push(format!("{name} is not in {LIST}")),
-            Some(digest) if digest != found => problems.push(format!("{name} is not the file that {LIST} states")),
+            Some(digest) if digest != found => {
+                problems.push(format!("{name} is not the file that {LIST} states"))
+            }
             Some(_) => {}
         }
     }

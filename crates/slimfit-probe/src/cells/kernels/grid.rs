@@ -2,8 +2,8 @@
 
 use crate::cells::Detail;
 use slimfit_kernels::{
-    Activate, ActivationFunction, Add, Attend, Embed, MatMul, NormFormula, NormOperation, Operation, QkNormKind,
-    RotateStore,
+    Activate, ActivationFunction, Add, Attend, Embed, MatMul, NormFormula, NormOperation, Operation,
+    QkNormKind, RotateStore,
 };
 use slimfit_quantity::NumberFormat;
 
@@ -29,20 +29,39 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
     };
     let batches: &[u64] = if full { &[1, 2, 4, 8, 32, 128, 512] } else { &[1, 4, 32, 128] };
     let products: &[(u64, u64, &[u64])] = if full {
-        &[(576, 576, batches), (1536, 576, batches), (576, 1536, batches), (192, 576, &[1]), (1536, 1536, &[1, 32])]
+        &[
+            (576, 576, batches),
+            (1536, 576, batches),
+            (576, 1536, batches),
+            (192, 576, &[1]),
+            (1536, 1536, &[1, 32]),
+        ]
     } else {
         &[(192, 576, &[1]), (576, 576, batches), (1536, 576, &[1, 32, 128])]
     };
     for format in NumberFormat::SEARCHABLE_WEIGHTS {
         for &(rows, columns, batches) in products {
             push(
-                Operation::MatMul(MatMul { rows, columns, format, bias: false, accumulate: None, softcap: None }),
+                Operation::MatMul(MatMul {
+                    rows,
+                    columns,
+                    format,
+                    bias: false,
+                    accumulate: None,
+                    softcap: None,
+                }),
                 batches,
             );
         }
         for width in widths(full) {
             push(
-                Operation::Embed(Embed { vocabulary: 1024, width: *width, format, scale: 1.0, position_offset: None }),
+                Operation::Embed(Embed {
+                    vocabulary: 1024,
+                    width: *width,
+                    format,
+                    scale: 1.0,
+                    position_offset: None,
+                }),
                 &[1, 128],
             );
         }
@@ -93,7 +112,8 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
                 alibi: false,
                 kv_format,
             });
-            let shape = |(tokens, first_position)| Shape { operation: operation.clone(), tokens, first_position };
+            let shape =
+                |(tokens, first_position)| Shape { operation: operation.clone(), tokens, first_position };
             // A token behind 127 and 1023 others, and a prompt of 128 from the start.
             all.push([(1, 127), (1, 1023)].map(shape).to_vec());
             all.push(vec![shape((128, 0))]);

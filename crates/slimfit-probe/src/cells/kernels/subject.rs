@@ -1,12 +1,13 @@
 //! An operation with the buffers to run it on.
 
-use super::grid::Shape;
 use super::SharedSubject;
+use super::grid::Shape;
 use crate::ProbeError;
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{
-    ActivateArgs, AddArgs, AlignedBytes, AttendArgs, EmbedArgs, Invocation, Isa, Kernels, KvLayer, MatMulArgs,
-    NormArgs, Operation, PackedMatrix, Part, RotateStoreArgs, RotationTable, SharedMut, phases, scratch_bytes,
+    ActivateArgs, AddArgs, AlignedBytes, AttendArgs, EmbedArgs, Invocation, Isa, Kernels, KvLayer,
+    MatMulArgs, NormArgs, Operation, PackedMatrix, Part, RotateStoreArgs, RotationTable, SharedMut, phases,
+    scratch_bytes,
 };
 use slimfit_quantity::NumberFormat;
 use std::rc::Rc;
@@ -37,7 +38,8 @@ impl Series {
             self.matrix = matrix(&shape.operation, isa)?;
         }
         let (tokens, first) = (shape.tokens as usize, shape.first_position as usize);
-        let subject = Rc::new(Subject::with_matrix(shape.operation.clone(), tokens, first, self.matrix.clone()));
+        let subject =
+            Rc::new(Subject::with_matrix(shape.operation.clone(), tokens, first, self.matrix.clone()));
         self.known.push((shape.clone(), Rc::clone(&subject)));
         Ok(subject)
     }
@@ -141,7 +143,12 @@ fn matrix(operation: &Operation, isa: Isa) -> Result<Option<Rc<PackedMatrix>>, P
 
 impl Subject {
     /// A subject of its own, outside any series.
-    pub fn new(operation: Operation, tokens: usize, first_position: usize, isa: Isa) -> Result<Self, ProbeError> {
+    pub fn new(
+        operation: Operation,
+        tokens: usize,
+        first_position: usize,
+        isa: Isa,
+    ) -> Result<Self, ProbeError> {
         let matrix = matrix(&operation, isa)?;
         Ok(Self::with_matrix(operation, tokens, first_position, matrix))
     }
@@ -154,7 +161,9 @@ impl Subject {
     ) -> Self {
         let token_ids = match &operation {
             // Rows far apart, as the words of a text are.
-            Operation::Embed(embed) => (0..tokens as u64).map(|token| (token * 389 % embed.vocabulary) as u32).collect(),
+            Operation::Embed(embed) => {
+                (0..tokens as u64).map(|token| (token * 389 % embed.vocabulary) as u32).collect()
+            }
             _ => Vec::new(),
         };
         Self { operation, tokens, first_position, matrix, token_ids }
@@ -165,7 +174,8 @@ impl Subject {
         let (input, output) = self.widths();
         let (mut cache_bytes, mut rotation) = (0, 0);
         if let Some((format, kv_heads, head_size)) = self.cache() {
-            cache_bytes = (kv_heads * head_size * keys) * format.bytes_for(1).map_or(4, |bytes| bytes as usize);
+            cache_bytes =
+                (kv_heads * head_size * keys) * format.bytes_for(1).map_or(4, |bytes| bytes as usize);
             rotation = keys * head_size / 2;
         }
         Needs {
@@ -188,7 +198,9 @@ impl Subject {
             Operation::Attend(attend) => {
                 ((attend.heads + 2 * attend.kv_heads) * attend.head_size, attend.heads * attend.head_size)
             }
-            Operation::Activate(activate) => (if activate.gated { 2 } else { 1 } * activate.size, activate.size),
+            Operation::Activate(activate) => {
+                (if activate.gated { 2 } else { 1 } * activate.size, activate.size)
+            }
             Operation::Add(add) => (add.width, add.width),
             Operation::Route(_) | Operation::Experts(_) => unreachable!("the grid has no mixture of experts"),
         };
@@ -201,7 +213,9 @@ impl Subject {
             Operation::RotateStore(rotate) => {
                 Some((rotate.kv_format, rotate.kv_heads as usize, rotate.head_size as usize))
             }
-            Operation::Attend(attend) => Some((attend.kv_format, attend.kv_heads as usize, attend.head_size as usize)),
+            Operation::Attend(attend) => {
+                Some((attend.kv_format, attend.kv_heads as usize, attend.head_size as usize))
+            }
             _ => None,
         }
     }
@@ -246,7 +260,8 @@ impl Subject {
         if let Operation::RotateStore(rotate) = &self.operation {
             let qkv = SharedMut::new(&mut input.as_f32_mut()[..needs.input]);
             let rotation = RotationTable { cosines, sines };
-            let args = RotateStoreArgs::new(rotate, tokens, self.first_position, qkv, &[], &[], rotation, cache());
+            let args =
+                RotateStoreArgs::new(rotate, tokens, self.first_position, qkv, &[], &[], rotation, cache());
             return Invocation::RotateStore(args);
         }
         let input = &input.as_f32()[..needs.input];
