@@ -8,6 +8,11 @@ use slimfit_plan::Shape;
 use slimfit_quantity::NumberFormat;
 use std::collections::HashMap;
 
+/// Operation kind, format, and whether many tokens are computed.
+type Kind = (String, NumberFormat, bool);
+/// Work and seconds.
+type Points = Vec<(f64, f64)>;
+
 /// Kernel times of one thread count.
 #[derive(Debug, Clone)]
 pub(crate) struct Rates {
@@ -16,7 +21,7 @@ pub(crate) struct Rates {
     products: HashMap<NumberFormat, WorkCurve>,
     /// Everything else by kind, format and whether one or many tokens are computed: seconds by work, one curve for
     /// each head layout.
-    others: HashMap<(String, NumberFormat, bool), Vec<(HeadLayout, WorkCurve)>>,
+    others: HashMap<Kind, Vec<(HeadLayout, WorkCurve)>>,
     threads: u32,
 }
 
@@ -45,8 +50,8 @@ impl Rates {
     /// `barrier_seconds` is part of every sampled time of several threads, and comes off it: the model adds it to each
     /// operation itself.
     pub(crate) fn new(profile: &HardwareProfile, threads: u32, barrier_seconds: f64) -> Self {
-        let mut products: HashMap<NumberFormat, Vec<(f64, f64)>> = HashMap::new();
-        let mut others: HashMap<(String, NumberFormat, bool), Vec<(HeadLayout, Vec<(f64, f64)>)>> = HashMap::new();
+        let mut products: HashMap<NumberFormat, Points> = HashMap::new();
+        let mut others: HashMap<Kind, Vec<(HeadLayout, Points)>> = HashMap::new();
         for time in profile.kernels.iter().filter(|time| time.threads == threads) {
             let Some(sampled) = time.seconds.value else { continue };
             let seconds = (sampled - barrier_seconds).max(sampled / 2.0);
@@ -66,11 +71,17 @@ impl Rates {
                 None => layouts.push((layout, vec![(work, seconds)])),
             }
         }
-        let curves = |layouts: Vec<(HeadLayout, Vec<(f64, f64)>)>| -> Vec<(HeadLayout, WorkCurve)> {
-            layouts.into_iter().filter_map(|(layout, points)| Some((layout, WorkCurve::new(points)?))).collect()
+        let curves = |layouts: Vec<(HeadLayout, Points)>| -> Vec<(HeadLayout, WorkCurve)> {
+            layouts
+                .into_iter()
+                .filter_map(|(layout, points)| Some((layout, WorkCurve::new(points)?)))
+                .collect()
         };
         Self {
-            products: products.into_iter().filter_map(|(key, points)| Some((key, WorkCurve::new(points)?))).collect(),
+            products: products
+                .into_iter()
+                .filter_map(|(key, points)| Some((key, WorkCurve::new(points)?)))
+                .collect(),
             others: others.into_iter().map(|(key, layouts)| (key, curves(layouts))).collect(),
             threads,
         }
@@ -100,7 +111,11 @@ impl Rates {
         };
         let nearest = find(many).or_else(|| find(!many));
         nearest.map(|(_, curve)| curve.seconds(work)).ok_or_else(|| CostError::Missing {
-            what: format!("times of the `{}` kernel in {format} with {} threads", operation.name(), self.threads),
+            what: format!(
+                "times of the `{}` kernel in {format} with {} threads",
+                operation.name(),
+                self.threads
+            ),
         })
     }
 

@@ -28,7 +28,8 @@ pub fn emit_config(emission: &Emission, folder: &Path) -> Result<Vec<WrittenFile
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(EmitError::NotEmpty(folder.to_owned()));
     }
-    let mut own = serde_json::to_value(&emission.architecture).map_err(|error| unprintable(emission, &error))?;
+    let mut own =
+        serde_json::to_value(&emission.architecture).map_err(|error| unprintable(emission, &error))?;
     if let Some(fields) = own.as_object_mut() {
         fields.insert("schema".to_owned(), ARCHITECTURE_SCHEMA.into());
     }
