@@ -316,7 +316,8 @@ fn summary(front: &Front) -> String {
     if let Some(miss) = &head.nearest_miss {
         let _ = writeln!(text, "no point keeps every limit; `{}` comes nearest:", miss.id);
         for broken in &miss.breaks {
-            let _ = writeln!(text, "  {} is {:.4}, limit {:.4}", broken.name, broken.value, broken.limit);
+            let (value, limit) = (spoken(&broken.name, broken.value), spoken(&broken.name, broken.limit));
+            let _ = writeln!(text, "  {} is {value}, limit {limit}", broken.name);
         }
         return text;
     }
@@ -360,4 +361,15 @@ fn row(point: &FrontPoint) -> Vec<String> {
         value(&["memory_bytes"]).map_or_else(|| "–".to_owned(), format_bytes),
         point.id.clone(),
     ]
+}
+
+/// A value of an objective in the unit that its name ends with.
+fn spoken(name: &str, value: f64) -> String {
+    if name.ends_with("_seconds") || name == "seconds_per_byte" {
+        format_seconds(value)
+    } else if name.ends_with("_bytes") {
+        format_bytes(value)
+    } else {
+        format!("{value:.4}")
+    }
 }
