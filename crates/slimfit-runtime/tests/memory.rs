@@ -22,10 +22,18 @@ fn main() {
             println!("{NAME}: test");
         }
     } else {
-        let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-        if !has("--ignored")
-            && (filters.is_empty() || filters.iter().any(|filter| NAME.contains(filter.as_str())))
-        {
+        // As the standard harness does: `--skip NAME`, and names to keep.
+        let (mut filters, mut skipped) = (Vec::new(), false);
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            if argument == "--skip" {
+                skipped |= rest.next().is_some_and(|name| NAME.contains(name.as_str()));
+            } else if !argument.starts_with('-') {
+                filters.push(argument);
+            }
+        }
+        let kept = filters.is_empty() || filters.iter().any(|filter| NAME.contains(filter.as_str()));
+        if !has("--ignored") && kept && !skipped {
             peak_memory_is_what_the_plan_says();
         }
     }
