@@ -6,10 +6,10 @@ use slimfit_plan::{Plan, PlanOptions, Shape, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
 use slimfit_study::{Explanation, OperationCost};
 
-/// Relative half-width of the 90 % interval of a decode time on a quiet machine: what the model leaves out (cache
-/// conflicts, page walks, prefetchers) was within this on models it was checked with.
+/// Relative half-width of the 90 % interval of a decode time on a quiet machine: an allowance for what the model leaves
+/// out (cache conflicts, page walks, prefetchers), chosen and not fitted. `verify` prints how often it holds.
 pub const DECODE_HALF_WIDTH: f64 = 0.15;
-/// The same for prefill, where products of odd shapes run below the sampled rates.
+/// The same allowance for prefill, where products of odd shapes run below the sampled rates.
 pub const PREFILL_HALF_WIDTH: f64 = 0.20;
 /// The most that a profile's drift widens an interval: past a factor of two the profile should be measured again, which
 /// its own warning says, and a wider interval would say nothing.
