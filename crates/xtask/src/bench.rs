@@ -1,10 +1,15 @@
-//! `cargo xtask bench`: the benchmarks of every crate that has some.
+//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels` builds and runs `slimfit-bench`.
 
 use crate::process::{cargo, read, root};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 pub fn run(arguments: &[String]) -> Result<()> {
+    if let [first, rest @ ..] = arguments
+        && first == "kernels"
+    {
+        return kernels(rest);
+    }
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--no-deps"]);
     let metadata: Value =
@@ -28,5 +33,23 @@ pub fn run(arguments: &[String]) -> Result<()> {
             .context("cannot start cargo")?;
         anyhow::ensure!(status.success(), "the benchmarks of {name} failed");
     }
+    Ok(())
+}
+
+/// Built first, so that nothing else runs while it measures.
+fn kernels(arguments: &[String]) -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--release", "--package", "slimfit-bench"]);
+    anyhow::ensure!(build.status().context("cannot start cargo")?.success(), "slimfit-bench cannot be built");
+    // The caller's folder stays, since paths among the arguments are relative to it.
+    let status = cargo()
+        .args(["run", "--quiet", "--release", "--package", "slimfit-bench", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .arg("--")
+        .args(arguments)
+        .current_dir(std::env::current_dir()?)
+        .status()
+        .context("cannot start cargo")?;
+    anyhow::ensure!(status.success(), "the benchmark did not end well");
     Ok(())
 }

@@ -21,7 +21,8 @@ usage: cargo xtask <command>
   test    all set-up, then all checks and tests; what CI runs
   check   formatting, clippy, documentation, layers, file sizes, third-party files, minimum Rust version
   isa     the kernel and runtime tests once for every instruction-set tier, then AArch64 under qemu
-  bench   the benchmarks of every crate that has some; arguments go to cargo bench
+  bench   kernels: kernels and runtime beside their yardsticks and peers (`bench kernels --help`);
+          otherwise the benchmarks of every crate that has some, with the arguments given to cargo bench
   dist    a release archive under target/dist
 
 environment

@@ -4,8 +4,8 @@ use crate::process::{cargo, read};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Each crate's layer. `testing` and `xtask` never ship: `testing` may be a dev-dependency anywhere.
-const LAYERS: [(&str, u32); 20] = [
+/// Each crate's layer. `testing`, `bench` and `xtask` never ship: `testing` may be a dev-dependency anywhere.
+const LAYERS: [(&str, u32); 21] = [
     ("slimfit-quantity", 0),
     ("slimfit-document", 0),
     ("slimfit-arch", 1),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, u32); 20] = [
     ("slimfit-report", 5),
     ("slimfit", 6),
     ("slimfit-testing", DEVELOPMENT),
+    ("slimfit-bench", DEVELOPMENT),
     ("xtask", DEVELOPMENT),
     ("slimfit-fuzz", DEVELOPMENT),
 ];

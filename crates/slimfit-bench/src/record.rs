@@ -1,0 +1,239 @@
+//! What was measured, as it is written to a file and merged from several.
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use slimfit_quantity::{Figure, NumberFormat};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// The version of the file.
+pub const SCHEMA: &str = "slimfit/bench-kernels/v1";
+
+/// Tokens that one decode run generates.
+pub const GENERATED: u64 = 32;
+
+/// One test of a whole model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Test {
+    /// A prompt from an empty cache.
+    Prefill {
+        /// Its tokens.
+        tokens: u64,
+    },
+    /// Tokens one by one.
+    Decode {
+        /// Tokens in the cache before them.
+        depth: u64,
+    },
+}
+
+impl Test {
+    /// Tokens that the cache must hold.
+    pub const fn context(self) -> u64 {
+        match self {
+            Self::Prefill { tokens } => tokens,
+            Self::Decode { depth } => depth + GENERATED,
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefill { tokens } => write!(f, "p{tokens}"),
+            Self::Decode { depth } => write!(f, "d{depth}"),
+        }
+    }
+}
+
+impl FromStr for Test {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is no test; pN is a prompt of N tokens, dN decoding after N tokens");
+        let (kind, number) = text.split_at_checked(1).ok_or_else(bad)?;
+        let number: u64 = number.parse().map_err(|_| bad())?;
+        match kind {
+            "p" if number > 0 => Ok(Self::Prefill { tokens: number }),
+            "d" => Ok(Self::Decode { depth: number }),
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl TryFrom<String> for Test {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Test> for String {
+    fn from(test: Test) -> Self {
+        test.to_string()
+    }
+}
+
+/// Everything one or several runs measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// slimfit's version.
+    pub version: String,
+    /// The cap on the instruction set.
+    pub isa: String,
+    /// What `llama-bench` says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llama_build: Option<String>,
+    /// Whole models.
+    #[serde(default)]
+    pub models: Vec<ModelCell>,
+}
+
+/// One test of one model in one format on so many threads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCell {
+    /// The model.
+    pub model: String,
+    /// Its parameters.
+    pub parameters: u64,
+    /// How its matrices are stored.
+    pub weights: NumberFormat,
+    /// Threads.
+    pub threads: usize,
+    /// The test.
+    pub test: Test,
+    /// Tokens per second: of the prompt, or generated.
+    pub tokens_per_s: Figure,
+    /// |test ÷ retest − 1|.
+    pub retest_error: f64,
+    /// Bytes streamed (decode) or operations done (prefill) per second over the bracketing sentinel's.
+    pub share: Figure,
+    /// Median of the sentinel: bytes read per second at this working set (decode), peak operations (prefill).
+    pub sentinel_per_s: f64,
+    /// llama.cpp in the same interleaved run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llama: Option<LlamaCell>,
+}
+
+/// llama.cpp's better setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LlamaCell {
+    /// Whether flash attention was on.
+    pub flash_attention: bool,
+    /// Tokens per second.
+    pub tokens_per_s: Figure,
+    /// |test ÷ retest − 1|.
+    pub retest_error: f64,
+    /// Tokens per second with flash attention the other way.
+    pub other_tokens_per_s: f64,
+    /// Ours over theirs, medians.
+    pub ratio: f64,
+}
+
+impl Record {
+    /// A record without measurements.
+    pub fn empty(isa: &str) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            isa: isa.to_owned(),
+            llama_build: None,
+            models: Vec::new(),
+        }
+    }
+
+    /// The records of several files as one; a cell that appears again replaces the earlier one.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is none of these, or records of different caps.
+    pub fn merged(paths: &[impl AsRef<Path>]) -> Result<Self> {
+        let mut merged: Option<Self> = None;
+        for path in paths {
+            let name = path.as_ref().display();
+            let text = std::fs::read_to_string(path).with_context(|| format!("`{name}` cannot be read"))?;
+            let record: Self =
+                serde_json::from_str(&text).with_context(|| format!("`{name}` is no record"))?;
+            ensure!(
+                record.schema == SCHEMA,
+                "`{name}` has the schema `{}`; this program reads `{SCHEMA}`",
+                record.schema
+            );
+            merged = Some(match merged {
+                None => record,
+                Some(known) => {
+                    ensure!(
+                        known.isa == record.isa,
+                        "`{name}` was measured with the cap `{}`, the others with `{}`",
+                        record.isa,
+                        known.isa
+                    );
+                    known.with(record)
+                }
+            });
+        }
+        merged.context("no record was given")
+    }
+
+    fn with(mut self, later: Self) -> Self {
+        self.llama_build = later.llama_build.or(self.llama_build);
+        for cell in later.models {
+            self.models.retain(|known| known.key() != cell.key());
+            self.models.push(cell);
+        }
+        self.models.sort_by(|a, b| {
+            (a.parameters, a.key())
+                .partial_cmp(&(b.parameters, b.key()))
+                .expect("keys hold no floating-point numbers")
+        });
+        self
+    }
+}
+
+impl ModelCell {
+    fn key(&self) -> (&str, NumberFormat, usize, Test) {
+        (&self.model, self.weights, self.threads, self.test)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_written_as_they_are_read() {
+        for text in ["p128", "d0", "d1024"] {
+            assert_eq!(text.parse::<Test>().unwrap().to_string(), text);
+        }
+        for text in ["", "p", "p0", "x1", "d-1", "é"] {
+            assert!(text.parse::<Test>().unwrap_err().contains("no test"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_later_cell_replaces_the_earlier() {
+        let cell = |threads, share| ModelCell {
+            model: "m".to_owned(),
+            parameters: 1,
+            weights: NumberFormat::Q4_0,
+            threads,
+            test: Test::Decode { depth: 0 },
+            tokens_per_s: Figure::read(1.0),
+            retest_error: 0.0,
+            share: Figure::read(share),
+            sentinel_per_s: 1.0,
+            llama: None,
+        };
+        let record = |cells| Record { models: cells, ..Record::empty("avx2") };
+        let merged = record(vec![cell(2, 0.1), cell(1, 0.2)]).with(record(vec![cell(2, 0.3)]));
+        let shares: Vec<_> = merged.models.iter().map(|cell| cell.share.value).collect();
+        assert_eq!(shares, [Some(0.2), Some(0.3)]);
+    }
+}
