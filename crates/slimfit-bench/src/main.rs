@@ -3,6 +3,7 @@
 //! Everything is a ratio from one run: what is compared is interleaved, every run stands between two sentinels, and
 //! every cell is measured twice.
 
+mod disturbance;
 mod gguf_files;
 mod llama_bench;
 mod models;
@@ -71,6 +72,14 @@ fn print(record: &Record) {
     }
     if !record.models.is_empty() {
         println!("\n{}", tables::models(record));
+    }
+    let disturbed = record.models.iter().filter(|cell| cell.is_disturbed()).count();
+    if disturbed > 0 {
+        println!(
+            "\n! in {disturbed} of {} cells other programs or machines took more than {:.0} % of the processors: repeat them",
+            record.models.len(),
+            100.0 * disturbance::WORTH_SAYING
+        );
     }
     let rows = targets::rows(record);
     if !rows.is_empty() {

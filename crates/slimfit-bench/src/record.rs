@@ -1,5 +1,6 @@
 //! What was measured, as it is written to a file and merged from several.
 
+use crate::disturbance::{Disturbance, WORTH_SAYING};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use slimfit_quantity::{Figure, NumberFormat};
@@ -117,6 +118,9 @@ pub struct ModelCell {
     pub share: Figure,
     /// Median of the sentinel: bytes read per second at this working set (decode), peak operations (prefill).
     pub sentinel_per_s: f64,
+    /// What took the processors meanwhile.
+    #[serde(default)]
+    pub disturbance: Disturbance,
     /// llama.cpp in the same interleaved run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llama: Option<LlamaCell>,
@@ -198,6 +202,11 @@ impl Record {
 }
 
 impl ModelCell {
+    /// Whether others took enough of the processors to spoil it.
+    pub fn is_disturbed(&self) -> bool {
+        self.disturbance.others + self.disturbance.stolen > WORTH_SAYING
+    }
+
     fn key(&self) -> (&str, NumberFormat, usize, Test) {
         (&self.model, self.weights, self.threads, self.test)
     }
@@ -229,6 +238,7 @@ mod tests {
             retest_error: 0.0,
             share: Figure::read(share),
             sentinel_per_s: 1.0,
+            disturbance: Disturbance::default(),
             llama: None,
         };
         let record = |cells| Record { models: cells, ..Record::empty("avx2") };

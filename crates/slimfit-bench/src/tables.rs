@@ -40,6 +40,11 @@ pub fn models(record: &Record) -> Table {
             format!("{:.1} {unit}", cell.sentinel_per_s * scale),
         ];
         row.extend(llama(cell));
+        row.push(format!(
+            "{:.1}{}",
+            100.0 * (cell.disturbance.others + cell.disturbance.stolen),
+            if cell.is_disturbed() { " !" } else { "" }
+        ));
         table.add_row(row);
     }
     table

@@ -143,6 +143,7 @@ fn row(what: &str, goal: Goal, cells: impl Iterator<Item = (f64, String)>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disturbance::Disturbance;
     use crate::record::LlamaCell;
     use slimfit_quantity::Figure;
 
@@ -157,6 +158,7 @@ mod tests {
             retest_error: 0.0,
             share: Figure::read(share),
             sentinel_per_s: 1.0,
+            disturbance: Disturbance::default(),
             llama: Some(LlamaCell {
                 flash_attention: true,
                 tokens_per_s: Figure::read(tokens_per_s / ratio),

@@ -1,5 +1,6 @@
 //! Whole models: prefill and decode between sentinels, and llama.cpp's benchmark between ours.
 
+use crate::disturbance::{Disturbance, Ticks};
 use crate::gguf_files::GgufFiles;
 use crate::llama_bench::{LlamaBench, LlamaRun};
 use crate::options::Options;
@@ -97,6 +98,7 @@ pub fn measure(
 /// What one interleaved run found; `peers` are flash attention off and on.
 struct Interleaved {
     ours: CellResult,
+    disturbance: Disturbance,
     peers: Option<[CellResult; 2]>,
 }
 
@@ -147,6 +149,7 @@ fn run_test(
         }
     }
     let label = format!("{} {} on {} threads", subject.name, subject.weights, pool.threads());
+    let before = Ticks::now();
     let mut results = interleave(&mut cells, effort.rounds, |run, runs, next| {
         if !next.is_empty() {
             eprintln!("{label}: {next} ({} of {runs})", run + 1);
@@ -154,6 +157,7 @@ fn run_test(
     })?
     .into_iter();
     drop(cells);
+    let disturbance = before.and_then(|before| Ticks::now()?.since(before)).unwrap_or_default();
     let mut ours = results.next().context("our own cell is the first")?;
     let peers = match (results.next(), results.next(), results.next()) {
         (Some(off), Some(again), Some(on)) => {
@@ -163,7 +167,7 @@ fn run_test(
         }
         _ => None,
     };
-    Ok((Interleaved { ours, peers }, build.into_inner()))
+    Ok((Interleaved { ours, disturbance, peers }, build.into_inner()))
 }
 
 /// Our side of a test.
@@ -290,6 +294,7 @@ fn cell(
         retest_error: found.ours.retest_error().unwrap_or(f64::NAN),
         share: Measured::new(shares).context("a cell without runs")?.figure(),
         sentinel_per_s: found.ours.sentinel_per_s(),
+        disturbance: found.disturbance,
         llama: llama.transpose()?,
     })
 }
