@@ -4,6 +4,7 @@
 //! every cell is measured twice.
 
 mod disturbance;
+mod exchange;
 mod gguf_files;
 mod llama_bench;
 mod models;
@@ -13,7 +14,7 @@ mod tables;
 mod targets;
 mod whole_model;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use gguf_files::GgufFiles;
 use llama_bench::LlamaBench;
@@ -52,15 +53,12 @@ fn run(options: Options) -> Result<()> {
                 whole_model::measure(&subject, &options, peer.as_ref(), |cell, build| {
                     record.llama_build = build.or(record.llama_build.take());
                     record.models.push(cell);
+                    options.save(&record)
                 })?;
             }
         }
     }
     print(&record);
-    if let Some(path) = &options.json {
-        let text = serde_json::to_vec_pretty(&record).context("a record can be written")?;
-        slimfit_document::write_atomically(path, &text)?;
-    }
     Ok(())
 }
 

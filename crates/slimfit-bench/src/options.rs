@@ -1,7 +1,7 @@
 //! What to measure, from the command line.
 
 use crate::models;
-use crate::record::Test;
+use crate::record::{Record, Test};
 use anyhow::{Context, Result};
 use clap::Parser;
 use slimfit_kernels::pool::allowed_cpus;
@@ -91,6 +91,18 @@ impl Options {
             self.rounds = self.rounds.or(Some(1));
         }
         Ok(self)
+    }
+
+    /// Writes the record where the user wants it, after every cell: a long benchmark that is stopped keeps what it has.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, record: &Record) -> Result<()> {
+        if let Some(path) = &self.json {
+            let text = serde_json::to_vec_pretty(record).context("a record can be written")?;
+            slimfit_document::write_atomically(path, &text)?;
+        }
+        Ok(())
     }
 
     /// Whether a section was asked for.

@@ -1,6 +1,7 @@
 //! What was measured, as it is written to a file and merged from several.
 
 use crate::disturbance::{Disturbance, WORTH_SAYING};
+use crate::exchange::Exchange;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use slimfit_quantity::{Figure, NumberFormat};
@@ -121,6 +122,9 @@ pub struct ModelCell {
     /// What took the processors meanwhile.
     #[serde(default)]
     pub disturbance: Disturbance,
+    /// What threads' dealings cost right before and after; absent for one thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
     /// llama.cpp in the same interleaved run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llama: Option<LlamaCell>,
@@ -239,6 +243,7 @@ mod tests {
             share: Figure::read(share),
             sentinel_per_s: 1.0,
             disturbance: Disturbance::default(),
+            exchange: None,
             llama: None,
         };
         let record = |cells| Record { models: cells, ..Record::empty("avx2") };

@@ -45,6 +45,12 @@ pub fn models(record: &Record) -> Table {
             100.0 * (cell.disturbance.others + cell.disturbance.stolen),
             if cell.is_disturbed() { " !" } else { "" }
         ));
+        row.push(cell.exchange.map_or_else(
+            || "–".to_owned(),
+            |exchange| {
+                format!("{:.1} GB/s {:.0} ns", exchange.bytes_per_s * 1e-9, exchange.barrier_seconds * 1e9)
+            },
+        ));
         table.add_row(row);
     }
     table
@@ -72,8 +78,8 @@ pub fn targets(rows: &[Row]) -> Table {
             row.what.clone(),
             row.goal.clone(),
             row.cells.to_string(),
-            format!("{:.2}", row.mean),
-            format!("{:.2}", row.minimum),
+            format!("{:.3}", row.mean),
+            format!("{:.3}", row.minimum),
             if row.reached { "OK" } else { "short" }.to_owned(),
             row.worst.clone(),
         ]);

@@ -159,6 +159,7 @@ mod tests {
             share: Figure::read(share),
             sentinel_per_s: 1.0,
             disturbance: Disturbance::default(),
+            exchange: None,
             llama: Some(LlamaCell {
                 flash_attention: true,
                 tokens_per_s: Figure::read(tokens_per_s / ratio),

@@ -1,6 +1,7 @@
 //! Whole models: prefill and decode between sentinels, and llama.cpp's benchmark between ours.
 
 use crate::disturbance::{Disturbance, Ticks};
+use crate::exchange::Exchange;
 use crate::gguf_files::GgufFiles;
 use crate::llama_bench::{LlamaBench, LlamaRun};
 use crate::options::Options;
@@ -67,7 +68,7 @@ pub fn measure(
     subject: &Subject<'_>,
     options: &Options,
     peer: Option<&Peer<'_>>,
-    mut done: impl FnMut(ModelCell, Option<String>),
+    mut done: impl FnMut(ModelCell, Option<String>) -> Result<()>,
 ) -> Result<()> {
     let parameters = subject.architecture.parameters().total;
     let effort = Effort::of(parameters, options);
@@ -89,7 +90,7 @@ pub fn measure(
         for &test in &options.tests {
             let beside = peer.zip(file.as_deref());
             let (cells, build) = run_test(subject, &mut session, &pool, test, effort, beside)?;
-            done(cell(subject, parameters, threads, test, &session, &cells)?, build);
+            done(cell(subject, parameters, threads, test, &session, &cells)?, build)?;
         }
     }
     Ok(())
@@ -99,6 +100,7 @@ pub fn measure(
 struct Interleaved {
     ours: CellResult,
     disturbance: Disturbance,
+    exchange: Option<Exchange>,
     peers: Option<[CellResult; 2]>,
 }
 
@@ -149,7 +151,7 @@ fn run_test(
         }
     }
     let label = format!("{} {} on {} threads", subject.name, subject.weights, pool.threads());
-    let before = Ticks::now();
+    let (before, exchange) = (Ticks::now(), Exchange::measure(pool));
     let mut results = interleave(&mut cells, effort.rounds, |run, runs, next| {
         if !next.is_empty() {
             eprintln!("{label}: {next} ({} of {runs})", run + 1);
@@ -158,6 +160,7 @@ fn run_test(
     .into_iter();
     drop(cells);
     let disturbance = before.and_then(|before| Ticks::now()?.since(before)).unwrap_or_default();
+    let exchange = Exchange::between(exchange, Exchange::measure(pool));
     let mut ours = results.next().context("our own cell is the first")?;
     let peers = match (results.next(), results.next(), results.next()) {
         (Some(off), Some(again), Some(on)) => {
@@ -167,7 +170,7 @@ fn run_test(
         }
         _ => None,
     };
-    Ok((Interleaved { ours, disturbance, peers }, build.into_inner()))
+    Ok((Interleaved { ours, disturbance, exchange, peers }, build.into_inner()))
 }
 
 /// Our side of a test.
@@ -295,6 +298,7 @@ fn cell(
         share: Measured::new(shares).context("a cell without runs")?.figure(),
         sentinel_per_s: found.ours.sentinel_per_s(),
         disturbance: found.disturbance,
+        exchange: found.exchange,
         llama: llama.transpose()?,
     })
 }
