@@ -13,9 +13,18 @@ use std::path::PathBuf;
 pub enum Section {
     /// Whole models: prefill and decode, beside llama.cpp where its benchmark is given.
     Models,
+    /// Products of many tokens beside the peak of their instructions.
+    Products,
+    /// Products in f32 beside matrixmultiply, gemm and OpenBLAS.
+    Floats,
+    /// Attention alone.
+    Attention,
+    /// Peak memory of a process that runs one model.
+    Memory,
 }
 
-/// Measures kernels and runtime beside their yardsticks: read bandwidth, peaks, and llama.cpp.
+/// Measures kernels and runtime beside their yardsticks: read bandwidth, peaks, other libraries, and
+/// llama.cpp.
 ///
 /// The cap on the instruction set is `SLIMFIT_ISA`'s, as everywhere.
 #[derive(Debug, Parser)]
@@ -42,7 +51,7 @@ pub struct Options {
     /// Rounds in each of the two passes over a cell [default: 3 for small models, fewer for large ones].
     #[arg(long)]
     pub rounds: Option<usize>,
-    /// Only SmolLM2-135M in q4_0 and q8_0, one round.
+    /// SmolLM2-135M in q4_0 and q8_0 only, one round.
     #[arg(long)]
     pub quick: bool,
     /// Write the record as JSON.

@@ -95,6 +95,21 @@ pub struct Record {
     /// Whole models.
     #[serde(default)]
     pub models: Vec<ModelCell>,
+    /// Products of many tokens.
+    #[serde(default)]
+    pub products: Vec<ProductCell>,
+    /// Products in f32 beside other libraries.
+    #[serde(default)]
+    pub float_products: Vec<FloatCell>,
+    /// Whether OpenBLAS was among those libraries.
+    #[serde(default)]
+    pub openblas: bool,
+    /// Attention alone.
+    #[serde(default)]
+    pub attention: Vec<AttentionCell>,
+    /// Peak memory.
+    #[serde(default)]
+    pub memory: Vec<MemoryCell>,
 }
 
 /// One test of one model in one format on so many threads.
@@ -146,6 +161,124 @@ pub struct LlamaCell {
     pub ratio: f64,
 }
 
+/// A product of many tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductCell {
+    /// How the matrix is stored.
+    pub weights: NumberFormat,
+    /// Tokens.
+    pub tokens: usize,
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Columns of the matrix.
+    pub columns: usize,
+    /// Threads.
+    pub threads: usize,
+    /// The kernel that ran.
+    pub variant: String,
+    /// Operations per second; a multiply-add counts 2.
+    pub ops_per_s: Figure,
+    /// Of the bracketing peak.
+    pub share: Figure,
+    /// The instructions of that peak.
+    pub peak: String,
+    /// Its median.
+    pub peak_ops_per_s: f64,
+    /// |test ÷ retest − 1|.
+    pub retest_error: f64,
+}
+
+/// A library that computes products in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FloatPeer {
+    /// The crate `matrixmultiply`.
+    Matrixmultiply,
+    /// The crate `gemm`.
+    Gemm,
+    /// The system's OpenBLAS.
+    Openblas,
+}
+
+/// A product in f32 beside the fastest library at this size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FloatCell {
+    /// Tokens.
+    pub tokens: usize,
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Columns of the matrix.
+    pub columns: usize,
+    /// Threads.
+    pub threads: usize,
+    /// The kernel that ran.
+    pub variant: String,
+    /// Ours, operations per second.
+    pub ops_per_s: Figure,
+    /// |test ÷ retest − 1|.
+    pub retest_error: f64,
+    /// Median of the bracketing peak.
+    pub peak_ops_per_s: f64,
+    /// The fastest library.
+    pub peer: FloatPeer,
+    /// Its median.
+    pub peer_ops_per_s: f64,
+    /// Ours over theirs.
+    pub ratio: f64,
+}
+
+/// Attention of one layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionCell {
+    /// Query heads.
+    pub heads: u64,
+    /// Heads of keys and values.
+    pub kv_heads: u64,
+    /// Values of a head.
+    pub head_size: u64,
+    /// New tokens.
+    pub tokens: usize,
+    /// Tokens before them.
+    pub depth: usize,
+    /// Threads.
+    pub threads: usize,
+    /// The kernel that ran.
+    pub variant: String,
+    /// Seconds of a layer.
+    pub seconds: Figure,
+    /// Bytes of the cache (one token) or operations (several) per second.
+    pub work_per_s: Figure,
+    /// Of the bracketing sentinel.
+    pub share: Figure,
+    /// Its median: a read of the same working set, or the f32 peak.
+    pub sentinel_per_s: f64,
+    /// |test ÷ retest − 1|.
+    pub retest_error: f64,
+}
+
+/// Peak memory of a process that loads and runs one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryCell {
+    /// The model.
+    pub model: String,
+    /// Its parameters.
+    pub parameters: u64,
+    /// How its matrices are stored.
+    pub weights: NumberFormat,
+    /// Threads.
+    pub threads: usize,
+    /// Packed matrices.
+    pub weight_bytes: u64,
+    /// The cache.
+    pub kv_bytes: u64,
+    /// The most that was ever resident.
+    pub peak_bytes: u64,
+}
+
 impl Record {
     /// A record without measurements.
     pub fn empty(isa: &str) -> Self {
@@ -155,6 +288,11 @@ impl Record {
             isa: isa.to_owned(),
             llama_build: None,
             models: Vec::new(),
+            products: Vec::new(),
+            float_products: Vec::new(),
+            openblas: false,
+            attention: Vec::new(),
+            memory: Vec::new(),
         }
     }
 
@@ -192,17 +330,31 @@ impl Record {
 
     fn with(mut self, later: Self) -> Self {
         self.llama_build = later.llama_build.or(self.llama_build);
-        for cell in later.models {
-            self.models.retain(|known| known.key() != cell.key());
-            self.models.push(cell);
-        }
-        self.models.sort_by(|a, b| {
-            (a.parameters, a.key())
-                .partial_cmp(&(b.parameters, b.key()))
-                .expect("keys hold no floating-point numbers")
+        self.openblas |= later.openblas;
+        replace(&mut self.models, later.models, ModelCell::key);
+        replace(&mut self.products, later.products, |cell| {
+            (cell.weights, cell.tokens, cell.rows, cell.columns, cell.threads)
+        });
+        replace(&mut self.float_products, later.float_products, |cell| {
+            (cell.tokens, cell.rows, cell.columns, cell.threads)
+        });
+        replace(&mut self.attention, later.attention, |cell| {
+            (cell.heads, cell.kv_heads, cell.head_size, cell.tokens, cell.threads)
+        });
+        replace(&mut self.memory, later.memory, |cell| {
+            (cell.parameters, cell.model.clone(), cell.weights, cell.threads)
         });
         self
     }
+}
+
+/// Adds cells; one with a known key takes the known one's place. The result is in the order of the keys.
+fn replace<C, K: Ord>(cells: &mut Vec<C>, later: Vec<C>, key: impl Fn(&C) -> K) {
+    for cell in later {
+        cells.retain(|known| key(known) != key(&cell));
+        cells.push(cell);
+    }
+    cells.sort_by_key(key);
 }
 
 impl ModelCell {
@@ -211,8 +363,8 @@ impl ModelCell {
         self.disturbance.others + self.disturbance.stolen > WORTH_SAYING
     }
 
-    fn key(&self) -> (&str, NumberFormat, usize, Test) {
-        (&self.model, self.weights, self.threads, self.test)
+    fn key(&self) -> (u64, String, NumberFormat, usize, Test) {
+        (self.parameters, self.model.clone(), self.weights, self.threads, self.test)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The goals, and whether what was measured reaches them.
 
+use crate::peak_memory::ALLOWANCE;
 use crate::record::{ModelCell, Record, Test};
 use slimfit_kernels::Isa;
 use slimfit_quantity::NumberFormat;
@@ -112,6 +113,42 @@ pub fn rows(record: &Record) -> Vec<Row> {
                 .filter_map(ratio),
         ));
     }
+    for (formats, words, goal) in [
+        (&[NumberFormat::Q4_0, NumberFormat::Q8_0][..], "int8 and int4", 0.60),
+        (&[NumberFormat::Bf16], "bf16", 0.75),
+        (&[NumberFormat::F32], "f32", 0.85),
+    ] {
+        rows.extend(row(
+            &format!("product of 128 tokens and more, share of peak, {words}"),
+            Goal { mean: None, each: goal },
+            record
+                .products
+                .iter()
+                .filter(|cell| cell.tokens >= 128 && formats.contains(&cell.weights))
+                .filter_map(|cell| {
+                    let (tokens, rows, columns) = (cell.tokens, cell.rows, cell.columns);
+                    let which = format!("{} {tokens}×{rows}×{columns} ×{}", cell.weights, cell.threads);
+                    Some((cell.share.value?, which))
+                }),
+        ));
+    }
+    rows.extend(row(
+        "f32 product against the best of the libraries",
+        Goal { mean: Some(1.0), each: 0.92 },
+        record.float_products.iter().map(|cell| {
+            let which =
+                format!("{}×{}×{} ×{} ({:?})", cell.tokens, cell.rows, cell.columns, cell.threads, cell.peer);
+            (cell.ratio, which.to_lowercase())
+        }),
+    ));
+    rows.extend(row(
+        "weights, cache and 64 MiB over peak memory",
+        Goal { mean: None, each: 1.0 },
+        record.memory.iter().map(|cell| {
+            let allowed = cell.weight_bytes + cell.kv_bytes + ALLOWANCE;
+            (allowed as f64 / cell.peak_bytes as f64, format!("{} {}", cell.model, cell.weights))
+        }),
+    ));
     rows
 }
 
