@@ -30,6 +30,7 @@ use openblas::OpenBlas;
 use options::{Options, Section};
 use record::Record;
 use slimfit_kernels::Isa;
+use slimfit_quantity::NumberFormat;
 use slimfit_runtime::{MEMORY_PROBE_ARGUMENT, memory_probe};
 use std::process::ExitCode;
 use whole_model::{Peer, Subject};
@@ -71,6 +72,15 @@ fn run(options: Options) -> Result<()> {
     let files = GgufFiles::new(options.gguf_folder.clone().unwrap_or_default());
     let peer = bench.as_ref().map(|bench| Peer { bench, files: &files });
     if options.wants(Section::Models) {
+        let mut seconds = 0.0;
+        for name in &options.models {
+            let architecture = models::find(name)?;
+            let estimate = |&weights: &NumberFormat| {
+                whole_model::estimate(&architecture, weights, &options, peer.is_some())
+            };
+            seconds += options.formats.iter().map(estimate).sum::<f64>();
+        }
+        eprintln!("whole models: at most about {:.0} minutes", (seconds / 60.0).ceil());
         for name in &options.models {
             let architecture = models::find(name)?;
             for &weights in &options.formats {

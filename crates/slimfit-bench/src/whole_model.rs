@@ -59,6 +59,31 @@ impl Effort {
     }
 }
 
+/// Operations and bytes per second of one thread that the estimate below counts with: a slow machine's.
+const SLOW_OPERATIONS: f64 = 60e9;
+const SLOW_BYTES: f64 = 12e9;
+/// Seconds that a program takes to start and to read a model.
+const START_SECONDS: f64 = 0.7;
+
+/// Seconds that [`measure`] may take, roughly: as long as a slow peer on a slow machine.
+pub fn estimate(architecture: &Architecture, weights: NumberFormat, options: &Options, beside: bool) -> f64 {
+    let parameters = architecture.parameters().total;
+    let effort = Effort::of(parameters, options);
+    let bytes = parameters as f64 * weights.bits_per_value() / 8.0;
+    let prompt =
+        |tokens: u64, threads: usize| 2.0 * (tokens * parameters) as f64 / SLOW_OPERATIONS / threads as f64;
+    let seconds = |test: Test, threads: usize| {
+        let (before, once) = match test {
+            Test::Prefill { tokens } => (prompt(tokens, threads), prompt(tokens, threads)),
+            Test::Decode { depth } => (prompt(depth, threads), GENERATED as f64 * bytes / SLOW_BYTES),
+        };
+        let ours = once * effort.repetitions as f64;
+        if beside { 4.0 * ours + 2.0 * (before + START_SECONDS) } else { ours }
+    };
+    let each = |&threads: &usize| -> f64 { options.tests.iter().map(|&test| seconds(test, threads)).sum() };
+    2.0 * effort.rounds as f64 * options.threads.iter().map(each).sum::<f64>()
+}
+
 /// Measures every test of `options` on every count of threads; calls `done` with each finished cell and the peer's
 /// commit.
 ///
@@ -301,4 +326,28 @@ fn cell(
         exchange: found.exchange,
         llama: llama.transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+    use clap::Parser;
+
+    #[test]
+    fn larger_models_more_threads_and_a_peer_take_longer() {
+        let options = |arguments: &[&str]| {
+            let words = ["bench", "--tests", "p512,d0"].iter().chain(arguments);
+            Options::parse_from(words).complete().unwrap()
+        };
+        let seconds = |name: &str, threads: &str, beside| {
+            let architecture = models::find(name).unwrap();
+            estimate(&architecture, NumberFormat::Q4_0, &options(&["--threads", threads]), beside)
+        };
+        let small = seconds("smollm2-135m", "1", false);
+        assert!(small > 1.0 && small < 300.0, "{small}");
+        assert!(seconds("smollm2-135m", "1,2", false) > small);
+        assert!(seconds("smollm2-135m", "1", true) > 2.0 * small);
+        assert!(seconds("tinyllama-1.1b", "1", false) > small);
+    }
 }
