@@ -11,8 +11,9 @@ use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
 use crate::rotate_store::{ROTATE_STORE, RotateStoreFunction};
+use crate::tuner::{self, Tuning};
 use crate::variant::{Variant, richest};
-use crate::{Isa, IsaError, KernelError, Operation, Part};
+use crate::{Isa, IsaError, KernelError, MatMul, Operation, Part};
 
 /// The implementations that run under a cap.
 #[derive(Debug, Clone)]
@@ -27,7 +28,26 @@ pub struct Kernels {
     attend: Variant<AttendFunction>,
     activate: Variant<ActivateFunction>,
     add: Variant<AddFunction>,
+    /// Products for which a tuning chose.
+    tuned: Vec<Tuned>,
 }
+
+/// A product for which a tuning chose, and what. There is one for each shape of a matrix in a model, so few that they
+/// are looked through.
+#[derive(Debug, Clone, Copy)]
+struct Tuned {
+    format: WeightFormat,
+    rows: usize,
+    columns: usize,
+    threads: usize,
+    gemv: Option<MatMulVariant>,
+    gemm: Option<MatMulVariant>,
+}
+
+/// Fewer tokens than this are no chunk of a prompt, and run what runs without a tuning.
+const LEAST_TUNED_TOKENS: usize = 32;
+/// Tokens of the key under which a prompt's products are looked up.
+const TUNED_TOKENS: usize = 256;
 
 impl Kernels {
     /// The richest implementation of each operation up to `isa`.
@@ -46,7 +66,36 @@ impl Kernels {
             attend: richest(ATTEND, isa),
             activate: richest(ACTIVATE, isa),
             add: richest(ADD, isa),
+            tuned: Vec::new(),
         })
+    }
+
+    /// The same, but with what `tuning` chose for the shapes nearest to these products, where it chose for any near
+    /// enough. `threads` will run them, and all matrices that a step reads have `working_set_bytes` together.
+    pub fn tuned<'a>(
+        mut self,
+        tuning: &Tuning,
+        products: impl IntoIterator<Item = &'a MatMul>,
+        threads: usize,
+        working_set_bytes: u64,
+    ) -> Self {
+        self.tuned.clear();
+        for product in products {
+            let Ok(format) = weight_format(product.format) else { continue };
+            let (rows, columns) = (product.rows as usize, product.columns as usize);
+            let same = |known: &Tuned| (known.format, known.rows, known.columns) == (format, rows, columns);
+            if self.tuned.iter().any(same) {
+                continue;
+            }
+            let nearest = |tokens| {
+                tuning.nearest(&tuner::key_of(product, tokens, self.isa, threads, working_set_bytes))
+            };
+            let (gemv, gemm) = (nearest(1), nearest(TUNED_TOKENS));
+            if gemv.is_some() || gemm.is_some() {
+                self.tuned.push(Tuned { format, rows, columns, threads, gemv, gemm });
+            }
+        }
+        self
     }
 
     /// For the cap that `SLIMFIT_ISA` sets, or the best tier.
@@ -96,7 +145,9 @@ impl Kernels {
             Operation::Embed(_) => self.embed.name,
             Operation::Norm(_) => self.norm.name,
             Operation::MatMul(matmul) => {
-                self.product(weight_format(matmul.format).ok()?, tokens).variant.name
+                let (rows, columns) = (matmul.rows as usize, matmul.columns as usize);
+                let format = weight_format(matmul.format).ok()?;
+                self.product(format, rows, columns, tokens, None).variant.name
             }
             Operation::RotateStore(_) => self.rotate_store.name,
             Operation::Attend(_) => self.attend.name,
@@ -121,7 +172,8 @@ impl Kernels {
             // SAFETY: see above.
             Invocation::Norm(args) => unsafe { (self.norm.function)(args, part) },
             Invocation::MatMul(args) => {
-                let entry = self.product(args.layout.format, args.tokens);
+                let entry =
+                    self.product(args.layout.format, args.rows, args.columns, args.tokens, Some(part.of));
                 assert_eq!(entry.layout, args.layout, "a matrix packed for another instruction set");
                 let scratch = matmul::scratch_bytes(args.layout.format, args.columns, args.tokens, part.of);
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
@@ -143,8 +195,25 @@ impl Kernels {
         }
     }
 
-    fn product(&self, format: WeightFormat, tokens: usize) -> &MatMulVariant {
-        if tokens == 1 { &self.gemv[format as usize] } else { &self.gemm[format as usize] }
+    /// The implementation of a product, on `threads` or on as many as it was tuned for.
+    fn product(
+        &self,
+        format: WeightFormat,
+        rows: usize,
+        columns: usize,
+        tokens: usize,
+        threads: Option<usize>,
+    ) -> &MatMulVariant {
+        let same = |known: &&Tuned| {
+            (known.rows, known.columns, known.format) == (rows, columns, format)
+                && threads.is_none_or(|threads| threads == known.threads)
+        };
+        let tuned = || self.tuned.iter().find(same);
+        match tokens {
+            1 => tuned().and_then(|tuned| tuned.gemv.as_ref()).unwrap_or(&self.gemv[format as usize]),
+            2..LEAST_TUNED_TOKENS => &self.gemm[format as usize],
+            _ => tuned().and_then(|tuned| tuned.gemm.as_ref()).unwrap_or(&self.gemm[format as usize]),
+        }
     }
 }
 

@@ -55,6 +55,14 @@ pub enum KernelError {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// A tuning that was made for other kernels.
+    #[error("a tuning names `{variant}` for `{key}`, which this version does not have; tune again")]
+    UnknownTuning {
+        /// What was tuned.
+        key: String,
+        /// What was chosen.
+        variant: String,
+    },
     /// The instruction set cannot be had.
     #[error(transparent)]
     Isa(#[from] IsaError),

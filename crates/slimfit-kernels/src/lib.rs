@@ -20,6 +20,7 @@ mod packed;
 pub mod pool;
 mod rotate_store;
 mod shared;
+mod tuner;
 mod variant;
 mod vector;
 
@@ -42,4 +43,5 @@ pub use operation::{
 pub use packed::PackedMatrix;
 pub use rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, RotationTable};
 pub use shared::{Part, SharedMut};
+pub use tuner::{Tuning, TuningKey, TuningOutcome, tune, usual_keys};
 pub use variant::Variant;

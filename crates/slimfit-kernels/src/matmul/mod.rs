@@ -135,11 +135,13 @@ const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFuncti
     MatMulVariant { variant: Variant { name, isa, function }, layout }
 }
 
-/// The richest implementation under a cap that reads the cap's layout.
+/// The richest implementation under a cap that reads the cap's layout; of several on one tier, the first in the table.
 pub(crate) fn select(table: &[MatMulVariant], format: WeightFormat, cap: Isa) -> MatMulVariant {
     let layout = layout_for(format, cap);
     *table
         .iter()
+        // Of equal maxima the last one counts.
+        .rev()
         .filter(|entry| {
             entry.layout == layout && entry.variant.isa <= cap && entry.variant.isa.is_available()
         })
