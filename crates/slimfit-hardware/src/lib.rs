@@ -10,6 +10,7 @@ mod fingerprint;
 mod lookup;
 mod profile;
 mod store;
+mod tuning;
 mod validation;
 
 pub use bandwidth_curve::{BandwidthBin, BandwidthCurve, MAXIMUM_MOVE};
@@ -20,4 +21,5 @@ pub use profile::{
     Topology, TopologySource,
 };
 pub use store::{LocalProfiles, SkippedProfile, StoredProfile, find_local, save_local};
+pub use tuning::{TUNING_SCHEMA, TuningChoice, TuningRecord};
 pub use validation::{Fault, OPERATIONS};
