@@ -1,9 +1,11 @@
 //! Which hardware profile a command works with.
 
 use crate::failure::Failure;
+use crate::output::Output;
 use slimfit_document::{DocumentError, suggestion};
 use slimfit_hardware::{HardwareProfile, find_local};
-use slimfit_kernels::Isa;
+use slimfit_kernels::{Isa, Tuning};
+use slimfit_workflow::local_tuning;
 use std::path::Path;
 
 /// Where profiles measured here are kept, below the current folder.
@@ -30,6 +32,14 @@ pub fn profile(reference: Option<&str>, isa: Isa) -> Result<HardwareProfile, Fai
 pub fn newest(isa: Isa) -> Result<Option<HardwareProfile>, Failure> {
     let fingerprint = slimfit_probe::fingerprint(isa)?;
     Ok(find_local(LOCAL_FOLDER, &fingerprint).newest.map(|stored| stored.profile))
+}
+
+/// The kernels that `slimfit profile` found fastest on this machine under this cap. Choices of another version's kernels
+/// are left aside, and the user is told.
+pub fn tuning(isa: Isa, output: &Output) -> Result<Tuning, Failure> {
+    let (tuning, warning) = local_tuning(Path::new(LOCAL_FOLDER), isa)?;
+    output.warnings(warning.as_slice());
+    Ok(tuning)
 }
 
 /// A file, or the name of a local profile without folder and ending.

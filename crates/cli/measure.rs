@@ -84,6 +84,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         depth_tokens: arguments.depth,
         rounds: usize::from(arguments.rounds),
         seed: arguments.seed,
+        tuning: device::tuning(isa, output)?,
         memory: !arguments.no_memory,
     };
     if let (Some(tokens), Some(file)) = (&arguments.token_ids, &arguments.logits) {

@@ -9,8 +9,8 @@ use serde_json::json;
 use slimfit_document::DocumentError;
 use slimfit_hardware::{BandwidthKind, HardwareProfile, save_local};
 use slimfit_kernels::Isa;
-use slimfit_probe::{ProbeOptions, probe};
 use slimfit_quantity::{Figure, format_bytes, format_seconds};
+use slimfit_workflow::{Observer, measure_machine};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -32,11 +32,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
     writable(arguments.out.as_deref())?;
     let progress = Progress::start("profile");
-    let options = ProbeOptions { budget_seconds: arguments.budget, isa };
-    let measured = probe(&options, &mut |what, done| {
-        progress.set(done, what);
-        interrupt::check().is_ok()
-    });
+    let mut report = |what: &str, done: f64| progress.set(done, what);
+    let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
+    let folder = Path::new(device::LOCAL_FOLDER);
+    let measured = measure_machine(folder, isa, arguments.budget, &mut observer);
     interrupt::check()?;
     let profile = measured?;
     let file = match &arguments.out {

@@ -114,6 +114,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         prompts: arguments.prompt.clone(),
         depths: arguments.depth.clone(),
         memory: !arguments.no_memory,
+        tuning: device::tuning(isa, output)?,
         ..VerifyOptions::new(isa)
     };
     let progress = Progress::start("verify");

@@ -71,7 +71,8 @@ impl Kernels {
     }
 
     /// The same, but with what `tuning` chose for the shapes nearest to these products, where it chose for any near
-    /// enough. `threads` will run them, and all matrices that a step reads have `working_set_bytes` together.
+    /// enough. `threads` will run them, and all matrices that a step reads have `working_set_bytes` together. May be
+    /// called again for other numbers of threads.
     pub fn tuned<'a>(
         mut self,
         tuning: &Tuning,
@@ -79,11 +80,12 @@ impl Kernels {
         threads: usize,
         working_set_bytes: u64,
     ) -> Self {
-        self.tuned.clear();
         for product in products {
             let Ok(format) = weight_format(product.format) else { continue };
             let (rows, columns) = (product.rows as usize, product.columns as usize);
-            let same = |known: &Tuned| (known.format, known.rows, known.columns) == (format, rows, columns);
+            let same = |known: &Tuned| {
+                (known.format, known.rows, known.columns, known.threads) == (format, rows, columns, threads)
+            };
             if self.tuned.iter().any(same) {
                 continue;
             }

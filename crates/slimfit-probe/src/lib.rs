@@ -18,7 +18,7 @@ mod topology;
 pub use error::ProbeError;
 pub use noise::ProcessorTime;
 pub use power::{BatteryMeter, HwmonMeter, MeterError, PowerMeter, RaplMeter, find_meter};
-pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, probe};
+pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, measured_threads, probe};
 pub use sentinel::{PeakSentinel, ReadSentinel};
 pub use system_tree::{SystemTree, parse_processor_list};
 pub use topology::{Identity, MemoryLimit, SystemDescription, allowed_processors, fingerprint};

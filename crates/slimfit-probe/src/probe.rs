@@ -10,7 +10,7 @@ use slimfit_hardware::{
     HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource,
 };
 use slimfit_kernels::limits::HugePages;
-use slimfit_kernels::{Isa, Kernels};
+use slimfit_kernels::{Isa, Tuning};
 use slimfit_quantity::Warning;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
@@ -25,12 +25,14 @@ const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
 const FAR_SENTINEL_BYTES: usize = 2 << 20;
 
 /// What to measure with.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProbeOptions {
     /// Seconds that the whole may take, 2 to 3600.
     pub budget_seconds: f64,
     /// The richest instruction set to use.
     pub isa: Isa,
+    /// The kernels found fastest before; their times are taken.
+    pub tuning: Tuning,
 }
 
 /// Thread counts that are measured: each up to four, else one, all cores and all hardware threads.
@@ -61,13 +63,13 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let tree = SystemTree::live();
     let steal_before = ProcessorTime::read(&tree);
     let mut system = SystemDescription::read(&tree, &allowed_processors())?;
-    let kernels = Kernels::for_isa(options.isa)?;
     let counts = thread_counts(system.topology.cores, system.usable_threads);
     let detail = if budget / counts.len() as f64 >= FULL_SECONDS_PER_THREAD_COUNT {
         Detail::Full
     } else {
         Detail::Short
     };
+    let kernels = kernels::tuned(options.isa, &options.tuning, detail, &counts)?;
     let largest = largest_buffer(&tree, &mut system);
 
     step(progress, "touching memory", 0.01)?;
@@ -154,6 +156,15 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         },
         warnings,
     })
+}
+
+/// Thread counts that a profile of this machine measures.
+///
+/// # Errors
+/// The machine's description cannot be read.
+pub fn measured_threads() -> Result<Vec<u32>, ProbeError> {
+    let system = SystemDescription::read(&SystemTree::live(), &allowed_processors())?;
+    Ok(thread_counts(system.topology.cores, system.usable_threads))
 }
 
 fn step(progress: &mut Progress<'_>, name: &str, share: f64) -> Result<(), ProbeError> {
@@ -297,7 +308,8 @@ mod tests {
     #[test]
     fn an_impossible_budget_is_refused() {
         for found in [0.0, -1.0, f64::NAN, 1e9] {
-            let options = ProbeOptions { budget_seconds: found, isa: Isa::Portable };
+            let options =
+                ProbeOptions { budget_seconds: found, isa: Isa::Portable, tuning: Tuning::default() };
             assert!(matches!(probe(&options, &mut |_, _| true), Err(ProbeError::Budget { .. })));
         }
     }

@@ -4,7 +4,7 @@ use crate::available;
 use crate::weights::Weights;
 use crate::{RuntimeError, TensorSource};
 use slimfit_arch::{Architecture, Positions};
-use slimfit_kernels::Kernels;
+use slimfit_kernels::{Kernels, Operation, Tuning};
 use slimfit_plan::{Plan, PlanOptions};
 
 /// Weights packed for one instruction set, shared by any number of sessions one after the other.
@@ -14,6 +14,7 @@ pub struct Model {
     plan: Plan,
     kernels: Kernels,
     weights: Weights,
+    tuning: Tuning,
 }
 
 impl Model {
@@ -32,7 +33,8 @@ impl Model {
         let kernels = Kernels::for_isa(options.isa)?;
         available::check(&plan)?;
         let weights = Weights::load(architecture, &plan, source)?;
-        Ok(Self { architecture: architecture.clone(), plan, kernels, weights })
+        let tuning = Tuning::default();
+        Ok(Self { architecture: architecture.clone(), plan, kernels, weights, tuning })
     }
 
     /// Plans the same weights anew, for another context, chunk, cache format or number of threads.
@@ -51,6 +53,31 @@ impl Model {
             return mismatch("instruction set", options.isa.name().to_owned(), mine.isa.name().to_owned());
         }
         self.plan = checked_plan(&self.architecture, options)?;
+        self.choose_kernels()
+    }
+
+    /// Runs with the kernels that were found fastest on this machine.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of kernels.
+    pub fn tune(&mut self, tuning: Tuning) -> Result<(), RuntimeError> {
+        self.tuning = tuning;
+        self.choose_kernels()
+    }
+
+    fn choose_kernels(&mut self) -> Result<(), RuntimeError> {
+        let products = self.plan.steps.iter().filter_map(|step| match &step.operation {
+            Operation::MatMul(product) => Some(product),
+            _ => None,
+        });
+        let threads = usize::try_from(self.plan.options.threads).unwrap_or(usize::MAX);
+        let working_set_bytes = self.plan.memory().weight_bytes;
+        self.kernels = Kernels::for_isa(self.plan.options.isa)?.tuned(
+            &self.tuning,
+            products,
+            threads,
+            working_set_bytes,
+        );
         Ok(())
     }
 

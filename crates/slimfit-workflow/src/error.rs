@@ -41,6 +41,9 @@ pub enum WorkflowError {
     /// The instruction set asked for is not here.
     #[error(transparent)]
     Isa(#[from] slimfit_kernels::IsaError),
+    /// A kernel cannot be run or chosen.
+    #[error(transparent)]
+    Kernel(#[from] slimfit_kernels::KernelError),
     /// Threads cannot be started.
     #[error(transparent)]
     Pool(#[from] slimfit_kernels::pool::PoolError),

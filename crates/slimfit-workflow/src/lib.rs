@@ -3,6 +3,7 @@
 
 pub mod comparison;
 mod error;
+mod machine;
 mod measure;
 mod observer;
 mod run;
@@ -11,6 +12,7 @@ mod search_study;
 mod verify;
 
 pub use error::WorkflowError;
+pub use machine::{local_tuning, measure_machine};
 pub use measure::{MeasureRequest, Predictor, measure_model, peak_type};
 pub use observer::Observer;
 pub use run::{RunOptions, RunState, StepRecord, run_all};

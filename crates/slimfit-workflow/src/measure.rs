@@ -4,8 +4,8 @@ use crate::{Observer, WorkflowError};
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostError, CostModel, Prediction, RunShape};
 use slimfit_hardware::PeakType;
-use slimfit_kernels::Isa;
 use slimfit_kernels::pool::{Pool, allowed_cpus};
+use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::PlanOptions;
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
@@ -41,6 +41,8 @@ pub struct MeasureRequest {
     pub rounds: usize,
     /// Seed of weights and tokens.
     pub seed: u64,
+    /// The kernels found fastest on this machine.
+    pub tuning: Tuning,
     /// Whether peak memory is measured too, in a child process of this program.
     pub memory: bool,
 }
@@ -108,8 +110,9 @@ pub fn measure_model(
     observer.at("loading", 0.0)?;
     let cancel = observer.cancel;
     let pool = Pool::new(threads as usize)?;
-    let model =
+    let mut model =
         Model::load(&request.architecture, plan, &SeededWeights::new(&request.architecture, request.seed))?;
+    model.tune(request.tuning.clone())?;
     let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
     let read = ReadSentinel::new(&pool, working_set, request.isa)?;
     let peak = PeakSentinel::new(&pool, peak_type(request.weights)?, request.isa)?;

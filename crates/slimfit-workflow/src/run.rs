@@ -4,7 +4,7 @@
 
 use crate::{
     MeasureRequest, Observer, Predictor, SearchInputs, SearchSettings, VerifyOptions, WorkflowError,
-    measure_model, search_into_study, verify,
+    local_tuning, measure_machine, measure_model, search_into_study, verify,
 };
 use serde::{Deserialize, Serialize};
 use slimfit_cost::CostModel;
@@ -12,7 +12,6 @@ use slimfit_document::{WrittenFile, sha256_hex};
 use slimfit_emit::{Emission, EmitError, emit_config};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::Isa;
-use slimfit_probe::{ProbeOptions, probe};
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_search::{Metric, Space, Workload, shortlist};
 use slimfit_study::{FrontPoint, Measurement, Study};
@@ -135,11 +134,11 @@ pub fn run_all(
     let mut steps = Vec::new();
 
     step("profile", study, &mut steps, || {
-        let settings =
-            ProbeOptions { budget_seconds: options.budget_seconds * PROFILE_SHARE, isa: options.isa };
-        let profile =
-            probe(&settings, &mut |name, share| observer.at(&format!("profile: {name}"), share).is_ok())?;
-        observer.at("profile", 1.0)?;
+        let progress = &mut observer.progress;
+        let mut inner = |what: &str, done: f64| progress(&format!("profile: {what}"), done);
+        let mut inner = Observer { progress: &mut inner, cancel: observer.cancel };
+        let budget = options.budget_seconds * PROFILE_SHARE;
+        let profile = measure_machine(&options.profile_folder, options.isa, budget, &mut inner)?;
         slimfit_hardware::save_local(&options.profile_folder, &profile)?;
         study.keep_input("profile.yaml", &profile.to_yaml()?)?;
         Ok(Vec::new())
@@ -260,6 +259,7 @@ fn measure_step(
             depth_tokens: whole.depth_tokens,
             rounds: 1,
             seed: options.seed,
+            tuning: local_tuning(&options.profile_folder, options.isa)?.0,
             memory: options.budget_seconds >= LEAST_BUDGET_FOR_MEMORY,
         };
         let run = request.run_shape();
@@ -323,6 +323,7 @@ fn verify_step(
     settings.seed = options.seed;
     settings.depths = vec![128, 512];
     settings.generated_tokens = 8;
+    settings.tuning = local_tuning(&options.profile_folder, options.isa)?.0;
     settings.memory = options.budget_seconds >= LEAST_BUDGET_FOR_MEMORY;
     let progress = &mut observer.progress;
     let mut inner = |what: &str, done: f64| progress(&format!("verify: {what}"), done);

@@ -10,8 +10,8 @@ use slimfit_arch::Architecture;
 use slimfit_cost::{CostModel, Prediction, RunShape};
 use slimfit_document::sha256_hex;
 use slimfit_hardware::HardwareProfile;
-use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
+use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::{Plan, PlanOptions};
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quality::{QualityModel, Recipe};
@@ -43,6 +43,8 @@ pub struct VerifyOptions {
     pub rounds: usize,
     /// Whether to measure peak memory in child processes.
     pub memory: bool,
+    /// The kernels found fastest on this machine.
+    pub tuning: Tuning,
 }
 
 impl VerifyOptions {
@@ -57,6 +59,7 @@ impl VerifyOptions {
             generated_tokens: 16,
             rounds: 3,
             memory: true,
+            tuning: Tuning::default(),
         }
     }
 
@@ -275,7 +278,8 @@ fn run(
     let plan =
         PlanOptions::new(subject.weights, subject.kv, options.isa, u64::from(threads), options.context());
     let source = SeededWeights::new(&subject.architecture, options.seed);
-    let model = Model::load(&subject.architecture, plan, &source)?;
+    let mut model = Model::load(&subject.architecture, plan, &source)?;
+    model.tune(options.tuning.clone())?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = subject.architecture.vocabulary_size;
     let number = peak_type(subject.weights)?;

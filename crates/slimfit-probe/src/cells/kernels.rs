@@ -10,7 +10,7 @@ use crate::ProbeError;
 use crate::schedule::{Log, Task, repeats};
 use grid::Shape;
 use slimfit_hardware::KernelTime;
-use slimfit_kernels::{Kernels, Operation};
+use slimfit_kernels::{Isa, Kernels, MatMul, Operation, Tuning};
 use slimfit_quantity::NumberFormat;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,6 +25,31 @@ impl Point {
     pub fn finish(&self) -> KernelTime {
         KernelTime { seconds: self.log.figure(), ..self.time.clone() }
     }
+}
+
+/// Bytes of matrices among which a sampled one counts: it is measured in a cache.
+const CACHED_BYTES: u64 = 8 << 20;
+
+/// The kernels that are measured: those chosen for the grid's products where there was a choice.
+pub(crate) fn tuned(
+    isa: Isa,
+    tuning: &Tuning,
+    detail: Detail,
+    counts: &[u32],
+) -> Result<Kernels, ProbeError> {
+    let series = grid::series(detail);
+    let products: Vec<&MatMul> = series
+        .iter()
+        .flatten()
+        .filter_map(|shape| match &shape.operation {
+            Operation::MatMul(product) => Some(product),
+            _ => None,
+        })
+        .collect();
+    let kernels = Kernels::for_isa(isa)?;
+    Ok(counts.iter().fold(kernels, |kernels, &threads| {
+        kernels.tuned(tuning, products.iter().copied(), threads as usize, CACHED_BYTES)
+    }))
 }
 
 /// Adds the tasks, and the points that they fill. A shape of which one run would last longer than `longest_seconds`
