@@ -20,14 +20,15 @@ mod avx512;
 pub(crate) mod layout;
 mod portable;
 mod scalar;
+mod table;
 mod tiles;
 
 pub use layout::{Layout, WeightFormat};
+pub use table::{GEMM, GEMV};
 
 use crate::codec::BLOCK;
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
-use WeightFormat::{Bf16, F32, Q4_0, Q8_0};
 
 /// Arguments of a product. Built by [`MatMulArgs::new`], which checks every length.
 #[derive(Debug, Clone, Copy)]
@@ -71,68 +72,6 @@ pub const fn layout_for(format: WeightFormat, cap: Isa) -> Layout {
         }
         Isa::Avx512 | Isa::Avx512Bf16 => Layout::biased(format, 16),
     }
-}
-
-/// Every implementation for one token.
-pub const GEMV: &[MatMulVariant] = &[
-    of("gemv-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemv),
-    of("gemv-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemv),
-    of("gemv-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemv),
-    of("gemv-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemv),
-    of("gemv-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemv),
-    of("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
-    of("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
-    of("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemv::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemv::<true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemv::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemv::<true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemv::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemv::<true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemv::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemv-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemv::<true>),
-];
-
-/// Every implementation for several tokens.
-pub const GEMM: &[MatMulVariant] = &[
-    of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
-    of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
-    of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
-    of("gemm-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemm),
-    of("gemm-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemm),
-    of("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
-    of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
-    of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx512_bf16", Isa::Avx512Bf16, Layout::biased(Bf16, 16), avx512::float::gemm_rounded),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true>),
-];
-
-const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFunction) -> MatMulVariant {
-    MatMulVariant { variant: Variant { name, isa, function }, layout }
 }
 
 /// The richest implementation under a cap that reads the cap's layout; of several on one tier, the first in the table.

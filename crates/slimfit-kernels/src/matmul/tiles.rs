@@ -1,5 +1,13 @@
 //! How a share's rows and tokens are walked: several address streams for one token, tiles for many.
 
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the prefetch instruction"))]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, unused_macros, unused_imports, reason = "other tiers walk rows otherwise")
+)]
+
+use super::MatMulArgs;
+use crate::Part;
 use std::ops::Range;
 
 /// Calls `visit` with every group of a share, `S` at a time from `S` equal stretches, then what is left one by one.
@@ -7,7 +15,7 @@ use std::ops::Range;
 /// A core fetches ahead along each address stream by itself, and one stream does not fill its miss buffers; reading
 /// `S` places of the matrix at once does.
 macro_rules! for_streams {
-    ($range:expr, $streams:literal, |$groups:ident| $many:expr, |$group:ident| $one:expr) => {{
+    ($range:expr, $streams:tt, |$groups:ident| $many:expr, |$group:ident| $one:expr) => {{
         let range: std::ops::Range<usize> = $range;
         let stretch = range.len() / $streams;
         for index in range.start..range.start + stretch {
@@ -20,6 +28,24 @@ macro_rules! for_streams {
     }};
 }
 pub(super) use for_streams;
+
+/// What a share of a product of several tokens multiplies: groups and tokens.
+///
+/// Threads split the matrix, so that each reads a part of it, or (`BY_TOKENS`) the tokens, so that each reads all of
+/// the matrix but only activations that it converted itself: what one core wrote, another gets slowly, most of all
+/// where the two share no cache. `unit` is the largest tile, in whose multiples phase 0 split the tokens.
+pub(super) fn share<const BY_TOKENS: bool>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+    unit: usize,
+) -> (Range<usize>, Range<usize>) {
+    let groups = args.layout.groups(args.rows);
+    if BY_TOKENS {
+        (0..groups, part.range(args.tokens, unit))
+    } else {
+        (part.range(groups, 1), 0..args.tokens)
+    }
+}
 
 /// The tiles of a range of tokens, largest first: `(first token, tokens)`. `sizes` falls and ends in 1.
 pub(super) fn tiles(tokens: Range<usize>, sizes: &'static [usize]) -> impl Iterator<Item = (usize, usize)> {
@@ -43,6 +69,20 @@ macro_rules! with_tile {
     };
 }
 pub(super) use with_tile;
+
+/// Asks for the line `AHEAD` bytes after `from`; nothing where that is 0. Past the end of the matrix it has no effect.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn prefetch<const AHEAD: usize>(from: *const u8) {
+    if AHEAD > 0 {
+        // SAFETY: a hint that reads nothing and cannot fault, on an address that is only computed.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                from.wrapping_add(AHEAD).cast(),
+            );
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

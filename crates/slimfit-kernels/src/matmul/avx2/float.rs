@@ -9,7 +9,7 @@
 
 use super::ROWS;
 use crate::Part;
-use crate::matmul::tiles::{for_streams, tiles, with_tile};
+use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 
@@ -22,20 +22,23 @@ const fn layout(bf16: bool) -> Layout {
     Layout::interleaved(if bf16 { WeightFormat::Bf16 } else { WeightFormat::F32 }, ROWS)
 }
 
-/// One token.
+/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemv<const BF16: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
     for_streams!(
         part.range(args.layout.groups(args.rows), 1),
-        4,
-        |groups| product_streams::<BF16, 4>(args, groups),
-        |group| product_streams::<BF16, 1>(args, [group])
+        S,
+        |groups| product_streams::<BF16, S, AHEAD>(args, groups),
+        |group| product_streams::<BF16, 1, AHEAD>(args, [group])
     );
 }
 
 /// Several tokens: phase 0 lays the activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemm<const BF16: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
     let padded = args.columns.next_multiple_of(2);
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, sizes(BF16)[0]), sizes(BF16)) {
@@ -52,35 +55,46 @@ pub(in crate::matmul) fn gemm<const BF16: bool>(args: &MatMulArgs<'_>, part: Par
         }
         return;
     }
-    walk_groups(args, part, sizes(BF16), padded * 4, |groups, count, first, size, activations| {
-        if count == 2 {
-            with_tile!(size, [6, 4, 2, 1], |T| product_tile::<BF16, 2, T>(args, groups, first, activations));
-        } else {
-            with_tile!(size, [6, 4, 2, 1], |T| product_tile::<BF16, 1, T>(
-                args,
-                [groups[0]],
-                first,
-                activations
-            ));
-        }
-    });
+    walk_groups::<BY_TOKENS>(
+        args,
+        part,
+        sizes(BF16),
+        padded * 4,
+        |groups, count, first, size, activations| {
+            if count == 2 {
+                with_tile!(size, [6, 4, 2, 1], |T| product_tile::<BF16, 2, T>(
+                    args,
+                    groups,
+                    first,
+                    activations
+                ));
+            } else {
+                with_tile!(size, [6, 4, 2, 1], |T| product_tile::<BF16, 1, T>(
+                    args,
+                    [groups[0]],
+                    first,
+                    activations
+                ));
+            }
+        },
+    );
 }
 
 /// Walks a share's groups in pairs and, under each, all tiles of tokens: `visit(groups, how many, first token, tokens,
 /// their activations)`.
 #[inline(always)]
-fn walk_groups(
+fn walk_groups<const BY_TOKENS: bool>(
     args: &MatMulArgs<'_>,
     part: Part,
     sizes: &'static [usize],
     token_bytes: usize,
     mut visit: impl FnMut([usize; 2], usize, usize, usize, &[u8]),
 ) {
-    let range = part.range(args.layout.groups(args.rows), 1);
+    let (range, tokens) = share::<BY_TOKENS>(args, part, sizes[0]);
     for group in range.clone().step_by(2) {
         let count = 2.min(range.end - group);
-        for (first, size) in tiles(0..args.tokens, sizes) {
-            // SAFETY: phase 0 wrote it; nobody writes it in this phase.
+        for (first, size) in tiles(tokens.clone(), sizes) {
+            // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
             let activations =
                 unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
             visit([group, group + 1], count, first, size, activations);
@@ -101,11 +115,15 @@ fn starts<const G: usize>(args: &MatMulArgs<'_>, layout: Layout, groups: [usize;
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams<const BF16: bool, const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S]) {
+fn product_streams<const BF16: bool, const S: usize, const AHEAD: usize>(
+    args: &MatMulArgs<'_>,
+    groups: [usize; S],
+) {
     let starts = starts(args, layout(BF16), groups);
     assert_eq!(args.input.len(), args.columns);
     // Even and odd columns have sums of their own: a multiply-add takes longer than `S` of them to start.
     let mut even = [_mm256_setzero_ps(); S];
+    let pair_bytes = if BF16 { 4 } else { 8 } * ROWS;
     let mut odd = [_mm256_setzero_ps(); S];
     for pair in 0..args.columns / 2 {
         // SAFETY: columns 2 · pair and 2 · pair + 1 of the input and of groups whose length was checked.
@@ -113,6 +131,9 @@ fn product_streams<const BF16: bool, const S: usize>(args: &MatMulArgs<'_>, grou
             let x = args.input.as_ptr().add(2 * pair);
             let (first, second) = (_mm256_set1_ps(*x), _mm256_set1_ps(*x.add(1)));
             for stream in 0..S {
+                for line in (0..pair_bytes).step_by(64) {
+                    prefetch::<AHEAD>(starts[stream].wrapping_add(pair * pair_bytes + line));
+                }
                 let (low, high) = columns::<BF16>(starts[stream], pair);
                 even[stream] = _mm256_fmadd_ps(low, first, even[stream]);
                 odd[stream] = _mm256_fmadd_ps(high, second, odd[stream]);

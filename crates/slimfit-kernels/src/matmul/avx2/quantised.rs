@@ -16,7 +16,7 @@
 use super::ROWS;
 use crate::Part;
 use crate::codec::BLOCK;
-use crate::matmul::tiles::{for_streams, tiles, with_tile};
+use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
@@ -32,40 +32,40 @@ const fn token_block(q4: bool) -> usize {
 
 /// Tokens of a tile.
 const SIZES: &[usize] = &[4, 2, 1];
-/// How far ahead of its loads a stream prefetches, in bytes. CPUs that stop at this tier fetch fewer lines ahead by
-/// themselves; on those with AVX-512 it does no good, so that tier does without.
-const AHEAD: usize = 1024;
 
 const fn layout(q4: bool) -> Layout {
     Layout::interleaved(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
 }
 
-/// One token.
+/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemv<const Q4: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
     let bytes = activation_bytes(args.layout.format, args.columns);
     // SAFETY: each thread has a stretch of scratch of its own.
     let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
     convert::<Q4, 1>(args, 0, own);
     for_streams!(
         part.range(args.layout.groups(args.rows), 1),
-        4,
+        S,
         |groups| if Q4 {
-            product_streams_q4(args, groups, own)
+            product_streams_q4::<S, AHEAD>(args, groups, own)
         } else {
-            product_streams_q8(args, groups, own)
+            product_streams_q8::<S, AHEAD>(args, groups, own)
         },
         |group| if Q4 {
-            product_streams_q4(args, [group], own)
+            product_streams_q4::<1, AHEAD>(args, [group], own)
         } else {
-            product_streams_q8(args, [group], own)
+            product_streams_q8::<1, AHEAD>(args, [group], own)
         }
     );
 }
 
 /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemm<const Q4: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
     let token_bytes = args.columns / BLOCK * token_block(Q4);
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
@@ -76,10 +76,11 @@ pub(in crate::matmul) fn gemm<const Q4: bool>(args: &MatMulArgs<'_>, part: Part)
         }
         return;
     }
-    for group in part.range(args.layout.groups(args.rows), 1) {
-        for (first, size) in tiles(0..args.tokens, SIZES) {
+    let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0]);
+    for group in groups {
+        for (first, size) in tiles(tokens.clone(), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
-            // SAFETY: phase 0 wrote it; nobody writes it in this phase.
+            // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
             if Q4 {
                 with_tile!(size, [4, 2, 1], |T| product_tile_q4::<T>(args, group, first, activations));
@@ -156,7 +157,11 @@ fn total(values: [__m256i; 4]) -> i32 {
 /// `S` q4_0 groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams_q4<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S], activations: &[u8]) {
+fn product_streams_q4<const S: usize, const AHEAD: usize>(
+    args: &MatMulArgs<'_>,
+    groups: [usize; S],
+    activations: &[u8],
+) {
     let layout = layout(true);
     let blocks = args.columns / BLOCK;
     let group_bytes = layout.group_bytes(args.columns);
@@ -167,7 +172,6 @@ fn product_streams_q4<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S],
     let mut totals = [_mm256_setzero_ps(); S];
     for block in 0..blocks {
         // SAFETY: block `block` of the token's activations and of each group, whose lengths were checked above.
-        // Prefetching past the end of the matrix has no effect.
         unsafe {
             let token = activations.as_ptr().add(block * token_block(true));
             let quants = token.add(8).cast::<i32>();
@@ -178,7 +182,7 @@ fn product_streams_q4<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S],
                 for (sum, start) in sums.iter_mut().zip(starts) {
                     let from = start.add(layout.quants_offset(block) + chunk * 32);
                     if chunk % 2 == 0 {
-                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                        prefetch::<AHEAD>(from);
                     }
                     let both = load(from);
                     let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask);
@@ -204,7 +208,11 @@ fn product_streams_q4<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S],
 /// `S` q8_0 groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams_q8<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S], activations: &[u8]) {
+fn product_streams_q8<const S: usize, const AHEAD: usize>(
+    args: &MatMulArgs<'_>,
+    groups: [usize; S],
+    activations: &[u8],
+) {
     let layout = layout(false);
     let blocks = args.columns / BLOCK;
     let group_bytes = layout.group_bytes(args.columns);
@@ -213,7 +221,6 @@ fn product_streams_q8<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S],
     let mut totals = [_mm256_setzero_ps(); S];
     for block in 0..blocks {
         // SAFETY: block `block` of the token's activations and of each group, whose lengths were checked above.
-        // Prefetching past the end of the matrix has no effect.
         unsafe {
             let token = activations.as_ptr().add(block * token_block(false));
             let quants = token.add(8).cast::<i64>();
@@ -223,7 +230,7 @@ fn product_streams_q8<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S],
                 for (sums, start) in sums.iter_mut().zip(starts) {
                     let from = start.add(layout.quants_offset(block) + chunk * 32);
                     if chunk % 2 == 0 {
-                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+                        prefetch::<AHEAD>(from);
                     }
                     add_products(sums, load_wide(from), x);
                 }

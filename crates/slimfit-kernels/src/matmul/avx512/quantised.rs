@@ -11,7 +11,7 @@
 use super::ROWS;
 use crate::Part;
 use crate::codec::BLOCK;
-use crate::matmul::tiles::{for_streams, tiles, with_tile};
+use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
@@ -29,24 +29,27 @@ const fn offset(q4: bool) -> i32 {
     if q4 { 8 } else { 128 }
 }
 
-/// One token.
+/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemv<const Q4: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
     let bytes = activation_bytes(args.layout.format, args.columns);
     // SAFETY: each thread has a stretch of scratch of its own.
     let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
     convert::<Q4, 1>(args, 0, own);
     for_streams!(
         part.range(args.layout.groups(args.rows), 1),
-        4,
-        |groups| product_streams::<Q4, 4>(args, groups, own),
-        |group| product_streams::<Q4, 1>(args, [group], own)
+        S,
+        |groups| product_streams::<Q4, S, AHEAD>(args, groups, own),
+        |group| product_streams::<Q4, 1, AHEAD>(args, [group], own)
     );
 }
 
 /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemm<const Q4: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
     let token_bytes = args.columns / BLOCK * TOKEN_BLOCK;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
@@ -57,10 +60,11 @@ pub(in crate::matmul) fn gemm<const Q4: bool>(args: &MatMulArgs<'_>, part: Part)
         }
         return;
     }
-    for group in part.range(args.layout.groups(args.rows), 1) {
-        for (first, size) in tiles(0..args.tokens, SIZES) {
+    let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0]);
+    for group in groups {
+        for (first, size) in tiles(tokens.clone(), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
-            // SAFETY: phase 0 wrote it; nobody writes it in this phase.
+            // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
             with_tile!(size, [8, 4, 2, 1], |T| product_tile::<Q4, T>(args, group, first, activations));
         }
@@ -99,7 +103,7 @@ fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, 
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-fn product_streams<const Q4: bool, const S: usize>(
+fn product_streams<const Q4: bool, const S: usize, const AHEAD: usize>(
     args: &MatMulArgs<'_>,
     groups: [usize; S],
     activations: &[u8],
@@ -126,7 +130,9 @@ fn product_streams<const Q4: bool, const S: usize>(
                     let low = _mm512_set1_epi32(quants.add(chunk).read_unaligned());
                     let high = _mm512_set1_epi32(quants.add(chunk + 4).read_unaligned());
                     for stream in 0..S {
-                        let both = load(starts[stream].add(layout.quants_offset(block) + chunk * 64));
+                        let from = starts[stream].add(layout.quants_offset(block) + chunk * 64);
+                        prefetch::<AHEAD>(from);
+                        let both = load(from);
                         sums[stream] = _mm512_dpbusd_epi32(sums[stream], _mm512_and_si512(both, mask), low);
                         upper[stream] =
                             _mm512_dpbusd_epi32(upper[stream], _mm512_andnot_si512(mask, both), high);
@@ -139,7 +145,9 @@ fn product_streams<const Q4: bool, const S: usize>(
                 for chunk in 0..8 {
                     let x = _mm512_set1_epi32(quants.add(chunk).read_unaligned());
                     for (sum, start) in sums.iter_mut().zip(starts) {
-                        let weights = load(start.add(layout.quants_offset(block) + chunk * 64));
+                        let from = start.add(layout.quants_offset(block) + chunk * 64);
+                        prefetch::<AHEAD>(from);
+                        let weights = load(from);
                         *sum = _mm512_dpbusd_epi32(*sum, weights, x);
                     }
                 }

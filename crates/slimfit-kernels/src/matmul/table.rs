@@ -1,0 +1,162 @@
+//! Every implementation of the product.
+//!
+//! Of several on a tier that read one layout, the first is what runs without a tuning; the others are candidates of the
+//! tuner: `-s<streams>p<bytes prefetched ahead>` for one token, `-tokens` for several where threads split the tokens
+//! and not the matrix.
+
+use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scalar};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+use crate::Isa;
+use crate::variant::Variant;
+use WeightFormat::{Bf16, F32, Q4_0, Q8_0};
+
+const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFunction) -> MatMulVariant {
+    MatMulVariant { variant: Variant { name, isa, function }, layout }
+}
+
+/// The plain implementations, then those that are generic over streams and prefetch: 4 streams that prefetch `$usual`
+/// bytes ahead, then all others. `$other` is the one of 0 and 1024 that `$usual` is not.
+macro_rules! gemv_table {
+    (
+        plain { $($plain:expr,)+ }
+        streams {
+            $($name:literal, $isa:ident, $layout:expr, $tier:ident $module:ident $flag:literal, usual $usual:literal not $other:literal;)+
+        }
+    ) => {
+        &[
+            $($plain,)+
+            $(
+                #[cfg(target_arch = "x86_64")]
+                of($name, Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $usual>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s4p", $other), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $other>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s4p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 512>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s4p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 2048>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s2p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 0>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s2p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 512>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s2p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 1024>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s2p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 2048>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s1p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 0>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s1p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 512>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s1p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 1024>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s1p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 2048>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s8p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 0>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s8p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 512>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s8p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 1024>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s8p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 2048>),
+            )+
+        ]
+    };
+}
+
+/// Every implementation for one token.
+pub const GEMV: &[MatMulVariant] = gemv_table! {
+    plain {
+        of("gemv-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemv),
+        of("gemv-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemv),
+        of("gemv-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemv),
+        of("gemv-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemv),
+        of("gemv-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemv),
+        of("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
+        of("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
+        of("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
+    }
+    streams {
+        "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 1024;
+        "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 1024;
+        "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 1024 not 0;
+        "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 1024 not 0;
+        "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 1024;
+        "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 1024;
+        "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 1024;
+        "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 1024;
+    }
+};
+
+/// Every implementation for several tokens.
+pub const GEMM: &[MatMulVariant] = &[
+    of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
+    of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
+    of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
+    of("gemm-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemm),
+    of("gemm-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemm),
+    of("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
+    of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
+    of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f32-avx2-tokens", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx2-tokens", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false, false>),
+    #[cfg(target_arch = "x86_64")]
+    of(
+        "gemm-q8_0-avx2-tokens",
+        Isa::Avx2,
+        Layout::interleaved(Q8_0, 8),
+        avx2::quantised::gemm::<false, true>,
+    ),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx2-tokens", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f32-avx512-tokens", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-bf16-avx512-tokens", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false, false>),
+    #[cfg(target_arch = "x86_64")]
+    of(
+        "gemm-q8_0-avx512-tokens",
+        Isa::Avx512,
+        Layout::biased(Q8_0, 16),
+        avx512::quantised::gemm::<false, true>,
+    ),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true, false>),
+    #[cfg(target_arch = "x86_64")]
+    of(
+        "gemm-q4_0-avx512-tokens",
+        Isa::Avx512,
+        Layout::biased(Q4_0, 16),
+        avx512::quantised::gemm::<true, true>,
+    ),
+    #[cfg(target_arch = "x86_64")]
+    of(
+        "gemm-bf16-avx512_bf16",
+        Isa::Avx512Bf16,
+        Layout::biased(Bf16, 16),
+        avx512::float::gemm_rounded::<false>,
+    ),
+    #[cfg(target_arch = "x86_64")]
+    of(
+        "gemm-bf16-avx512_bf16-tokens",
+        Isa::Avx512Bf16,
+        Layout::biased(Bf16, 16),
+        avx512::float::gemm_rounded::<true>,
+    ),
+];
