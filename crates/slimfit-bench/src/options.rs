@@ -51,6 +51,9 @@ pub struct Options {
     /// Rounds in each of the two passes over a cell [default: 3 for small models, fewer for large ones].
     #[arg(long)]
     pub rounds: Option<usize>,
+    /// Race kernels for each model's own products so long before it is measured [default: run the usual kernels].
+    #[arg(long, value_name = "SECONDS")]
+    pub tune: Option<f64>,
     /// SmolLM2-135M in q4_0 and q8_0 only, one round.
     #[arg(long)]
     pub quick: bool,

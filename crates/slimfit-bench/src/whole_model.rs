@@ -9,14 +9,15 @@ use crate::record::{GENERATED, LlamaCell, ModelCell, Test};
 use anyhow::{Context, Result};
 use slimfit_arch::Architecture;
 use slimfit_hardware::PeakType;
-use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
+use slimfit_kernels::{Isa, Tuning, tune};
 use slimfit_plan::{PlanOptions, Shape, TokenRows, Traffic, traffic};
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{Bracketed, Cell, CellResult, Measured, NumberFormat, interleave, median};
 use slimfit_runtime::{Model, SeededWeights, Session, seeded_tokens};
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const SEED: u64 = 1;
 
@@ -111,6 +112,9 @@ pub fn measure(
     for &threads in &options.threads {
         model.replan(plan(threads))?;
         let pool = Pool::new(threads)?;
+        if let Some(seconds) = options.tune {
+            model.tune(tuned(&model, &pool, seconds)?)?;
+        }
         let mut session = Session::new(&model, &pool)?;
         for &test in &options.tests {
             let beside = peer.zip(file.as_deref());
@@ -119,6 +123,19 @@ pub fn measure(
         }
     }
     Ok(())
+}
+
+/// Races kernels for the model's own products, and says what won.
+fn tuned(model: &Model, pool: &Pool, seconds: f64) -> Result<Tuning> {
+    let mut tuning = Tuning::default();
+    let deadline = Instant::now() + Duration::from_secs_f64(seconds);
+    let outcomes = tune(pool, &model.tuning_keys(), &tuning, deadline, &mut |_, _| true)?;
+    for outcome in &outcomes {
+        tuning.choose(outcome);
+        let gain = median(&outcome.default_seconds) / median(&outcome.seconds);
+        eprintln!("{}: {} ({gain:.2} times {})", outcome.key, outcome.variant, outcome.default_variant);
+    }
+    Ok(tuning)
 }
 
 /// What one interleaved run found; `peers` are flash attention off and on.

@@ -4,8 +4,8 @@ use crate::available;
 use crate::weights::Weights;
 use crate::{RuntimeError, TensorSource};
 use slimfit_arch::{Architecture, Positions};
-use slimfit_kernels::{Kernels, Operation, Tuning};
-use slimfit_plan::{Plan, PlanOptions};
+use slimfit_kernels::{Kernels, Operation, Tuning, TuningKey};
+use slimfit_plan::{Plan, PlanOptions, TokenRows};
 
 /// Weights packed for one instruction set, shared by any number of sessions one after the other.
 #[derive(Debug)]
@@ -63,6 +63,33 @@ impl Model {
     pub fn tune(&mut self, tuning: Tuning) -> Result<(), RuntimeError> {
         self.tuning = tuning;
         self.choose_kernels()
+    }
+
+    /// What to race for so that a tuning knows exactly this model's products: each of one token, and of a chunk.
+    pub fn tuning_keys(&self) -> Vec<TuningKey> {
+        let options = &self.plan.options;
+        let mut keys = Vec::new();
+        for step in &self.plan.steps {
+            let Operation::MatMul(product) = &step.operation else { continue };
+            let key = TuningKey {
+                format: product.format,
+                rows: product.rows,
+                columns: product.columns,
+                tokens: 1,
+                // In the unit in which keys are written.
+                working_set_bytes: self.plan.memory().weight_bytes >> 20 << 20,
+                threads: usize::try_from(options.threads).unwrap_or(usize::MAX),
+                isa: options.isa,
+            };
+            let chunk = usize::try_from(options.chunk.min(options.context)).unwrap_or(usize::MAX);
+            let prompt = TuningKey { tokens: chunk, ..key };
+            let new: Vec<TuningKey> = match step.rows {
+                TokenRows::All if chunk > 1 => vec![key, prompt],
+                _ => vec![key],
+            };
+            keys.extend(new.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+        }
+        keys
     }
 
     fn choose_kernels(&mut self) -> Result<(), RuntimeError> {
