@@ -69,7 +69,7 @@ fn run(options: Options) -> Result<()> {
         float_peers::start_threads(options.threads.iter().copied().max().unwrap_or(1))?;
     }
     let bench = options.llama_bench.as_deref().map(LlamaBench::new).transpose()?;
-    let files = GgufFiles::new(options.gguf_folder.clone().unwrap_or_default());
+    let files = GgufFiles::new(options.gguf_folder.as_deref())?;
     let peer = bench.as_ref().map(|bench| Peer { bench, files: &files });
     if options.wants(Section::Models) {
         let mut seconds = 0.0;
@@ -133,6 +133,13 @@ fn print(record: &Record) {
     }
     if !record.float_products.is_empty() && !record.openblas {
         println!("\nOpenBLAS is not installed here, so it is not among the libraries.");
+    }
+    let peers = record.llama_build.is_some() || !record.float_products.is_empty();
+    if peers && record.isa != Isa::best().name() {
+        println!(
+            "\nPeers are not capped at `{}`: libraries use all instructions of the machine, llama.cpp those it was built for.",
+            record.isa
+        );
     }
     let disturbed = record.models.iter().filter(|cell| cell.is_disturbed()).count();
     if disturbed > 0 {

@@ -122,6 +122,9 @@ pub fn measure(
             done(cell(subject, parameters, threads, test, &session, &cells)?, build)?;
         }
     }
+    if let (Some(peer), Some(file)) = (peer, &file) {
+        peer.files.done_with(file)?;
+    }
     Ok(())
 }
 
