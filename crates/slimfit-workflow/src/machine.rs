@@ -9,6 +9,9 @@ use slimfit_quantity::{Figure, Measured, NumberFormat, Warning};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// Formats for which kernels are chosen, the likeliest first.
+const FORMATS: [NumberFormat; 4] =
+    [NumberFormat::Q4_0, NumberFormat::Q8_0, NumberFormat::Bf16, NumberFormat::F32];
 /// Share of a budget that goes to choosing kernels.
 const TUNING_SHARE: f64 = 0.2;
 /// Below this many seconds for choosing, races would be too short to tell anything.
@@ -81,7 +84,7 @@ fn tune_machine(
     let started = Instant::now();
     let mut stopped = false;
     for (place, &threads) in counts.iter().enumerate() {
-        let keys = usual_keys(&NumberFormat::SEARCHABLE_WEIGHTS, isa, threads as usize);
+        let keys = usual_keys(&FORMATS, isa, threads as usize);
         let end = seconds * (place + 1) as f64 / counts.len() as f64;
         let pool = Pool::new(threads as usize)?;
         let deadline = started + Duration::from_secs_f64(end);
