@@ -149,7 +149,7 @@ impl Kernels {
             Operation::MatMul(matmul) => {
                 let (rows, columns) = (matmul.rows as usize, matmul.columns as usize);
                 let format = weight_format(matmul.format).ok()?;
-                self.product(format, rows, columns, tokens, None).variant.name
+                self.tuned_product(format, (rows, columns), tokens, None).variant.name
             }
             Operation::RotateStore(_) => self.rotate_store.name,
             Operation::Attend(_) => self.attend.name,
@@ -174,8 +174,8 @@ impl Kernels {
             // SAFETY: see above.
             Invocation::Norm(args) => unsafe { (self.norm.function)(args, part) },
             Invocation::MatMul(args) => {
-                let entry =
-                    self.product(args.layout.format, args.rows, args.columns, args.tokens, Some(part.of));
+                let shape = (args.rows, args.columns);
+                let entry = self.tuned_product(args.layout.format, shape, args.tokens, Some(part.of));
                 assert_eq!(entry.layout, args.layout, "a matrix packed for another instruction set");
                 let scratch = matmul::scratch_bytes(args.layout.format, args.columns, args.tokens, part.of);
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
@@ -197,12 +197,15 @@ impl Kernels {
         }
     }
 
-    /// The implementation of a product, on `threads` or on as many as it was tuned for.
-    fn product(
+    fn product(&self, format: WeightFormat, tokens: usize) -> &MatMulVariant {
+        if tokens == 1 { &self.gemv[format as usize] } else { &self.gemm[format as usize] }
+    }
+
+    /// What a tuning chose for a product, on `threads` or on as many as it was tuned for; else what is usual.
+    fn tuned_product(
         &self,
         format: WeightFormat,
-        rows: usize,
-        columns: usize,
+        (rows, columns): (usize, usize),
         tokens: usize,
         threads: Option<usize>,
     ) -> &MatMulVariant {
@@ -211,11 +214,12 @@ impl Kernels {
                 && threads.is_none_or(|threads| threads == known.threads)
         };
         let tuned = || self.tuned.iter().find(same);
-        match tokens {
-            1 => tuned().and_then(|tuned| tuned.gemv.as_ref()).unwrap_or(&self.gemv[format as usize]),
-            2..LEAST_TUNED_TOKENS => &self.gemm[format as usize],
-            _ => tuned().and_then(|tuned| tuned.gemm.as_ref()).unwrap_or(&self.gemm[format as usize]),
-        }
+        let chosen = match tokens {
+            1 => tuned().and_then(|tuned| tuned.gemv.as_ref()),
+            2..LEAST_TUNED_TOKENS => None,
+            _ => tuned().and_then(|tuned| tuned.gemm.as_ref()),
+        };
+        chosen.unwrap_or_else(|| self.product(format, tokens))
     }
 }
 
