@@ -7,6 +7,7 @@ use crate::activate::ActivateArgs;
 use crate::add::AddArgs;
 use crate::attend::AttendArgs;
 use crate::embed::EmbedArgs;
+use crate::experts::ExpertsArgs;
 use crate::kv::{KvFormat, KvLayer};
 use crate::matmul::{self, MatMulArgs};
 use crate::memory::ALIGNMENT;
@@ -14,6 +15,7 @@ use crate::norm::NormArgs;
 use crate::operation;
 use crate::packed::PackedMatrix;
 use crate::rotate_store::{QkNormKind, RotateStoreArgs, RotationTable};
+use crate::route::RouteArgs;
 use crate::{KernelError, SharedMut};
 use slimfit_quantity::NumberFormat;
 
@@ -34,6 +36,10 @@ pub enum Invocation<'a> {
     Activate(ActivateArgs<'a>),
     /// See [`AddArgs`].
     Add(AddArgs<'a>),
+    /// See [`RouteArgs`].
+    Route(RouteArgs<'a>),
+    /// See [`ExpertsArgs`].
+    Experts(ExpertsArgs<'a>),
 }
 
 fn size(value: u64) -> usize {
@@ -289,7 +295,8 @@ impl<'a> AttendArgs<'a> {
 }
 
 impl<'a> ActivateArgs<'a> {
-    /// `input` is `(tokens, 2 · size)` with a gate, else `(tokens, size)`; `output` is `(tokens, size)`.
+    /// `input` is `(tokens, 2 · size)` with a gate, else `(tokens, size)`; `scores` is `(tokens)`; `output` is
+    /// `(tokens, size)`.
     ///
     /// # Panics
     /// When a length does not belong to `operation`.
@@ -297,12 +304,15 @@ impl<'a> ActivateArgs<'a> {
         operation: &operation::Activate,
         tokens: usize,
         input: &'a [f32],
+        scores: Option<&'a [f32]>,
         output: SharedMut<'a, f32>,
     ) -> Self {
         let values = size(operation.size);
         let width = if operation.gated { 2 * values } else { values };
         assert_eq!((input.len(), output.len()), (tokens * width, tokens * values), "activation rows");
-        Self { size: values, tokens, gated: operation.gated, function: operation.function, input, output }
+        assert_eq!(scores.map(<[f32]>::len), operation.scaled.then_some(tokens), "activation scores");
+        let (gated, function) = (operation.gated, operation.function);
+        Self { size: values, tokens, gated, function, input, scores, output }
     }
 }
 
@@ -320,5 +330,92 @@ impl<'a> AddArgs<'a> {
         let values = tokens * size(operation.width);
         assert_eq!((input.len(), output.len()), (values, values), "addends");
         Self { scale: operation.scale, input, output }
+    }
+}
+
+impl<'a> RouteArgs<'a> {
+    /// `weights` is `(experts, columns)` in f32, `bias` `(experts)`, `input` `(tokens, columns)`; `routing` is
+    /// `tokens · (experts + 2 · top_k)` values, first all scores, then all choices.
+    ///
+    /// # Panics
+    /// When a shape or length does not belong to `operation`.
+    pub fn new(
+        operation: &operation::Route,
+        tokens: usize,
+        weights: &'a PackedMatrix,
+        bias: Option<&'a [f32]>,
+        input: &'a [f32],
+        routing: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> Self {
+        let (experts, top_k) = (size(operation.experts), size(operation.top_k));
+        assert!((1..=experts).contains(&top_k), "{top_k} of {experts} experts");
+        assert_eq!(routing.len(), tokens * (experts + 2 * top_k), "routing");
+        let scores = tokens * experts;
+        let product = MatMulArgs::new(
+            &operation.product(),
+            tokens,
+            weights,
+            bias,
+            input,
+            routing.part(0..scores),
+            scratch,
+        );
+        let choices = routing.part(scores..routing.len());
+        Self { top_k, normalise: operation.normalise, product, choices }
+    }
+}
+
+impl<'a> ExpertsArgs<'a> {
+    /// `up` and `down` are stacks of `experts` matrices, see [`PackedMatrix::stacked`]: `(2 · size, columns)` each with a
+    /// gate, gate above up, else `(size, columns)`; and `(columns, size)` each. `input` and `output` are
+    /// `(tokens, columns)` and do not overlap; `routing` is what [`RouteArgs`] wrote. `scratch` is aligned to 64 bytes
+    /// and has at least [`crate::scratch_bytes`] of as many threads as take part.
+    ///
+    /// # Panics
+    /// When a shape or length does not belong to `operation`.
+    #[expect(clippy::too_many_arguments, reason = "each is a buffer of the operation")]
+    pub fn new(
+        operation: &operation::Experts,
+        tokens: usize,
+        up: &'a PackedMatrix,
+        down: &'a PackedMatrix,
+        input: &'a [f32],
+        routing: &'a [f32],
+        output: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> Self {
+        let [columns, inner, experts, top_k] =
+            [operation.columns, operation.size, operation.experts, operation.top_k].map(size);
+        let up_rows = inner * if operation.gated { 2 } else { 1 };
+        let layout = up.layout();
+        assert_eq!((up.format(), down.format()), (operation.format, operation.format), "experts' format");
+        assert_eq!(down.layout(), layout, "experts' layout");
+        assert_eq!((up.columns(), down.columns()), (columns, inner), "experts' columns");
+        assert!((1..=experts).contains(&top_k), "{top_k} of {experts} experts");
+        for (stack, rows) in [(up, up_rows), (down, columns)] {
+            let one = layout.groups(rows) * layout.group_bytes(stack.columns());
+            assert_eq!(stack.bytes().len(), experts * one, "packed experts");
+        }
+        assert_eq!((input.len(), output.len()), (tokens * columns, tokens * columns), "experts' vectors");
+        assert_eq!(routing.len(), tokens * (experts + 2 * top_k), "routing");
+        assert!(scratch.as_ptr().align_offset(ALIGNMENT) == 0, "scratch must be aligned");
+        Self {
+            columns,
+            size: inner,
+            experts,
+            top_k,
+            tokens,
+            gated: operation.gated,
+            function: operation.function,
+            accumulate: operation.accumulate,
+            layout,
+            up: up.bytes(),
+            down: down.bytes(),
+            input,
+            choices: &routing[tokens * experts..],
+            output,
+            scratch,
+        }
     }
 }

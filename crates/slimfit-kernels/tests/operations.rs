@@ -207,22 +207,37 @@ fn activations_follow_their_formulas() {
             ActivationFunction::Relu,
             ActivationFunction::ReluSquared,
         ] {
-            for (size, tokens, gated) in [(1, 1, false), (15, 3, true), (33, 2, false), (100, 1, true)] {
+            for (size, tokens, gated, scaled) in [
+                (1, 1, false, false),
+                (15, 3, true, false),
+                (33, 2, false, true),
+                (100, 1, true, false),
+                (40, 3, true, true),
+            ] {
                 let width = if gated { 2 * size } else { size };
                 // Up to ±10, where functions saturate.
                 let input: Vec<f32> = random(6, tokens * width).iter().map(|x| x * 5.0).collect();
                 let input = Guarded::ending(&input);
+                let scores = scaled.then(|| Guarded::ending(&random(14, tokens)));
                 let expected: Vec<f64> = (0..tokens * size)
                     .map(|place| {
                         let row = &input[place / size * width..];
                         let value = activation_reference(function, f64::from(row[place % size]));
-                        if gated { value * f64::from(row[size + place % size]) } else { value }
+                        let value = if gated { value * f64::from(row[size + place % size]) } else { value };
+                        let score = scores.as_ref().map(|scores| f64::from(scores[place / size]));
+                        value * score.map_or(1.0, |score| 1.0 / (1.0 + (-score).exp()))
                     })
                     .collect();
                 for shares in [1, 2, 5] {
                     let mut output = Guarded::ending(&vec![f32::NAN; expected.len()]);
-                    let operation = Activate { size: size as u64, gated, function };
-                    let args = ActivateArgs::new(&operation, tokens, &input, SharedMut::new(&mut output));
+                    let operation = Activate { size: size as u64, gated, function, scaled };
+                    let args = ActivateArgs::new(
+                        &operation,
+                        tokens,
+                        &input,
+                        scores.as_deref(),
+                        SharedMut::new(&mut output),
+                    );
                     let described = Operation::Activate(operation);
                     execute(&kernels, &described, tokens, &Invocation::Activate(args), shares);
                     assert_close(&output, &expected, 4e-6, &format!("{function:?}"));
@@ -511,11 +526,4 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
         let name = kernels.variant_name(&described, tokens).unwrap();
         assert_close(&output, &expected, 1e-5, &format!("`{name}` of {tokens} after {first_position}"));
     }
-}
-
-#[test]
-fn mixtures_of_experts_are_refused_by_name() {
-    let route = slimfit_kernels::Route { columns: 32, experts: 4, top_k: 2, normalise: true, bias: false };
-    let error = Kernels::supports(&Operation::Route(route)).unwrap_err().to_string();
-    assert!(error.contains("`route`") && error.contains("experts"), "{error}");
 }

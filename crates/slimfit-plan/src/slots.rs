@@ -90,7 +90,7 @@ pub enum Buffer {
     Mixed,
     /// A branch's result where a norm follows before it is added.
     Branch,
-    /// Scores, chosen experts and their weights.
+    /// Scores of experts, then the chosen ones and their weights; later each token's score of the shared part.
     Routing,
     /// Logits of the last token.
     Logits,

@@ -11,7 +11,8 @@ const CUT: [&str; 7] =
     ["plain", "window", "window of one", "alibi", "learned positions", "loops", "layers that differ"];
 
 fn chosen() -> impl Iterator<Item = (&'static str, slimfit_arch::Architecture)> {
-    synthetic::architectures().into_iter().filter(|(name, _)| CUT.contains(name))
+    let cut = synthetic::architectures().into_iter().filter(|(name, _)| CUT.contains(name));
+    cut.chain(synthetic::mixtures())
 }
 
 #[test]
