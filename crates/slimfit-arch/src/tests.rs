@@ -372,6 +372,14 @@ fn looped_layers_run_block_by_block_or_one_by_one() {
     assert_eq!(with_loops(1, 2, 2, true).kv_values_per_token(), 6 * 2 * 32);
     let (weights, kv) = (NumberFormat::F32, NumberFormat::F32);
     assert_eq!(with_loops(1, 2, 1, false).id(weights, kv), small().id(weights, kv));
+    assert_eq!(with_loops(1, 2, 2, false).with_loop_count(5), Ok(with_loops(1, 2, 5, false)));
+    for (architecture, count) in [(small(), 2), (with_loops(1, 2, 2, false), 0)] {
+        let error = architecture.with_loop_count(count).unwrap_err();
+        assert!(
+            matches!(&error, ArchitectureError::Field { field, .. } if field.starts_with("loops")),
+            "{error}"
+        );
+    }
     assert_eq!(with_loops(1, 1, 3, true).id(weights, kv), with_loops(1, 1, 3, false).id(weights, kv));
     assert_ne!(with_loops(1, 2, 2, true).id(weights, kv), with_loops(1, 2, 2, false).id(weights, kv));
 }

@@ -2,6 +2,7 @@
 
 use crate::{CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
+use slimfit_kernels::Operation;
 use slimfit_plan::{Plan, PlanOptions, Shape, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
 use slimfit_study::{Explanation, OperationCost};
@@ -79,13 +80,22 @@ impl CostModel {
         Ok(Plan::new(architecture, options)?)
     }
 
-    /// Bytes that a step touches again and again: all weights and the cache at `depth`. They decide the regime.
+    /// Bytes that decoding touches again and again: all weights, looped layers' once, every expert's since tokens choose
+    /// others, and the cache at `depth`. They decide the regime.
     pub fn working_set_bytes(plan: &Plan, depth: u64) -> f64 {
         let shape = Shape::decode(depth);
+        let mut seen = vec![false; plan.matrices.len()];
         plan.steps
             .iter()
-            .map(|step| traffic(step, shape))
-            .map(|moved| moved.weight_bytes + moved.kv_read_bytes)
+            .map(|step| {
+                let moved = traffic(step, shape);
+                let again = step.matrix.is_some_and(|matrix| std::mem::replace(&mut seen[matrix], true));
+                let idle = match &step.operation {
+                    Operation::Experts(experts) => experts.experts as f64 / experts.top_k as f64,
+                    _ => 1.0,
+                };
+                moved.kv_read_bytes + if again { 0.0 } else { idle * moved.weight_bytes }
+            })
             .sum()
     }
 

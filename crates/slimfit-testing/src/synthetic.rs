@@ -147,6 +147,27 @@ fn shapes() -> Vec<(&'static str, Architecture)> {
                 a.layers.push(second);
             }),
         ),
+        (
+            "heads that differ",
+            with(|a| {
+                let run = |heads, kv_heads, head_size, bias, size, gated| LayerRun {
+                    repeat: 1,
+                    attention: Attention {
+                        heads,
+                        kv_heads,
+                        head_size,
+                        bias: AttentionBias { qkv: bias, output: false },
+                        ..plain().layers[0].attention.clone()
+                    },
+                    ffn: FeedForward::Dense(Mlp { size, gated, ..mlp() }),
+                };
+                a.layers = vec![
+                    run(6, 3, 16, false, 96, true),
+                    run(2, 1, 32, true, 224, false),
+                    run(8, 8, 8, false, 32, true),
+                ];
+            }),
+        ),
         ("loops", with(|a| a.loops = Some(Loops { first: 0, layers: 2, count: 2, immediate: false }))),
         (
             "loops of one layer",

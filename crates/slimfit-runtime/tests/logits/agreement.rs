@@ -96,6 +96,31 @@ fn every_option_agrees_with_the_reference_in_q4_0() {
 }
 
 #[test]
+fn a_looped_model_agrees_with_the_reference_for_any_number_of_passes() {
+    let pool = Pool::new(1).unwrap();
+    let looped = |(_, architecture): &(_, Architecture)| architecture.loops.is_some();
+    let mut ran = 0;
+    for (name, architecture) in
+        synthetic::architectures().into_iter().chain(synthetic::mixtures()).filter(looped)
+    {
+        for count in [1, 2, 4, 7] {
+            let architecture = architecture.with_loop_count(count).unwrap();
+            let isa = Isa::best();
+            let model = load(&architecture, NumberFormat::F32, NumberFormat::F32, isa, 1, 4).unwrap();
+            let passes = model.plan().kv.len() as u64;
+            assert_eq!(passes, architecture.execution_order().len() as u64, "a cache for each pass");
+            let error = relative_error(&run(&model, &pool, 7), &reference(&model)[6..TOKENS.len()]);
+            assert!(
+                error <= bound(NumberFormat::F32, NumberFormat::F32),
+                "`{name}` {count} times: {error:.2e}"
+            );
+            ran += 1;
+        }
+    }
+    assert!(ran >= 8, "{ran} models ran");
+}
+
+#[test]
 fn options_without_a_kernel_are_refused_by_name() {
     let cases = synthetic::architectures().into_iter().filter(|(name, _)| REFUSED.contains(name));
     let mut refused = 0;
