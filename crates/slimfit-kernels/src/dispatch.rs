@@ -208,6 +208,7 @@ pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads:
         Operation::Attend(attend) => {
             let [heads, kv_heads, head_size] =
                 [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);
+            let keys = attend::seen_keys(attend.window.map(|window| window as usize), keys);
             attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * threads
         }
         Operation::Route(route) => scratch_bytes(&Operation::MatMul(route.product()), tokens, keys, threads),

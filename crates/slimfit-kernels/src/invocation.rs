@@ -165,7 +165,7 @@ impl<'a> KvLayer<'a> {
         values: SharedMut<'a, u8>,
     ) -> Self {
         let kv_format = kv_format(format).expect("the plan was checked with `Kernels::supports`");
-        let cache = Self { format: kv_format, kv_heads, head_size, capacity, keys, values };
+        let cache = Self { format: kv_format, kv_heads, head_size, capacity, first: 0, keys, values };
         let bytes = cache.bytes(kv_heads * capacity);
         assert_eq!((keys.len(), values.len()), (bytes, bytes), "cache of {capacity} positions");
         assert!(
@@ -221,7 +221,8 @@ impl<'a> RotateStoreArgs<'a> {
         let kv_heads = size(operation.kv_heads);
         assert_eq!((cache.kv_heads, cache.head_size), (kv_heads, head_size), "cache shape");
         assert_eq!(kv_format(operation.kv_format), Ok(cache.format), "cache format");
-        assert!(first_position + tokens <= cache.capacity, "{tokens} more positions than the cache has");
+        let positions = first_position..first_position + tokens;
+        assert!(cache.holds(positions.clone()), "the cache has no rows for the positions {positions:?}");
         assert_eq!(qkv.len(), tokens * (heads + 2 * kv_heads) * head_size, "fused rows");
         let norms = match operation.qk_norm {
             QkNormKind::None => (0, 0),
@@ -254,7 +255,7 @@ impl<'a> RotateStoreArgs<'a> {
 
 impl<'a> AttendArgs<'a> {
     /// `qkv` is `(tokens, (heads + 2 · kv_heads) · head_size)`, `output` `(tokens, heads · head_size)`; the cache holds
-    /// every position up to the last token's; `scratch` is aligned to 64 bytes and has at least
+    /// every position that a token sees, up to the last one's own; `scratch` is aligned to 64 bytes and has at least
     /// [`crate::scratch_bytes`] for `first_position + tokens` keys and as many threads as take part.
     ///
     /// # Panics
@@ -273,14 +274,17 @@ impl<'a> AttendArgs<'a> {
         assert_eq!((cache.kv_heads, cache.head_size), (kv_heads, head_size), "cache shape");
         assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads over {kv_heads}");
         assert_eq!(kv_format(operation.kv_format), Ok(cache.format), "cache format");
-        assert!(first_position + tokens <= cache.capacity, "{tokens} more positions than the cache has");
+        let window = operation.window.map(size);
+        let oldest = window.map_or(0, |window| (first_position + 1).saturating_sub(window));
+        let positions = oldest..first_position + tokens;
+        assert!(cache.holds(positions.clone()), "the cache has no rows for the positions {positions:?}");
         assert_eq!(qkv.len(), tokens * (heads + 2 * kv_heads) * head_size, "fused rows");
         assert_eq!(output.len(), tokens * heads * head_size, "attention output");
         assert!(operation.window != Some(0), "a window of no key");
         assert!(scratch.as_ptr().align_offset(ALIGNMENT) == 0, "scratch must be aligned");
         Self {
             heads,
-            window: operation.window.map(size),
+            window,
             scale: operation.scale,
             softcap: operation.softcap,
             alibi: operation.alibi,

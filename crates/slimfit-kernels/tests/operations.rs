@@ -266,7 +266,12 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
     let (heads, kv_heads, capacity, tokens, first_position) = (4, 2, 9, 3, 5);
     for kernels in tiers() {
         for (head_size, rotated) in [(16, 16), (10, 4), (64, 64), (24, 0)] {
-            for kind in [QkNormKind::None, QkNormKind::PerHead, QkNormKind::EachHead, QkNormKind::AllHeads] {
+            for (kind, forgotten) in [
+                (QkNormKind::None, 0),
+                (QkNormKind::PerHead, 0),
+                (QkNormKind::EachHead, 4),
+                (QkNormKind::AllHeads, 5),
+            ] {
                 for (interleaved, format, clip) in [(false, "f32", None), (true, "f16", Some(1.5))] {
                     let operation = RotateStore {
                         heads: heads as u64,
@@ -337,7 +342,8 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                             capacity,
                             SharedMut::new(&mut keys),
                             SharedMut::new(&mut values),
-                        );
+                        )
+                        .beginning_at(forgotten);
                         let args = RotateStoreArgs::new(
                             &operation,
                             tokens,
@@ -367,7 +373,7 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                                 [(&stored[0], &key, "key"), (&stored[1], &value, "value")]
                             {
                                 for (head, expected) in expected.chunks(head_size).enumerate() {
-                                    let start = (head * capacity + position) * head_size;
+                                    let start = (head * capacity + position - forgotten) * head_size;
                                     let found: Vec<f32> =
                                         stored[start..start + head_size].iter().map(|&v| v as f32).collect();
                                     assert_close(&found, expected, tolerance, what);
@@ -378,8 +384,8 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                         for bytes in [&*keys, &*values] {
                             let position_bytes = bytes.len() / (kv_heads * capacity);
                             for (place, bytes) in bytes.chunks(position_bytes).enumerate() {
-                                let mine =
-                                    (first_position..first_position + tokens).contains(&(place % capacity));
+                                let position = place % capacity + forgotten;
+                                let mine = (first_position..first_position + tokens).contains(&position);
                                 assert!(mine || bytes.iter().all(|&byte| byte == 0xff));
                             }
                         }
@@ -400,6 +406,8 @@ struct Attention {
     format: &'static str,
     tokens: usize,
     first_position: usize,
+    /// Positions before the cache's first row.
+    forgotten: usize,
 }
 
 #[test]
@@ -414,6 +422,7 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
         format: "f32",
         tokens,
         first_position,
+        forgotten: 0,
     };
     let cases = [
         plain(1, 0),
@@ -440,6 +449,11 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
         Attention { softcap: Some(5.0), window: Some(50), ..plain(60, 55) },
         Attention { alibi: true, heads: 6, kv_heads: 2, ..plain(1, 150) },
         Attention { alibi: true, heads: 6, kv_heads: 3, ..plain(40, 60) },
+        // Nothing is left of what no token sees.
+        Attention { window: Some(8), forgotten: 33, ..plain(1, 40) },
+        Attention { window: Some(20), forgotten: 11, format: "f16", ..plain(90, 30) },
+        Attention { window: Some(1), forgotten: 70, heads: 6, kv_heads: 1, ..plain(1, 70) },
+        Attention { window: Some(130), forgotten: 100, alibi: true, heads: 6, ..plain(1, 400) },
     ];
     for kernels in tiers() {
         for case in &cases {
@@ -450,7 +464,8 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
 
 fn check_attention(kernels: &Kernels, case: &Attention) {
     let &Attention { heads, kv_heads, head_size, tokens, first_position, .. } = case;
-    let capacity = first_position + tokens + 2;
+    let &Attention { forgotten, .. } = case;
+    let capacity = first_position + tokens + 2 - forgotten;
     let operation = Attend {
         heads: heads as u64,
         kv_heads: kv_heads as u64,
@@ -467,7 +482,7 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
         let mut values = random(seed, kv_heads * capacity * head_size);
         // Positions that nobody may see.
         for head in values.chunks_mut(capacity * head_size) {
-            head[(first_position + tokens) * head_size..].fill(f32::NAN);
+            head[(first_position + tokens - forgotten) * head_size..].fill(f32::NAN);
         }
         Guarded::ending(&cache_bytes(case.format, &values))
     });
@@ -477,7 +492,7 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
         let (token, head) = (place / heads, place % heads);
         let position = first_position + token;
         let first = case.window.map_or(0, |window| (position + 1).saturating_sub(window as usize));
-        let at = |position: usize| (head / (heads / kv_heads) * capacity + position) * head_size;
+        let at = |position: usize| (head / (heads / kv_heads) * capacity + position - forgotten) * head_size;
         let scores: Vec<f64> = (first..=position)
             .map(|key| {
                 let query = &qkv[token * width + head * head_size..][..head_size];
@@ -512,7 +527,8 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
             capacity,
             SharedMut::new(keys),
             SharedMut::new(values),
-        );
+        )
+        .beginning_at(forgotten);
         let args = AttendArgs::new(
             &operation,
             tokens,

@@ -202,3 +202,25 @@ fn memory_grows_with_context_by_the_caches_and_tables_alone() {
     );
     assert_eq!((long.weight_bytes, long.buffer_bytes), (short.weight_bytes, short.buffer_bytes));
 }
+
+#[test]
+fn a_window_keeps_itself_and_room_for_a_chunk_however_long_the_context() {
+    let mut architecture = llama();
+    architecture.layers[0].repeat = 1;
+    let mut full = architecture.layers[0].clone();
+    full.attention.window = None;
+    architecture.layers[0].attention.window = Some(100);
+    architecture.layers.push(full);
+    let per_position = architecture.kv_bytes_per_token(NumberFormat::F16).expect("f16") / 2;
+    for (context, chunk, kept) in
+        [(5000, 256, 355), (9000, 256, 355), (5000, 8, 163), (200, 256, 200), (1, 1, 1)]
+    {
+        let options = PlanOptions {
+            chunk,
+            ..PlanOptions::new(NumberFormat::Q8_0, NumberFormat::F16, Isa::Scalar, 1, context)
+        };
+        let plan = Plan::new(&architecture, options).expect("it can be planned");
+        assert_eq!((plan.kv[0].positions, plan.kv[1].positions), (kept, context), "{context} by {chunk}");
+        assert_eq!(plan.memory().kv_bytes, per_position * (kept + context), "{context} by {chunk}");
+    }
+}

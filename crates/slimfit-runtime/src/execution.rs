@@ -38,6 +38,13 @@ impl<'a> Execution<'a> {
                 if !self.logits && step.rows != TokenRows::All {
                     continue;
                 }
+                if let (Operation::RotateStore(_), Some(slot)) = (&step.operation, step.kv)
+                    && self.cache.moves(slot)
+                {
+                    let part = Part { phase: 0, index: worker.index, of: worker.count };
+                    self.cache.move_to_front(slot, part);
+                    worker.barrier();
+                }
                 let invocation = self.bind(step);
                 for phase in 0..phases(&step.operation, self.tokens_of(step)) {
                     self.model

@@ -14,7 +14,7 @@ pub const TOKENS: [u32; 13] = [5, 9, 2, 60, 0, 9, 9, 1, 30, 44, 17, 17, 8];
 pub const CONTEXT: u64 = 16;
 
 /// Synthetic values; norm weights that are offsets from 1 lie around 0, so that norms scale by about 1 everywhere.
-fn values(architecture: &Architecture, tensor: &Tensor) -> Vec<f32> {
+pub fn values(architecture: &Architecture, tensor: &Tensor) -> Vec<f32> {
     let mut values = synthetic::values(tensor, SEED);
     if architecture.norm.weight_plus_one && tensor.role.is_norm() && tensor.part == TensorPart::Weight {
         values.iter_mut().for_each(|value| *value -= 1.0);
