@@ -396,11 +396,7 @@ impl Architecture {
     /// It has no looped layers, or so many passes are impossible.
     pub fn with_loop_count(&self, count: u64) -> Result<Self, ArchitectureError> {
         let Some(loops) = self.loops else {
-            return Err(ArchitectureError::Field {
-                field: "loops".to_owned(),
-                found: "absent".to_owned(),
-                allowed: format!("looped layers, where {count} passes are asked for"),
-            });
+            return Err(ArchitectureError::NotLooped { count });
         };
         let looped = Self { loops: Some(Loops { count, ..loops }), ..self.clone() };
         looped.validate()?;
