@@ -3,7 +3,7 @@
 use crate::{CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
-use slimfit_plan::{Plan, PlanOptions, Shape, traffic};
+use slimfit_plan::{Plan, PlanOptions, Shape, TokenRows, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
 use slimfit_study::{Explanation, OperationCost};
 
@@ -89,7 +89,9 @@ impl CostModel {
             .iter()
             .map(|step| {
                 let moved = traffic(step, shape);
-                let again = step.matrix.is_some_and(|matrix| std::mem::replace(&mut seen[matrix], true));
+                // A tied table is a gather of one row first and a product at the end: no loop.
+                let looped = step.matrix.filter(|_| step.layer.is_some());
+                let again = looped.is_some_and(|matrix| std::mem::replace(&mut seen[matrix], true));
                 let idle = match &step.operation {
                     Operation::Experts(experts) => experts.experts as f64 / experts.top_k as f64,
                     _ => 1.0,
@@ -143,7 +145,13 @@ impl CostModel {
     /// # Errors
     /// As [`CostModel::step`].
     pub fn prefill_seconds(&self, plan: &Plan, tokens: u64, regime: RegimeId) -> Result<f64, CostError> {
-        plan.prefill(tokens).map(|(step, shape)| Ok(self.step(step, shape, regime)?.seconds)).sum()
+        let shapes = Shape::prefill(tokens, plan.options.chunk);
+        let mut seconds = 0.0;
+        for (chunk, &shape) in shapes.iter().enumerate() {
+            let last = chunk + 1 == shapes.len();
+            seconds += self.sum(plan, shape, regime, |step| last || step.rows == TokenRows::All)?;
+        }
+        Ok(seconds)
     }
 
     /// The 90 % interval of a time: the model's own half-width and the drift that the profile saw, joined in quadrature.
@@ -175,7 +183,7 @@ impl CostModel {
         let depth = shape.first_position + shape.tokens - 1;
         let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
         let mut operations = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
+        for (step, regime) in plan.steps.iter().zip(self.step_regimes(plan, shape, regime)?) {
             let cost = self.step(step, shape, regime)?;
             let moved = traffic(step, shape);
             operations.push(OperationCost {
