@@ -1,6 +1,7 @@
-//! Mixtures of experts, loops and layers that differ, measured as a user would: none of them is in a built-in space yet.
+//! Mixtures of experts, loops and layers that differ as a user meets them: none of them is in a built-in space yet.
 
 use crate::harness::Slimfit;
+use crate::measured::machine;
 use serde_json::Value;
 use std::path::Path;
 
@@ -86,4 +87,60 @@ fn loops_of_a_model_without_looped_layers_are_refused_by_name() {
     let error = finished.object("error")["error"].clone();
     assert!(error["message"].as_str().is_some_and(|text| text.contains("`loops`")), "{error}");
     assert_eq!(measure(folder.path(), &["--loops", "0"]).code, 2);
+}
+
+const SPACE: &str = "schema: slimfit/space/v1
+name: mixtures
+description: Dense models and mixtures of experts.
+axes:
+  layers: [8, 12]
+  hidden_size: [256, 320]
+  head_size: 64
+  heads: hidden_size / head_size
+  kv_heads: heads
+  ffn: 3 * hidden_size
+  gated: true
+  experts: [none, {count: 8, top_k: 2}, {count: 16, top_k: 4}]
+  window: none
+  vocabulary_size: 32768
+  tied_embeddings: true
+  weights: q8_0
+  kv: f16
+portable: [hf]
+constraints:
+  non_embedding: {min: 5M}
+";
+
+#[test]
+fn a_space_of_mixtures_is_searched_run_and_written_out() {
+    let machine = machine();
+    std::fs::write(machine.folder().join("mixtures.yaml"), SPACE).unwrap();
+    let run = |arguments: &[&str]| Slimfit::new(arguments).folder(machine.folder()).run().done();
+    let head =
+        run(&["search", "--space", "mixtures.yaml", "--out", "mixtures", "--dump-all", "all.csv", "--json"])
+            .object("search");
+    assert_eq!(head["space_size"], 12);
+    let dumped = std::fs::read_to_string(machine.folder().join("all.csv")).unwrap();
+    let of = |experts: &str| dumped.lines().filter(|line| line.split(',').nth(8) == Some(experts)).count();
+    assert!(of("1") > 0 && of("8") > 0 && of("16") > 0, "{dumped}");
+
+    // More parameters for the same time: mixtures stand on the front.
+    let front = machine.json("mixtures/front.json");
+    let mixture = |point: &&Value| point["architecture"]["layers"][0]["ffn"]["kind"] == "moe";
+    let found = front["points"].as_array().unwrap().iter().find(mixture).expect("a mixture on the front");
+    let id = found["id"].as_str().unwrap();
+    assert!(found["parameters"]["active"].as_u64() < found["parameters"]["total"].as_u64());
+
+    let object = run(&["emit", "--study", "mixtures", "--pick", id, "--out", "emitted-mixture", "--json"])
+        .object("emit");
+    let read = run(&["inspect", "emitted-mixture", "--json"]).object("inspect");
+    assert_eq!(read["parameters"], object["emitted"][0]["parameters"]);
+
+    let arguments =
+        ["verify", "--space", "mixtures.yaml", "--samples", "4", "--depth", "16", "--prompt", "16"];
+    let verified = run(&arguments.iter().chain(&["--no-memory", "--json"]).copied().collect::<Vec<_>>())
+        .object("verify");
+    assert_eq!(verified["skipped"].as_array().map(Vec::len), Some(0), "{}", verified["skipped"]);
+    let ran = |row: &&Value| row["architecture"]["layers"][0]["ffn"]["kind"] == "moe";
+    assert!(verified["rows"].as_array().unwrap().iter().any(|row| ran(&row)), "no mixture was run");
 }

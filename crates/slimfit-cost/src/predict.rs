@@ -3,7 +3,7 @@
 use crate::{CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
-use slimfit_plan::{Plan, PlanOptions, Shape, TokenRows, traffic};
+use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
 use slimfit_study::{Explanation, OperationCost};
 
@@ -88,17 +88,22 @@ impl CostModel {
         plan.steps
             .iter()
             .map(|step| {
-                let moved = traffic(step, shape);
                 // A tied table is a gather of one row first and a product at the end: no loop.
                 let looped = step.matrix.filter(|_| step.layer.is_some());
                 let again = looped.is_some_and(|matrix| std::mem::replace(&mut seen[matrix], true));
-                let idle = match &step.operation {
-                    Operation::Experts(experts) => experts.experts as f64 / experts.top_k as f64,
-                    _ => 1.0,
-                };
-                moved.kv_read_bytes + if again { 0.0 } else { idle * moved.weight_bytes }
+                if again { traffic(step, shape).kv_read_bytes } else { Self::touched_bytes(step, shape) }
             })
             .sum()
+    }
+
+    /// What a step adds to the working set: the weights it reads, its idle experts', and the cache.
+    pub fn touched_bytes(step: &Step, shape: Shape) -> f64 {
+        let moved = traffic(step, shape);
+        let idle = match &step.operation {
+            Operation::Experts(experts) => experts.experts as f64 / experts.top_k as f64,
+            _ => 1.0,
+        };
+        moved.kv_read_bytes + idle * moved.weight_bytes
     }
 
     /// Predicts a run. `threads`: a count that the profile measured, or none for the best.
