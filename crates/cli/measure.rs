@@ -146,7 +146,7 @@ pub fn text(measurement: &Measurement) -> String {
         measurement
             .architecture
             .loops
-            .map_or_else(String::new, |loops| format!(", {} passes through looped layers", loops.count)),
+            .map_or_else(String::new, |loops| format!(", looped layers run {}×", loops.count)),
         measurement.prompt_tokens,
         measurement.generated_tokens,
         measurement.depth_tokens
