@@ -11,6 +11,7 @@ use std::path::Path;
 
 /// Runs the tokens of a file one by one and writes the logits of every position, `(tokens, vocabulary)` in f32.
 pub fn write(request: &MeasureRequest, tokens: &Path, file: &Path) -> Result<WrittenFile, Failure> {
+    let request = &request.with_loops_applied()?;
     let ids = read_tokens(tokens)?;
     let threads = request.threads.map_or_else(|| allowed_cpus().len(), |threads| threads as usize);
     let pool = Pool::new(threads)?;

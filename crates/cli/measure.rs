@@ -36,6 +36,9 @@ pub struct Arguments {
     /// KV cache format: `f32` or `f16`.
     #[arg(long, default_value = "f16")]
     kv: NumberFormat,
+    /// Passes through the looped layers, how long the model thinks; the architecture's own unless said.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    loops: Option<u64>,
     /// Tokens of the prompt, from an empty cache; 0: no prefill.
     #[arg(long, default_value_t = 128)]
     prompt: u64,
@@ -75,6 +78,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let request = MeasureRequest {
         name: Some(model.name.clone()),
         architecture: model.architecture,
+        loops: arguments.loops,
         weights,
         kv: arguments.kv,
         threads: arguments.threads,
@@ -135,11 +139,15 @@ pub fn text(measurement: &Measurement) -> String {
     let name = measurement.name.as_deref().unwrap_or(&measurement.id);
     let _ = writeln!(
         text,
-        "{name}: weights {}, cache {}, {} threads, {}; prompt {}, {} generated at depth {}",
+        "{name}: weights {}, cache {}, {} threads, {}{}; prompt {}, {} generated at depth {}",
         measurement.weights.name(),
         measurement.kv.name(),
         measurement.threads,
         measurement.isa,
+        measurement
+            .architecture
+            .loops
+            .map_or_else(String::new, |loops| format!(", looped layers run {}×", loops.count)),
         measurement.prompt_tokens,
         measurement.generated_tokens,
         measurement.depth_tokens

@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use crate::table::table;
 use crate::{Outcome, date, device, interrupt};
 use serde_json::json;
+use slimfit_arch::FeedForward;
 use slimfit_cost::CostModel;
 use slimfit_document::{Document, DocumentError, WrittenFile, sha256_hex, suggestion, write_atomically};
 use slimfit_kernels::Isa;
@@ -262,7 +263,7 @@ fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Result<
     let evaluator = ModelEvaluator::new(space, &cost, &quality, inputs.tokens, &inputs.workload);
     let metrics = evaluator.metrics().to_vec();
     let mut text = String::from(
-        "id,layers,hidden_size,heads,kv_heads,head_size,vocabulary_size,tied_embeddings,weights,kv",
+        "id,layers,hidden_size,heads,kv_heads,head_size,ffn,gated,experts,top_k,window,vocabulary_size,tied_embeddings,weights,kv",
     );
     for metric in &metrics {
         let _ = write!(text, ",{}", metric.name());
@@ -272,15 +273,21 @@ fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Result<
         let Ok(point) = space.point(found.index) else { return ControlFlow::Continue(()) };
         let architecture = &point.architecture;
         let attention = &architecture.layers[0].attention;
+        // As the axes say it: experts share out `ffn`, and a dense part is one expert that everyone visits.
+        let (ffn, gated, experts, top_k) = match &architecture.layers[0].ffn {
+            FeedForward::Dense(mlp) => (mlp.size, mlp.gated, 1, 1),
+            FeedForward::Moe(moe) => (moe.top_k * moe.expert_size, moe.gated, moe.experts, moe.top_k),
+        };
         let _ = write!(
             text,
-            "{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{ffn},{gated},{experts},{top_k},{},{},{},{},{}",
             architecture.id(point.weights, point.kv),
             architecture.depth(),
             architecture.hidden_size,
             attention.heads,
             attention.kv_heads,
             attention.head_size,
+            attention.window.map_or_else(String::new, |window| window.to_string()),
             architecture.vocabulary_size,
             architecture.tied_embeddings,
             point.weights.name(),

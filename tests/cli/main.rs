@@ -1,5 +1,6 @@
 //! End-to-end tests: the binary as a user runs it.
 
+mod axes;
 mod contract;
 mod harness;
 mod interruption;

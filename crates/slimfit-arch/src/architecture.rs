@@ -1,5 +1,6 @@
 //! What a decoder-only language model is: every shape that its counts, its bytes and its logits depend on.
 
+use crate::ArchitectureError;
 use serde::{Deserialize, Serialize};
 
 /// A decoder-only transformer, layer by layer.
@@ -386,6 +387,20 @@ impl Architecture {
     /// Stored layers one by one, first to last.
     pub fn each_layer(&self) -> impl Iterator<Item = &LayerRun> {
         self.layers.iter().flat_map(|run| std::iter::repeat_n(run, run.repeat as usize))
+    }
+
+    /// The same model with another number of passes through its looped layers: how long it thinks is a choice at
+    /// inference, its weights stay the same.
+    ///
+    /// # Errors
+    /// It has no looped layers, or so many passes are impossible.
+    pub fn with_loop_count(&self, count: u64) -> Result<Self, ArchitectureError> {
+        let Some(loops) = self.loops else {
+            return Err(ArchitectureError::NotLooped { count });
+        };
+        let looped = Self { loops: Some(Loops { count, ..loops }), ..self.clone() };
+        looped.validate()?;
+        Ok(looped)
     }
 
     /// Indices of stored layers in the order they run, loops unrolled.

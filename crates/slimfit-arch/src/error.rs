@@ -15,6 +15,12 @@ pub enum ArchitectureError {
         /// What it may hold.
         allowed: String,
     },
+    /// Passes are asked for of a model without looped layers.
+    #[error("no layers of the model loop, so `loops` cannot be {count}")]
+    NotLooped {
+        /// The passes.
+        count: u64,
+    },
     /// A count does not fit 64 bits.
     #[error("the architecture is too large: {what} overflow 64 bits")]
     Overflow {

@@ -372,6 +372,10 @@ fn looped_layers_run_block_by_block_or_one_by_one() {
     assert_eq!(with_loops(1, 2, 2, true).kv_values_per_token(), 6 * 2 * 32);
     let (weights, kv) = (NumberFormat::F32, NumberFormat::F32);
     assert_eq!(with_loops(1, 2, 1, false).id(weights, kv), small().id(weights, kv));
+    assert_eq!(with_loops(1, 2, 2, false).with_loop_count(5), Ok(with_loops(1, 2, 5, false)));
+    assert_eq!(small().with_loop_count(2), Err(ArchitectureError::NotLooped { count: 2 }));
+    let never = with_loops(1, 2, 2, false).with_loop_count(0).unwrap_err();
+    assert!(matches!(&never, ArchitectureError::Field { field, .. } if field == "loops.count"), "{never}");
     assert_eq!(with_loops(1, 1, 3, true).id(weights, kv), with_loops(1, 1, 3, false).id(weights, kv));
     assert_ne!(with_loops(1, 2, 2, true).id(weights, kv), with_loops(1, 2, 2, false).id(weights, kv));
 }

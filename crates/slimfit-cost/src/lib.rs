@@ -7,6 +7,7 @@ mod model;
 mod predict;
 mod rates;
 mod regime;
+mod reuse;
 
 pub use error::CostError;
 pub use model::{Bound, CostModel, StepCost};

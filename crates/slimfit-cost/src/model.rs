@@ -189,7 +189,7 @@ impl CostModel {
         Ok(StepCost::new(far_bytes / conditions.read_bytes_per_s, compute, conditions.overhead_seconds))
     }
 
-    /// Seconds of all `steps` that `wanted` keeps: a layer's, or all.
+    /// Seconds of all steps of a plan that `wanted` keeps: a layer's, or all.
     ///
     /// # Errors
     /// As [`CostModel::step`].
@@ -202,8 +202,9 @@ impl CostModel {
     ) -> Result<f64, CostError> {
         plan.steps
             .iter()
-            .filter(|step| wanted(step))
-            .map(|step| Ok(self.step(step, shape, regime)?.seconds))
+            .zip(self.step_regimes(plan, shape, regime)?)
+            .filter(|(step, _)| wanted(step))
+            .map(|(step, regime)| Ok(self.step(step, shape, regime)?.seconds))
             .sum()
     }
 

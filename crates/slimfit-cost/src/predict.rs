@@ -2,7 +2,8 @@
 
 use crate::{CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
-use slimfit_plan::{Plan, PlanOptions, Shape, traffic};
+use slimfit_kernels::Operation;
+use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
 use slimfit_study::{Explanation, OperationCost};
 
@@ -79,14 +80,30 @@ impl CostModel {
         Ok(Plan::new(architecture, options)?)
     }
 
-    /// Bytes that a step touches again and again: all weights and the cache at `depth`. They decide the regime.
+    /// Bytes that decoding touches again and again: all weights, looped layers' once, every expert's since tokens choose
+    /// others, and the cache at `depth`. They decide the regime.
     pub fn working_set_bytes(plan: &Plan, depth: u64) -> f64 {
         let shape = Shape::decode(depth);
+        let mut seen = vec![false; plan.matrices.len()];
         plan.steps
             .iter()
-            .map(|step| traffic(step, shape))
-            .map(|moved| moved.weight_bytes + moved.kv_read_bytes)
+            .map(|step| {
+                // A tied table is a gather of one row first and a product at the end: no loop.
+                let looped = step.matrix.filter(|_| step.layer.is_some());
+                let again = looped.is_some_and(|matrix| std::mem::replace(&mut seen[matrix], true));
+                if again { traffic(step, shape).kv_read_bytes } else { Self::touched_bytes(step, shape) }
+            })
             .sum()
+    }
+
+    /// What a step adds to the working set: the weights it reads, its idle experts', and the cache.
+    pub fn touched_bytes(step: &Step, shape: Shape) -> f64 {
+        let moved = traffic(step, shape);
+        let idle = match &step.operation {
+            Operation::Experts(experts) => experts.experts as f64 / experts.top_k as f64,
+            _ => 1.0,
+        };
+        moved.kv_read_bytes + idle * moved.weight_bytes
     }
 
     /// Predicts a run. `threads`: a count that the profile measured, or none for the best.
@@ -133,7 +150,13 @@ impl CostModel {
     /// # Errors
     /// As [`CostModel::step`].
     pub fn prefill_seconds(&self, plan: &Plan, tokens: u64, regime: RegimeId) -> Result<f64, CostError> {
-        plan.prefill(tokens).map(|(step, shape)| Ok(self.step(step, shape, regime)?.seconds)).sum()
+        let shapes = Shape::prefill(tokens, plan.options.chunk);
+        let mut seconds = 0.0;
+        for (chunk, &shape) in shapes.iter().enumerate() {
+            let last = chunk + 1 == shapes.len();
+            seconds += self.sum(plan, shape, regime, |step| last || step.rows == TokenRows::All)?;
+        }
+        Ok(seconds)
     }
 
     /// The 90 % interval of a time: the model's own half-width and the drift that the profile saw, joined in quadrature.
@@ -165,7 +188,7 @@ impl CostModel {
         let depth = shape.first_position + shape.tokens - 1;
         let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
         let mut operations = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
+        for (step, regime) in plan.steps.iter().zip(self.step_regimes(plan, shape, regime)?) {
             let cost = self.step(step, shape, regime)?;
             let moved = traffic(step, shape);
             operations.push(OperationCost {

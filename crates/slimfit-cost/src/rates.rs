@@ -3,7 +3,7 @@
 use crate::CostError;
 use crate::curve::WorkCurve;
 use slimfit_hardware::{HardwareProfile, KernelTime};
-use slimfit_kernels::Operation;
+use slimfit_kernels::{Activate, Add, Operation};
 use slimfit_plan::Shape;
 use slimfit_quantity::NumberFormat;
 use std::collections::HashMap;
@@ -95,10 +95,18 @@ impl Rates {
         if let Operation::Experts(experts) = operation {
             let rows = experts.size as f64 * if experts.gated { 3.0 } else { 2.0 };
             let visits = tokens * experts.top_k as f64;
+            let (size, gated, function) = (experts.size, experts.gated, experts.function);
+            let activate = Operation::Activate(Activate { size, gated, function, scaled: false });
             let (all, chosen) = (experts.experts as f64, experts.top_k as f64);
             let visited = all * (1.0 - (1.0 - chosen / all).powf(tokens));
             let each = self.product(experts.format, rows * experts.columns as f64, visits / visited)?;
-            return Ok(visited * each);
+            let mut others = self.seconds(&activate, visits, 0.0)?;
+            if tokens > 1.0 {
+                // Rows are gathered for each expert, and its results are added to its tokens'.
+                let add = Operation::Add(Add { width: experts.columns, scale: 1.0 });
+                others += 2.0 * self.seconds(&add, visits, 0.0)?;
+            }
+            return Ok(visited * each + others);
         }
         if let Operation::Route(route) = operation {
             return self.product(NumberFormat::F32, (route.experts * route.columns) as f64, tokens);

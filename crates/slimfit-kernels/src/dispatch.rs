@@ -6,11 +6,13 @@ use crate::activate::{ACTIVATE, ActivateFunction};
 use crate::add::{ADD, AddFunction};
 use crate::attend::{self, ATTEND, AttendFunction};
 use crate::embed::{EMBED, EmbedFunction};
+use crate::experts::{self, EXPERTS, ExpertsFunction, ExpertsRun};
 use crate::invocation::{Invocation, kv_format};
 use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
 use crate::rotate_store::{ROTATE_STORE, RotateStoreFunction};
+use crate::route::{self, ROUTE, RouteFunction};
 use crate::tuner::{self, Tuning};
 use crate::variant::{Variant, richest};
 use crate::{Isa, IsaError, KernelError, MatMul, Operation, Part};
@@ -30,6 +32,8 @@ pub struct Kernels {
     add: Variant<AddFunction>,
     /// Products for which a tuning chose.
     tuned: Vec<Tuned>,
+    route: Variant<RouteFunction>,
+    experts: Variant<ExpertsFunction>,
 }
 
 /// A product for which a tuning chose, and what. There is one for each shape of a matrix in a model, so few that they
@@ -67,6 +71,8 @@ impl Kernels {
             activate: richest(ACTIVATE, isa),
             add: richest(ADD, isa),
             tuned: Vec::new(),
+            route: richest(ROUTE, isa),
+            experts: richest(EXPERTS, isa),
         })
     }
 
@@ -134,10 +140,13 @@ impl Kernels {
             Operation::RotateStore(rotate) => kv_format(rotate.kv_format).map(drop),
             Operation::Attend(attend) => kv_format(attend.kv_format).map(drop),
             Operation::Norm(_) | Operation::Activate(_) | Operation::Add(_) => Ok(()),
-            Operation::Route(_) | Operation::Experts(_) => Err(KernelError::Unsupported {
-                operation: operation.name(),
-                what: "mixtures of experts".to_owned(),
-            }),
+            Operation::Route(route) => choosable(operation, route.experts, route.top_k),
+            Operation::Experts(experts) => {
+                let format = weight_format(experts.format)?;
+                choosable(operation, experts.experts, experts.top_k)?;
+                whole_blocks(format, experts.columns)?;
+                whole_blocks(format, experts.size)
+            }
         }
     }
 
@@ -155,7 +164,13 @@ impl Kernels {
             Operation::Attend(_) => self.attend.name,
             Operation::Activate(_) => self.activate.name,
             Operation::Add(_) => self.add.name,
-            Operation::Route(_) | Operation::Experts(_) => return None,
+            Operation::Route(_) => self.route.name,
+            Operation::Experts(experts) => {
+                // What its time depends on: an expert's product, of as many tokens as one gets on average.
+                let visits = (tokens * experts.top_k as usize) as u64;
+                let each = if tokens == 1 { 1 } else { visits.div_ceil(experts.experts) as usize };
+                self.product(weight_format(experts.format).ok()?, each).variant.name
+            }
         })
     }
 
@@ -194,6 +209,29 @@ impl Kernels {
             Invocation::Activate(args) => unsafe { (self.activate.function)(args, part) },
             // SAFETY: see above.
             Invocation::Add(args) => unsafe { (self.add.function)(args, part) },
+            Invocation::Route(args) => {
+                if part.phase < matmul::phases(args.product.tokens) {
+                    self.execute(&Invocation::MatMul(args.product), part);
+                } else {
+                    // SAFETY: see above.
+                    unsafe { (self.route.function)(args, part) }
+                }
+            }
+            Invocation::Experts(args) => {
+                let format = args.layout.format;
+                let (gemv, gemm) = (&self.gemv[format as usize], &self.gemm[format as usize]);
+                assert_eq!(gemv.layout, args.layout, "experts packed for another instruction set");
+                let scratch = experts::scratch_bytes(args.shape(), args.tokens, part.of);
+                assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
+                let run = ExpertsRun {
+                    args: *args,
+                    gemv: gemv.variant.function,
+                    gemm: gemm.variant.function,
+                    activate: self.activate.function,
+                };
+                // SAFETY: see above.
+                unsafe { (self.experts.function)(&run, part) }
+            }
         }
     }
 
@@ -226,8 +264,12 @@ impl Kernels {
 /// Phases of an operation on so many tokens: all threads meet between two phases.
 pub fn phases(operation: &Operation, tokens: usize) -> usize {
     match operation {
-        Operation::MatMul(_) if tokens > 1 => 2,
+        Operation::MatMul(_) => matmul::phases(tokens),
         Operation::Attend(_) => attend::phases(tokens),
+        Operation::Route(_) => route::phases(tokens),
+        Operation::Experts(experts) => {
+            experts::phases(experts.experts as usize, experts.top_k as usize, tokens)
+        }
         _ => 1,
     }
 }
@@ -241,8 +283,29 @@ pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads:
         Operation::Attend(attend) => {
             let [heads, kv_heads, head_size] =
                 [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);
+            let keys = attend::seen_keys(attend.window.map(|window| window as usize), keys);
             attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * threads
         }
+        Operation::Route(route) => scratch_bytes(&Operation::MatMul(route.product()), tokens, keys, threads),
+        Operation::Experts(operation) => weight_format(operation.format).map_or(0, |format| {
+            let [columns, size, experts, top_k] =
+                [operation.columns, operation.size, operation.experts, operation.top_k]
+                    .map(|count| count as usize);
+            let shape = experts::Shape { columns, size, experts, top_k, gated: operation.gated, format };
+            experts::scratch_bytes(shape, tokens, threads)
+        }),
         _ => 0,
     }
+}
+
+/// The most experts whose numbers an f32 holds exactly.
+const MOST_EXPERTS: u64 = 1 << 24;
+
+/// Whether so many experts can be chosen from so many.
+fn choosable(operation: &Operation, experts: u64, top_k: u64) -> Result<(), KernelError> {
+    if experts <= MOST_EXPERTS && (1..=experts).contains(&top_k) {
+        return Ok(());
+    }
+    let what = format!("a choice of {top_k} from {experts} experts");
+    Err(KernelError::Unsupported { operation: operation.name(), what })
 }

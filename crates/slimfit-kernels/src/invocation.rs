@@ -7,6 +7,7 @@ use crate::activate::ActivateArgs;
 use crate::add::AddArgs;
 use crate::attend::AttendArgs;
 use crate::embed::EmbedArgs;
+use crate::experts::ExpertsArgs;
 use crate::kv::{KvFormat, KvLayer};
 use crate::matmul::{self, MatMulArgs};
 use crate::memory::ALIGNMENT;
@@ -14,6 +15,7 @@ use crate::norm::NormArgs;
 use crate::operation;
 use crate::packed::PackedMatrix;
 use crate::rotate_store::{QkNormKind, RotateStoreArgs, RotationTable};
+use crate::route::RouteArgs;
 use crate::{KernelError, SharedMut};
 use slimfit_quantity::NumberFormat;
 
@@ -34,6 +36,10 @@ pub enum Invocation<'a> {
     Activate(ActivateArgs<'a>),
     /// See [`AddArgs`].
     Add(AddArgs<'a>),
+    /// See [`RouteArgs`].
+    Route(RouteArgs<'a>),
+    /// See [`ExpertsArgs`].
+    Experts(ExpertsArgs<'a>),
 }
 
 fn size(value: u64) -> usize {
@@ -159,7 +165,7 @@ impl<'a> KvLayer<'a> {
         values: SharedMut<'a, u8>,
     ) -> Self {
         let kv_format = kv_format(format).expect("the plan was checked with `Kernels::supports`");
-        let cache = Self { format: kv_format, kv_heads, head_size, capacity, keys, values };
+        let cache = Self { format: kv_format, kv_heads, head_size, capacity, first: 0, keys, values };
         let bytes = cache.bytes(kv_heads * capacity);
         assert_eq!((keys.len(), values.len()), (bytes, bytes), "cache of {capacity} positions");
         assert!(
@@ -215,7 +221,8 @@ impl<'a> RotateStoreArgs<'a> {
         let kv_heads = size(operation.kv_heads);
         assert_eq!((cache.kv_heads, cache.head_size), (kv_heads, head_size), "cache shape");
         assert_eq!(kv_format(operation.kv_format), Ok(cache.format), "cache format");
-        assert!(first_position + tokens <= cache.capacity, "{tokens} more positions than the cache has");
+        let positions = first_position..first_position + tokens;
+        assert!(cache.holds(positions.clone()), "the cache has no rows for the positions {positions:?}");
         assert_eq!(qkv.len(), tokens * (heads + 2 * kv_heads) * head_size, "fused rows");
         let norms = match operation.qk_norm {
             QkNormKind::None => (0, 0),
@@ -248,7 +255,7 @@ impl<'a> RotateStoreArgs<'a> {
 
 impl<'a> AttendArgs<'a> {
     /// `qkv` is `(tokens, (heads + 2 · kv_heads) · head_size)`, `output` `(tokens, heads · head_size)`; the cache holds
-    /// every position up to the last token's; `scratch` is aligned to 64 bytes and has at least
+    /// every position that a token sees, up to the last one's own; `scratch` is aligned to 64 bytes and has at least
     /// [`crate::scratch_bytes`] for `first_position + tokens` keys and as many threads as take part.
     ///
     /// # Panics
@@ -267,14 +274,17 @@ impl<'a> AttendArgs<'a> {
         assert_eq!((cache.kv_heads, cache.head_size), (kv_heads, head_size), "cache shape");
         assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads over {kv_heads}");
         assert_eq!(kv_format(operation.kv_format), Ok(cache.format), "cache format");
-        assert!(first_position + tokens <= cache.capacity, "{tokens} more positions than the cache has");
+        let window = operation.window.map(size);
+        let oldest = window.map_or(0, |window| (first_position + 1).saturating_sub(window));
+        let positions = oldest..first_position + tokens;
+        assert!(cache.holds(positions.clone()), "the cache has no rows for the positions {positions:?}");
         assert_eq!(qkv.len(), tokens * (heads + 2 * kv_heads) * head_size, "fused rows");
         assert_eq!(output.len(), tokens * heads * head_size, "attention output");
         assert!(operation.window != Some(0), "a window of no key");
         assert!(scratch.as_ptr().align_offset(ALIGNMENT) == 0, "scratch must be aligned");
         Self {
             heads,
-            window: operation.window.map(size),
+            window,
             scale: operation.scale,
             softcap: operation.softcap,
             alibi: operation.alibi,
@@ -289,7 +299,8 @@ impl<'a> AttendArgs<'a> {
 }
 
 impl<'a> ActivateArgs<'a> {
-    /// `input` is `(tokens, 2 · size)` with a gate, else `(tokens, size)`; `output` is `(tokens, size)`.
+    /// `input` is `(tokens, 2 · size)` with a gate, else `(tokens, size)`; `scores` is `(tokens)`; `output` is
+    /// `(tokens, size)`.
     ///
     /// # Panics
     /// When a length does not belong to `operation`.
@@ -297,12 +308,15 @@ impl<'a> ActivateArgs<'a> {
         operation: &operation::Activate,
         tokens: usize,
         input: &'a [f32],
+        scores: Option<&'a [f32]>,
         output: SharedMut<'a, f32>,
     ) -> Self {
         let values = size(operation.size);
         let width = if operation.gated { 2 * values } else { values };
         assert_eq!((input.len(), output.len()), (tokens * width, tokens * values), "activation rows");
-        Self { size: values, tokens, gated: operation.gated, function: operation.function, input, output }
+        assert_eq!(scores.map(<[f32]>::len), operation.scaled.then_some(tokens), "activation scores");
+        let (gated, function) = (operation.gated, operation.function);
+        Self { size: values, tokens, gated, function, input, scores, output }
     }
 }
 
@@ -320,5 +334,92 @@ impl<'a> AddArgs<'a> {
         let values = tokens * size(operation.width);
         assert_eq!((input.len(), output.len()), (values, values), "addends");
         Self { scale: operation.scale, input, output }
+    }
+}
+
+impl<'a> RouteArgs<'a> {
+    /// `weights` is `(experts, columns)` in f32, `bias` `(experts)`, `input` `(tokens, columns)`; `routing` is
+    /// `tokens · (experts + 2 · top_k)` values, first all scores, then all choices.
+    ///
+    /// # Panics
+    /// When a shape or length does not belong to `operation`.
+    pub fn new(
+        operation: &operation::Route,
+        tokens: usize,
+        weights: &'a PackedMatrix,
+        bias: Option<&'a [f32]>,
+        input: &'a [f32],
+        routing: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> Self {
+        let (experts, top_k) = (size(operation.experts), size(operation.top_k));
+        assert!((1..=experts).contains(&top_k), "{top_k} of {experts} experts");
+        assert_eq!(routing.len(), tokens * (experts + 2 * top_k), "routing");
+        let scores = tokens * experts;
+        let product = MatMulArgs::new(
+            &operation.product(),
+            tokens,
+            weights,
+            bias,
+            input,
+            routing.part(0..scores),
+            scratch,
+        );
+        let choices = routing.part(scores..routing.len());
+        Self { top_k, normalise: operation.normalise, product, choices }
+    }
+}
+
+impl<'a> ExpertsArgs<'a> {
+    /// `up` and `down` are stacks of `experts` matrices, see [`PackedMatrix::stacked`]: `(2 · size, columns)` each with a
+    /// gate, gate above up, else `(size, columns)`; and `(columns, size)` each. `input` and `output` are
+    /// `(tokens, columns)` and do not overlap; `routing` is what [`RouteArgs`] wrote. `scratch` is aligned to 64 bytes
+    /// and has at least [`crate::scratch_bytes`] of as many threads as take part.
+    ///
+    /// # Panics
+    /// When a shape or length does not belong to `operation`.
+    #[expect(clippy::too_many_arguments, reason = "each is a buffer of the operation")]
+    pub fn new(
+        operation: &operation::Experts,
+        tokens: usize,
+        up: &'a PackedMatrix,
+        down: &'a PackedMatrix,
+        input: &'a [f32],
+        routing: &'a [f32],
+        output: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> Self {
+        let [columns, inner, experts, top_k] =
+            [operation.columns, operation.size, operation.experts, operation.top_k].map(size);
+        let up_rows = inner * if operation.gated { 2 } else { 1 };
+        let layout = up.layout();
+        assert_eq!((up.format(), down.format()), (operation.format, operation.format), "experts' format");
+        assert_eq!(down.layout(), layout, "experts' layout");
+        assert_eq!((up.columns(), down.columns()), (columns, inner), "experts' columns");
+        assert!((1..=experts).contains(&top_k), "{top_k} of {experts} experts");
+        for (stack, rows) in [(up, up_rows), (down, columns)] {
+            let one = layout.groups(rows) * layout.group_bytes(stack.columns());
+            assert_eq!(stack.bytes().len(), experts * one, "packed experts");
+        }
+        assert_eq!((input.len(), output.len()), (tokens * columns, tokens * columns), "experts' vectors");
+        assert_eq!(routing.len(), tokens * (experts + 2 * top_k), "routing");
+        assert!(scratch.as_ptr().align_offset(ALIGNMENT) == 0, "scratch must be aligned");
+        Self {
+            columns,
+            size: inner,
+            experts,
+            top_k,
+            tokens,
+            gated: operation.gated,
+            function: operation.function,
+            accumulate: operation.accumulate,
+            layout,
+            up: up.bytes(),
+            down: down.bytes(),
+            input,
+            choices: &routing[tokens * experts..],
+            output,
+            scratch,
+        }
     }
 }

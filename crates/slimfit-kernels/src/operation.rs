@@ -21,7 +21,7 @@ pub enum Operation {
     RotateStore(RotateStore),
     /// `y[t, h] = softmax(scale · q[t, h] · K) V` over the keys that position t may see.
     Attend(Attend),
-    /// `y[t] = act(gate[t]) · up[t]`, or `y[t] = act(x[t])`.
+    /// `y[t] = act(gate[t]) · up[t]`, or `y[t] = act(x[t])`, or either times a factor of the token's.
     Activate(Activate),
     /// `y[t] += scale · x[t]`: only where an addition cannot be fused into its producer.
     Add(Add),
@@ -133,6 +133,8 @@ pub struct Activate {
     pub gated: bool,
     /// The function.
     pub function: ActivationFunction,
+    /// Whether each token's row is multiplied by the sigmoid of a score of its own (a mixture's shared part).
+    pub scaled: bool,
 }
 
 /// A plain addition.
@@ -176,8 +178,22 @@ pub struct Experts {
     pub function: ActivationFunction,
     /// How the experts' matrices are stored.
     pub format: NumberFormat,
-    /// Factor on the sum before it is added to the output.
-    pub scale: f32,
+    /// `Some(scale)`: the sum is scaled and added to the output instead of stored.
+    pub accumulate: Option<f32>,
+}
+
+impl Route {
+    /// The product that makes the scores.
+    pub(crate) fn product(&self) -> MatMul {
+        MatMul {
+            rows: self.experts,
+            columns: self.columns,
+            format: NumberFormat::F32,
+            bias: self.bias,
+            accumulate: None,
+            softcap: None,
+        }
+    }
 }
 
 impl Operation {

@@ -59,6 +59,15 @@ impl PackedMatrix {
         Ok(Self { format, layout, rows, columns, group_bytes: layout.group_bytes(columns), bytes })
     }
 
+    /// Rows from one matrix of a stack to the next: a stack is a matrix that holds several of equal shape above each
+    /// other, each padded to whole groups, so that each can be multiplied alone.
+    ///
+    /// # Errors
+    /// The format has no kernel.
+    pub fn stacked(format: NumberFormat, rows: usize, isa: Isa) -> Result<usize, KernelError> {
+        Ok(rows.next_multiple_of(layout_for(weight_format(format)?, isa).interleave))
+    }
+
     /// Bytes of a packed matrix, padding included.
     ///
     /// # Errors

@@ -92,6 +92,24 @@ impl<'a, T> SharedMut<'a, T> {
     }
 }
 
+/// Numbers of which every pattern of bits is one.
+pub(crate) trait Plain: Copy {}
+
+impl Plain for f32 {}
+impl Plain for u32 {}
+
+impl<'a> SharedMut<'a, u8> {
+    /// The same memory as numbers.
+    ///
+    /// # Panics
+    /// When it is not aligned for them or not made of whole ones.
+    pub(crate) fn cast<T: Plain>(self) -> SharedMut<'a, T> {
+        let pointer = self.pointer.cast::<T>();
+        assert!(pointer.align_offset(align_of::<T>()) == 0 && self.length.is_multiple_of(size_of::<T>()));
+        SharedMut { pointer, length: self.length / size_of::<T>(), lifetime: PhantomData }
+    }
+}
+
 /// Which share of an operation a thread does: phase `phase`, share `index` of `of`. All shares of a phase write
 /// disjoint memory; a phase starts only when all shares of the one before are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -207,22 +207,37 @@ fn activations_follow_their_formulas() {
             ActivationFunction::Relu,
             ActivationFunction::ReluSquared,
         ] {
-            for (size, tokens, gated) in [(1, 1, false), (15, 3, true), (33, 2, false), (100, 1, true)] {
+            for (size, tokens, gated, scaled) in [
+                (1, 1, false, false),
+                (15, 3, true, false),
+                (33, 2, false, true),
+                (100, 1, true, false),
+                (40, 3, true, true),
+            ] {
                 let width = if gated { 2 * size } else { size };
                 // Up to ±10, where functions saturate.
                 let input: Vec<f32> = random(6, tokens * width).iter().map(|x| x * 5.0).collect();
                 let input = Guarded::ending(&input);
+                let scores = scaled.then(|| Guarded::ending(&random(14, tokens)));
                 let expected: Vec<f64> = (0..tokens * size)
                     .map(|place| {
                         let row = &input[place / size * width..];
                         let value = activation_reference(function, f64::from(row[place % size]));
-                        if gated { value * f64::from(row[size + place % size]) } else { value }
+                        let value = if gated { value * f64::from(row[size + place % size]) } else { value };
+                        let score = scores.as_ref().map(|scores| f64::from(scores[place / size]));
+                        value * score.map_or(1.0, |score| 1.0 / (1.0 + (-score).exp()))
                     })
                     .collect();
                 for shares in [1, 2, 5] {
                     let mut output = Guarded::ending(&vec![f32::NAN; expected.len()]);
-                    let operation = Activate { size: size as u64, gated, function };
-                    let args = ActivateArgs::new(&operation, tokens, &input, SharedMut::new(&mut output));
+                    let operation = Activate { size: size as u64, gated, function, scaled };
+                    let args = ActivateArgs::new(
+                        &operation,
+                        tokens,
+                        &input,
+                        scores.as_deref(),
+                        SharedMut::new(&mut output),
+                    );
                     let described = Operation::Activate(operation);
                     execute(&kernels, &described, tokens, &Invocation::Activate(args), shares);
                     assert_close(&output, &expected, 4e-6, &format!("{function:?}"));
@@ -251,7 +266,12 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
     let (heads, kv_heads, capacity, tokens, first_position) = (4, 2, 9, 3, 5);
     for kernels in tiers() {
         for (head_size, rotated) in [(16, 16), (10, 4), (64, 64), (24, 0)] {
-            for kind in [QkNormKind::None, QkNormKind::PerHead, QkNormKind::EachHead, QkNormKind::AllHeads] {
+            for (kind, forgotten) in [
+                (QkNormKind::None, 0),
+                (QkNormKind::PerHead, 0),
+                (QkNormKind::EachHead, 4),
+                (QkNormKind::AllHeads, 5),
+            ] {
                 for (interleaved, format, clip) in [(false, "f32", None), (true, "f16", Some(1.5))] {
                     let operation = RotateStore {
                         heads: heads as u64,
@@ -322,7 +342,8 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                             capacity,
                             SharedMut::new(&mut keys),
                             SharedMut::new(&mut values),
-                        );
+                        )
+                        .beginning_at(forgotten);
                         let args = RotateStoreArgs::new(
                             &operation,
                             tokens,
@@ -352,7 +373,7 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                                 [(&stored[0], &key, "key"), (&stored[1], &value, "value")]
                             {
                                 for (head, expected) in expected.chunks(head_size).enumerate() {
-                                    let start = (head * capacity + position) * head_size;
+                                    let start = (head * capacity + position - forgotten) * head_size;
                                     let found: Vec<f32> =
                                         stored[start..start + head_size].iter().map(|&v| v as f32).collect();
                                     assert_close(&found, expected, tolerance, what);
@@ -363,8 +384,8 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                         for bytes in [&*keys, &*values] {
                             let position_bytes = bytes.len() / (kv_heads * capacity);
                             for (place, bytes) in bytes.chunks(position_bytes).enumerate() {
-                                let mine =
-                                    (first_position..first_position + tokens).contains(&(place % capacity));
+                                let position = place % capacity + forgotten;
+                                let mine = (first_position..first_position + tokens).contains(&position);
                                 assert!(mine || bytes.iter().all(|&byte| byte == 0xff));
                             }
                         }
@@ -385,6 +406,8 @@ struct Attention {
     format: &'static str,
     tokens: usize,
     first_position: usize,
+    /// Positions before the cache's first row.
+    forgotten: usize,
 }
 
 #[test]
@@ -399,6 +422,7 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
         format: "f32",
         tokens,
         first_position,
+        forgotten: 0,
     };
     let cases = [
         plain(1, 0),
@@ -425,6 +449,11 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
         Attention { softcap: Some(5.0), window: Some(50), ..plain(60, 55) },
         Attention { alibi: true, heads: 6, kv_heads: 2, ..plain(1, 150) },
         Attention { alibi: true, heads: 6, kv_heads: 3, ..plain(40, 60) },
+        // Nothing is left of what no token sees.
+        Attention { window: Some(8), forgotten: 33, ..plain(1, 40) },
+        Attention { window: Some(20), forgotten: 11, format: "f16", ..plain(90, 30) },
+        Attention { window: Some(1), forgotten: 70, heads: 6, kv_heads: 1, ..plain(1, 70) },
+        Attention { window: Some(130), forgotten: 100, alibi: true, heads: 6, ..plain(1, 400) },
     ];
     for kernels in tiers() {
         for case in &cases {
@@ -435,7 +464,8 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
 
 fn check_attention(kernels: &Kernels, case: &Attention) {
     let &Attention { heads, kv_heads, head_size, tokens, first_position, .. } = case;
-    let capacity = first_position + tokens + 2;
+    let &Attention { forgotten, .. } = case;
+    let capacity = first_position + tokens + 2 - forgotten;
     let operation = Attend {
         heads: heads as u64,
         kv_heads: kv_heads as u64,
@@ -452,7 +482,7 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
         let mut values = random(seed, kv_heads * capacity * head_size);
         // Positions that nobody may see.
         for head in values.chunks_mut(capacity * head_size) {
-            head[(first_position + tokens) * head_size..].fill(f32::NAN);
+            head[(first_position + tokens - forgotten) * head_size..].fill(f32::NAN);
         }
         Guarded::ending(&cache_bytes(case.format, &values))
     });
@@ -462,7 +492,7 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
         let (token, head) = (place / heads, place % heads);
         let position = first_position + token;
         let first = case.window.map_or(0, |window| (position + 1).saturating_sub(window as usize));
-        let at = |position: usize| (head / (heads / kv_heads) * capacity + position) * head_size;
+        let at = |position: usize| (head / (heads / kv_heads) * capacity + position - forgotten) * head_size;
         let scores: Vec<f64> = (first..=position)
             .map(|key| {
                 let query = &qkv[token * width + head * head_size..][..head_size];
@@ -497,7 +527,8 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
             capacity,
             SharedMut::new(keys),
             SharedMut::new(values),
-        );
+        )
+        .beginning_at(forgotten);
         let args = AttendArgs::new(
             &operation,
             tokens,
@@ -511,11 +542,4 @@ fn check_attention(kernels: &Kernels, case: &Attention) {
         let name = kernels.variant_name(&described, tokens).unwrap();
         assert_close(&output, &expected, 1e-5, &format!("`{name}` of {tokens} after {first_position}"));
     }
-}
-
-#[test]
-fn mixtures_of_experts_are_refused_by_name() {
-    let route = slimfit_kernels::Route { columns: 32, experts: 4, top_k: 2, normalise: true, bias: false };
-    let error = Kernels::supports(&Operation::Route(route)).unwrap_err().to_string();
-    assert!(error.contains("`route`") && error.contains("experts"), "{error}");
 }

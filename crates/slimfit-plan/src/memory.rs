@@ -48,11 +48,15 @@ impl Plan {
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let chunk = self.options.chunk.min(self.options.context);
         let (keys, threads) = (size(self.options.context), size(self.options.threads));
+        // Kernels for one token and for several need different scratch, and neither is always the greater.
+        let shapes = [1, 2.min(chunk), chunk].map(|tokens| Shape { tokens, first_position: 0 });
         self.steps
             .iter()
-            .map(|step| {
-                let tokens = size(Self::tokens_of(step, Shape { tokens: chunk, first_position: 0 }));
-                slimfit_kernels::scratch_bytes(&step.operation, tokens, keys, threads) as u64
+            .flat_map(|step| {
+                shapes.map(|shape| {
+                    let tokens = size(Self::tokens_of(step, shape));
+                    slimfit_kernels::scratch_bytes(&step.operation, tokens, keys, threads) as u64
+                })
             })
             .max()
             .unwrap_or(0)

@@ -48,6 +48,9 @@ pub struct RopeSlot {
     pub rotated: u64,
 }
 
+/// The least room after a window, where chunks are shorter.
+const LEAST_ROOM: u64 = 64;
+
 /// One layer's cache in one pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvSlot {
@@ -55,13 +58,30 @@ pub struct KvSlot {
     pub kv_heads: u64,
     /// Values of a head.
     pub head_size: u64,
-    /// Positions kept.
+    /// Keys that a query sees at most; the layer may forget what is further back.
+    pub window: Option<u64>,
+    /// Positions kept: the whole context, or the window and room for a chunk after it.
     pub positions: u64,
     /// How it is stored.
     pub format: NumberFormat,
 }
 
 impl KvSlot {
+    /// Positions that a layer keeps for a `context` computed in steps of at most `chunk` tokens.
+    ///
+    /// A layer with a window drops the oldest rows by moving those that are still seen to the front when there is no room
+    /// left, so that kernels always see one stretch. Between two moves lie at least `room` tokens, so a move of
+    /// `window − 1` rows costs each token `(window − 1) / room` row copies beside the `window` rows that it reads.
+    pub fn positions_for(window: Option<u64>, context: u64, chunk: u64) -> u64 {
+        let room = chunk.max(LEAST_ROOM);
+        window.map_or(context, |window| context.min((window - 1).saturating_add(room)))
+    }
+
+    /// The first position that a token at `position` sees.
+    pub fn first_seen(&self, position: u64) -> u64 {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+    }
+
     /// Bytes of keys and values of one position.
     pub fn bytes_per_position(&self) -> u64 {
         2 * self.kv_heads * self.head_size * self.format.block_bytes() / self.format.block_values()
@@ -90,7 +110,7 @@ pub enum Buffer {
     Mixed,
     /// A branch's result where a norm follows before it is added.
     Branch,
-    /// Scores, chosen experts and their weights.
+    /// Scores of experts, then the chosen ones and their weights; later each token's score of the shared part.
     Routing,
     /// Logits of the last token.
     Logits,

@@ -25,7 +25,7 @@ pub struct Step {
     pub operation: Operation,
     /// Which tokens it works on.
     pub rows: TokenRows,
-    /// What it reads; token ids for `embed`.
+    /// What it reads; token ids for `embed`. `experts`, and an `activate` that scales, read [`Buffer::Routing`], too.
     pub input: Buffer,
     /// What it writes or adds to.
     pub output: Buffer,

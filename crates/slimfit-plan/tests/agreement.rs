@@ -130,14 +130,14 @@ fn slots_hold_every_stored_tensor_exactly_once() {
 #[test]
 fn matrix_products_and_attention_agree_with_the_architectures_own_count() {
     for (name, architecture) in variants() {
-        if name == "moe" {
-            continue; // The closed form counts visits of experts, the plan the router's and the gate's rows too.
-        }
         let plan = plan(&architecture);
         let products = |shape| -> f64 {
             plan.steps
                 .iter()
-                .filter(|step| matches!(step.operation, Operation::MatMul(_) | Operation::Attend(_)))
+                .filter(|step| {
+                    use Operation::{Attend, Experts, MatMul, Route};
+                    matches!(step.operation, MatMul(_) | Attend(_) | Route(_) | Experts(_))
+                })
                 .map(|step| traffic(step, shape).flops)
                 .sum()
         };
@@ -160,6 +160,8 @@ fn a_step_never_reads_a_row_that_nothing_wrote() {
             let adds = match &step.operation {
                 Operation::Norm(norm) => norm.accumulate.is_some(),
                 Operation::MatMul(product) => product.accumulate.is_some(),
+                Operation::Experts(experts) => experts.accumulate.is_some(),
+                Operation::Add(_) => true,
                 _ => false,
             };
             assert!(
@@ -199,4 +201,26 @@ fn memory_grows_with_context_by_the_caches_and_tables_alone() {
         2000 * architecture.kv_bytes_per_token(NumberFormat::F16).expect("f16")
     );
     assert_eq!((long.weight_bytes, long.buffer_bytes), (short.weight_bytes, short.buffer_bytes));
+}
+
+#[test]
+fn a_window_keeps_itself_and_room_for_a_chunk_however_long_the_context() {
+    let mut architecture = llama();
+    architecture.layers[0].repeat = 1;
+    let mut full = architecture.layers[0].clone();
+    full.attention.window = None;
+    architecture.layers[0].attention.window = Some(100);
+    architecture.layers.push(full);
+    let per_position = architecture.kv_bytes_per_token(NumberFormat::F16).expect("f16") / 2;
+    for (context, chunk, kept) in
+        [(5000, 256, 355), (9000, 256, 355), (5000, 8, 163), (200, 256, 200), (1, 1, 1)]
+    {
+        let options = PlanOptions {
+            chunk,
+            ..PlanOptions::new(NumberFormat::Q8_0, NumberFormat::F16, Isa::Scalar, 1, context)
+        };
+        let plan = Plan::new(&architecture, options).expect("it can be planned");
+        assert_eq!((plan.kv[0].positions, plan.kv[1].positions), (kept, context), "{context} by {chunk}");
+        assert_eq!(plan.memory().kv_bytes, per_position * (kept + context), "{context} by {chunk}");
+    }
 }

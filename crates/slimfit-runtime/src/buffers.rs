@@ -1,7 +1,7 @@
 //! Activation buffers of a session in one allocation, and the scratch that operations share.
 
 use crate::RuntimeError;
-use slimfit_kernels::{ALIGNMENT, AlignedBytes, SharedMut, scratch_bytes};
+use slimfit_kernels::{ALIGNMENT, AlignedBytes, SharedMut};
 use slimfit_plan::{Buffer, Plan};
 
 /// Where a buffer begins and how long it is, in f32 values; unused ones are empty.
@@ -30,7 +30,7 @@ impl Buffers {
         }
         let mut activations = AlignedBytes::zeroed(4 * end)?;
         activations.as_mut_slice().fill(0);
-        let mut scratch = AlignedBytes::zeroed(scratch(plan))?;
+        let mut scratch = AlignedBytes::zeroed(plan.scratch_bytes() as usize)?;
         scratch.as_mut_slice().fill(0);
         Ok(Self { activations, places, scratch })
     }
@@ -49,19 +49,6 @@ impl Buffers {
         let Place { first, values } = self.places[buffer as usize];
         &self.activations.as_f32()[first..first + values]
     }
-}
-
-/// The greediest operation's scratch, for one token and for a full chunk at the end of the context.
-fn scratch(plan: &Plan) -> usize {
-    let (context, threads) = (plan.options.context as usize, plan.options.threads as usize);
-    let chunk = plan.options.chunk.min(plan.options.context) as usize;
-    plan.steps
-        .iter()
-        .flat_map(|step| {
-            [1, 2.min(chunk), chunk].map(|tokens| scratch_bytes(&step.operation, tokens, context, threads))
-        })
-        .max()
-        .unwrap_or(0)
 }
 
 /// The buffers as the threads of a run see them.

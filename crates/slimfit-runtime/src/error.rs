@@ -47,6 +47,19 @@ pub enum RuntimeError {
         /// Tokens in the cache.
         length: u64,
     },
+    /// Going back to what a layer with a window has forgotten.
+    #[error(
+        "cannot go back to {position} tokens in a text of {length}: a layer with a window of {window} has forgotten what \
+         the next token would see"
+    )]
+    Forgotten {
+        /// Tokens to keep.
+        position: u64,
+        /// Tokens in the cache.
+        length: u64,
+        /// The layer's window.
+        window: u64,
+    },
     /// A context past the learned positions.
     #[error(
         "the model has {positions} learned positions, fewer than the context of {context} tokens asked for"

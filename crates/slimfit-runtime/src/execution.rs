@@ -8,8 +8,8 @@ use crate::model::Model;
 use crate::rotation::Rotation;
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{
-    ActivateArgs, AddArgs, AttendArgs, EmbedArgs, Invocation, MatMulArgs, NormArgs, Operation, Part,
-    RotateStoreArgs, RotationTable, SharedMut, phases,
+    ActivateArgs, AddArgs, AttendArgs, EmbedArgs, ExpertsArgs, Invocation, MatMulArgs, NormArgs, Operation,
+    Part, RotateStoreArgs, RotationTable, RouteArgs, SharedMut, phases,
 };
 use slimfit_plan::{Buffer, Shape, Step, TokenRows};
 use std::time::Instant;
@@ -37,6 +37,13 @@ impl<'a> Execution<'a> {
             for (index, step) in self.model.plan().steps.iter().enumerate() {
                 if !self.logits && step.rows != TokenRows::All {
                     continue;
+                }
+                if let (Operation::RotateStore(_), Some(slot)) = (&step.operation, step.kv)
+                    && self.cache.moves(slot)
+                {
+                    let part = Part { phase: 0, index: worker.index, of: worker.count };
+                    self.cache.move_to_front(slot, part);
+                    worker.barrier();
                 }
                 let invocation = self.bind(step);
                 for phase in 0..phases(&step.operation, self.tokens_of(step)) {
@@ -119,15 +126,40 @@ impl<'a> Execution<'a> {
                 activate,
                 tokens,
                 self.input(step, activate.size * if activate.gated { 2 } else { 1 }),
+                activate.scaled.then(|| self.routing(tokens)),
                 output(activate.size),
             )),
             Operation::Add(add) => {
                 Invocation::Add(AddArgs::new(add, tokens, self.input(step, add.width), output(add.width)))
             }
-            Operation::Route(_) | Operation::Experts(_) => {
-                unreachable!("`Model` refuses plans with operations that have no kernel")
-            }
+            Operation::Route(route) => Invocation::Route(RouteArgs::new(
+                route,
+                tokens,
+                matrix(),
+                vector(0),
+                self.input(step, route.columns),
+                output(route.experts + 2 * route.top_k),
+                self.buffers.scratch,
+            )),
+            Operation::Experts(experts) => Invocation::Experts(ExpertsArgs::new(
+                experts,
+                tokens,
+                matrix(),
+                &weights.matrices[step.second_matrix.expect("the plan gives experts both matrices")],
+                self.input(step, experts.columns),
+                self.routing(tokens * (experts.experts + 2 * experts.top_k) as usize),
+                output(experts.columns),
+                self.buffers.scratch,
+            )),
         }
+    }
+
+    /// The first values of the routing buffer.
+    fn routing(&self, count: usize) -> &'a [f32] {
+        let values = self.buffers.rows(Buffer::Routing, 0, 1, count);
+        // SAFETY: only the router and the shared part's score write it, and every thread has passed the barrier after
+        // them.
+        unsafe { values.slice(0..count) }
     }
 
     /// The rows a step reads.

@@ -178,7 +178,7 @@ pub fn measure<E: From<RuntimeError>>(
             session.resume(options.depth);
             Ok(())
         }
-        DepthFill::Prefill if options.prompt == 0 && session.position() >= options.depth => Ok(()),
+        DepthFill::Prefill if options.prompt == 0 && session.rewind(options.depth).is_ok() => Ok(()),
         DepthFill::Prefill => fill(session),
     };
 

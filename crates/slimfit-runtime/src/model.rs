@@ -1,7 +1,7 @@
 //! A model in memory: an architecture, its plan and its packed weights.
 
 use crate::available;
-use crate::weights::Weights;
+use crate::weights::{self, Weights};
 use crate::{RuntimeError, TensorSource};
 use slimfit_arch::{Architecture, Positions};
 use slimfit_kernels::{Kernels, Operation, Tuning, TuningKey};
@@ -127,14 +127,17 @@ impl Model {
         &self.weights
     }
 
-    /// Row `row` of matrix slot `slot` as the kernels see it: what remains of the values after their format.
+    /// Row `row` of matrix slot `slot` as the kernels see it: what remains of the values after their format. Rows of a
+    /// slot with several matrices are counted through all of them.
     ///
     /// # Panics
     /// When the plan has no such slot or the slot no such row.
     pub fn matrix_row(&self, slot: usize, row: u64) -> Vec<f32> {
-        let matrix = &self.weights.matrices[slot];
+        let (matrix, slot) = (&self.weights.matrices[slot], &self.plan.matrices[slot]);
+        let stride = weights::stride(slot, self.plan.options.isa).expect("it was packed in this format");
+        let place = (row / slot.rows) as usize * stride + (row % slot.rows) as usize;
         let mut values = vec![0.0; matrix.columns()];
-        matrix.read_row(row as usize, 0, &mut values);
+        matrix.read_row(place, 0, &mut values);
         values
     }
 }

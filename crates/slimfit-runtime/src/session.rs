@@ -67,16 +67,22 @@ impl<'a> Session<'a> {
 
     /// Forgets the text.
     pub fn reset(&mut self) {
-        self.position = 0;
+        self.resume(0);
     }
 
     /// Forgets all tokens from `position` on.
     ///
     /// # Errors
-    /// There are not so many.
+    /// There are not so many, or a layer with a window has forgotten what the next token would see: of a text longer than
+    /// its cache it need not keep more than the window before the end. An empty text is always there.
     pub fn rewind(&mut self, position: u64) -> Result<(), RuntimeError> {
         if position > self.position {
             return Err(RuntimeError::NotThereYet { position, length: self.position });
+        }
+        if position == 0 {
+            self.reset();
+        } else if let Some(window) = self.cache.forgotten(position) {
+            return Err(RuntimeError::Forgotten { position, length: self.position, window });
         }
         self.position = position;
         Ok(())
@@ -93,7 +99,7 @@ impl<'a> Session<'a> {
             return Err(RuntimeError::ContextOverflow { tokens: position, position: 0, context });
         }
         self.cache.fill_random(seed);
-        self.position = position;
+        self.resume(position);
         Ok(())
     }
 
@@ -101,6 +107,7 @@ impl<'a> Session<'a> {
     /// random or computed keys and values, which cost the same.
     pub(crate) fn resume(&mut self, position: u64) {
         debug_assert!(position <= self.context());
+        self.cache.place_at(position);
         self.position = position;
     }
 
@@ -215,6 +222,7 @@ impl<'a> Session<'a> {
         let mut rest = tokens;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(chunk.min(rest.len()));
+            self.cache.make_room(self.position, chunk.len() as u64);
             let execution = Execution {
                 model: self.model,
                 rotations: &self.rotations,

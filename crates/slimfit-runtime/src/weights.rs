@@ -79,7 +79,7 @@ fn matrices(
         AlignedBytes::zeroed_parts(&lengths)?.into_iter().map(|part| Mutex::new(Some(part))).collect();
     // Largest first, so that no thread is left with the output head when the others are done.
     let mut order: Vec<usize> = (0..plan.matrices.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(plan.matrices[index].rows * plan.matrices[index].columns));
+    order.sort_by_key(|&index| std::cmp::Reverse(plan.matrices[index].packed_bytes));
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<PackedMatrix, RuntimeError>)>> = Mutex::new(Vec::new());
     let work = || {
@@ -116,23 +116,33 @@ fn matrix(
     tensors: &Tensors,
     source: &dyn TensorSource,
 ) -> Result<PackedMatrix, RuntimeError> {
-    let mut packed =
-        PackedMatrix::in_memory(slot.format, slot.rows as usize, slot.columns as usize, isa, memory)?;
+    let (rows, columns) = (slot.rows as usize, slot.columns as usize);
+    let stride = stride(slot, isa)?;
+    let all_rows = if slot.count == 1 { rows } else { stride * slot.count as usize };
+    let mut packed = PackedMatrix::in_memory(slot.format, all_rows, columns, isa, memory)?;
     let piece_rows = (PIECE / slot.columns).max(1);
     let mut piece = vec![0.0; (piece_rows.min(slot.rows) * slot.columns) as usize];
-    let mut row = 0;
-    for &role in &slot.parts {
-        let tensor = find(tensors, role, TensorPart::Weight, slot.layer)?;
-        let rows = tensor.shape[0];
-        let mut first = 0;
-        while first < rows {
-            let count = piece_rows.min(rows - first);
-            let values = &mut piece[..(count * slot.columns) as usize];
-            source.read(tensor, first * slot.columns, values)?;
-            packed.pack_rows(row, values)?;
-            row += count as usize;
-            first += count;
+    for index in 0..slot.count {
+        let mut row = index as usize * stride;
+        for &role in &slot.parts {
+            let tensor = find(tensors, role, TensorPart::Weight, slot.layer)?;
+            // Of one expert where there are several: the tensor is `(count, rows, columns)` then.
+            let rows = tensor.parameters() / slot.count / slot.columns;
+            let mut first = 0;
+            while first < rows {
+                let count = piece_rows.min(rows - first);
+                let values = &mut piece[..(count * slot.columns) as usize];
+                source.read(tensor, (index * rows + first) * slot.columns, values)?;
+                packed.pack_rows(row, values)?;
+                row += count as usize;
+                first += count;
+            }
         }
     }
     Ok(packed)
+}
+
+/// Rows from one matrix of a slot to the next.
+pub(crate) fn stride(slot: &MatrixSlot, isa: Isa) -> Result<usize, RuntimeError> {
+    Ok(PackedMatrix::stacked(slot.format, slot.rows as usize, isa)?)
 }

@@ -31,5 +31,5 @@ pub use metric::{Metric, Values};
 pub use model::{ModelEvaluator, PreparedBlock};
 pub use picks::shortlist;
 pub use search::{Outcome, Progress, SearchOptions, for_each_point, search};
-pub use space::{Axis, Block, Fixed, Inner, Point, SPACE_SCHEMA, Space, Window};
+pub use space::{Axis, Block, Fixed, Inner, Mixture, Point, SPACE_SCHEMA, Space, Window};
 pub use workload::{WORKLOAD_SCHEMA, Workload};

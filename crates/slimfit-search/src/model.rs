@@ -32,6 +32,8 @@ pub struct PreparedBlock<'a> {
     /// Non-embedding parameters of one layer, and of the rest.
     layer_parameters: u64,
     rest_parameters: u64,
+    /// Those of a layer that a token does not visit.
+    idle_parameters: u64,
     /// By vocabulary, tying and depth.
     bases: Vec<Option<Result<Base, Invalid>>>,
     /// By tying and depth: whether the loaders that the space names hold the point.
@@ -105,7 +107,7 @@ impl<'a> ModelEvaluator<'a> {
         let ratio = block.ffn as f64 / block.hidden_size as f64;
         let shape = Shape {
             non_embedding,
-            active: non_embedding,
+            active: non_embedding - layers * prepared.idle_parameters,
             embedding: tables(tied) * vocabulary * block.hidden_size,
             looped: None,
             hidden_size: block.hidden_size,
@@ -117,7 +119,7 @@ impl<'a> ModelEvaluator<'a> {
             ffn_high: ratio,
             window: block.window.filter(|_| full < layers).map(|window| window.size),
             global_layers: full,
-            experts: 1,
+            experts: block.experts.map_or(1, |experts| experts.count),
             per_layer: false,
         };
         let base = self.law.base(&shape).map_err(|refusal| Invalid::of(refusal.reason()))?;
@@ -168,20 +170,21 @@ impl Evaluator for ModelEvaluator<'_> {
         let count = |layers| {
             let architecture = space.architecture(&plain, layers, self.vocabularies[0].0, true);
             match architecture.validate().and_then(|()| architecture.checked_parameters()) {
-                Ok(parameters) => Ok(parameters.non_embedding),
+                Ok(parameters) => Ok((parameters.non_embedding, parameters.total - parameters.active)),
                 Err(ArchitectureError::Field { field, .. }) => {
                     Err(Invalid::owned(format!("impossible `{field}`")))
                 }
                 Err(error) => Err(Invalid::owned(error.to_string())),
             }
         };
-        let (one, two) = (count(1)?, count(2)?);
+        let ((one, idle_parameters), (two, _)) = (count(1)?, count(2)?);
         let formats = space.weights().len() * space.kv().len() * self.vocabularies.len();
         Ok(PreparedBlock {
             space,
             block: *block,
             layer_parameters: two - one,
             rest_parameters: one - (two - one),
+            idle_parameters,
             bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
             held: vec![(!space.is_portable()).then_some(true); space.tyings().len() * self.depths.len()],
             tables: (0..formats).map(|_| None).collect(),

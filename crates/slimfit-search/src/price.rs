@@ -94,7 +94,7 @@ impl PriceTable {
             let mut working_set = [0.0; 3];
             for step in &plan.steps {
                 let decode = term(step, decode_shape)?;
-                working_set[kind(step.layer)] += decode.far_bytes;
+                working_set[kind(step.layer)] += CostModel::touched_bytes(step, decode_shape);
                 terms.decode[kind(step.layer)].push(decode);
             }
             for (step, shape) in plan.prefill(run.prompt_tokens) {

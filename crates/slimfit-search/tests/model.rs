@@ -28,6 +28,7 @@ axes:
   kv_heads: [heads, heads / 2]
   ffn: [2.5 * hidden_size round 64, 1000]
   gated: [true, false]
+  experts: [none, {count: 8, top_k: 2}]
   window: [none, {size: 512, full_every: 4}, {size: 600, full_every: 1}, 4096]
   vocabulary_size: [32768, 49152]
   tied_embeddings: [true, false]
@@ -86,7 +87,7 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
         let World { cost, quality, workload } = world(true, name);
         let space = mixed();
         let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
-        let mut checked = 0_u32;
+        let (mut checked, mut mixtures) = (0_u32, 0_u32);
         let _ = for_each_point(&space, &evaluator, &[], |found, _| {
             // Every seventh point keeps the test short and still meets every combination of axes.
             if found.index % 7 != 0 {
@@ -94,6 +95,8 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
             }
             checked += 1;
             let point = space.point(found.index).unwrap();
+            let mixture = matches!(point.architecture.layers[0].ffn, slimfit_arch::FeedForward::Moe(_));
+            mixtures += u32::from(mixture);
             let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
             let prediction = cost.predict(&point.architecture, point.weights, point.kv, run, None).unwrap();
             let estimate = quality
@@ -109,7 +112,7 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
             assert!(close(value(Metric::JoulesPerToken), prediction.joules_per_token.value.unwrap()));
             ControlFlow::Continue(())
         });
-        assert!(checked > 150, "{name}: {checked}");
+        assert!(checked > 150 && mixtures > 50, "{name}: {checked}, {mixtures} of them mixtures");
     }
 }
 

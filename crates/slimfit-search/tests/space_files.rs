@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use proptest::prelude::*;
+use slimfit_arch::FeedForward;
 use slimfit_document::{Document, DocumentError};
 use slimfit_search::{SearchError, Space, Workload};
 
@@ -50,6 +51,38 @@ fn sizes_are_products_of_what_the_axes_offer() {
 }
 
 #[test]
+fn experts_share_out_the_width_of_the_dense_part() {
+    let text = SPACE.replace("1_000_000_000", "1B");
+    let text = text.replace(
+        "  gated: true\n",
+        "  gated: true\n  experts: [none, {count: 6, top_k: 3}, {count: 4, top_k: 1}]\n",
+    );
+    let space = read(&text).unwrap();
+    assert_eq!(space.size(), 3 * 2 * 2 * 3 * 3 * 3 * 2 * 2);
+    let (mut dense, mut mixtures, mut uneven) = (0, 0, 0);
+    for index in 0..space.size() {
+        let point = match space.point(index) {
+            Ok(point) => point,
+            Err(invalid) => {
+                uneven += u64::from(invalid.reason().contains("top_k"));
+                continue;
+            }
+        };
+        point.architecture.validate().unwrap();
+        match &point.architecture.layers[0].ffn {
+            FeedForward::Dense(_) => dense += 1,
+            FeedForward::Moe(moe) => {
+                mixtures += 1;
+                assert!(matches!((moe.experts, moe.top_k), (6, 3) | (4, 1)) && moe.normalise_top_k);
+                assert!([256, 320, 384, 512, 640].contains(&(moe.top_k * moe.expert_size)), "{moe:?}");
+            }
+        }
+    }
+    // Of the widths that are not excluded, 256, 320, 384, 512 and 640, one is a multiple of 3.
+    assert_eq!((mixtures * 5, uneven * 5), (dense * 6, dense * 4), "{dense} dense points");
+}
+
+#[test]
 fn points_say_what_the_file_says() {
     let space = read(&SPACE.replace("1_000_000_000", "1B")).unwrap();
     let points: Vec<_> = (0..space.size()).filter_map(|index| space.point(index).ok()).collect();
@@ -90,6 +123,9 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
             "axes.ffn.stop",
             "did you mean `step`?",
         ),
+        ("gated: true", "gated: true\n  experts: {count: 4}", 12, "axes.experts", "top_k"),
+        ("gated: true", "gated: true\n  experts: {count: 4, top_k: 5}", 12, "axes.experts.top_k", "4"),
+        ("gated: true", "gated: true\n  experts: [none, 8]", 12, "axes.experts[1]", "count"),
         ("gated: true", "gated: yes please", 11, "axes.gated", "true"),
         ("size: 512", "sise: 512", 12, "axes.window[2].sise", "did you mean `size`?"),
         ("vocabulary_size: 1000", "vocabulary_size: heads * 9", 13, "axes.vocabulary_size", "may not depend"),

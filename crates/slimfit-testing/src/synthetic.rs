@@ -147,6 +147,27 @@ fn shapes() -> Vec<(&'static str, Architecture)> {
                 a.layers.push(second);
             }),
         ),
+        (
+            "heads that differ",
+            with(|a| {
+                let run = |heads, kv_heads, head_size, bias, size, gated| LayerRun {
+                    repeat: 1,
+                    attention: Attention {
+                        heads,
+                        kv_heads,
+                        head_size,
+                        bias: AttentionBias { qkv: bias, output: false },
+                        ..plain().layers[0].attention.clone()
+                    },
+                    ffn: FeedForward::Dense(Mlp { size, gated, ..mlp() }),
+                };
+                a.layers = vec![
+                    run(6, 3, 16, false, 96, true),
+                    run(2, 1, 32, true, 224, false),
+                    run(8, 8, 8, false, 32, true),
+                ];
+            }),
+        ),
         ("loops", with(|a| a.loops = Some(Loops { first: 0, layers: 2, count: 2, immediate: false }))),
         (
             "loops of one layer",
@@ -356,6 +377,15 @@ pub fn mixtures() -> Vec<(&'static str, Architecture)> {
         change(&mut changed);
         with(|architecture| architecture.layers[0].ffn = FeedForward::Moe(changed))
     };
+    let placed = |placement| {
+        let mut architecture = with_moe(|moe| {
+            moe.shared_size = 64;
+            moe.shared_gate = true;
+        });
+        architecture.norm_placement = placement;
+        architecture.scales.residual = Some(0.6);
+        architecture
+    };
     vec![
         ("moe", with_moe(|_| {})),
         ("moe, shares not normalised", with_moe(|moe| moe.normalise_top_k = false)),
@@ -372,6 +402,29 @@ pub fn mixtures() -> Vec<(&'static str, Architecture)> {
             with_moe(|moe| {
                 moe.gated = false;
                 moe.router_bias = true;
+            }),
+        ),
+        (
+            "moe of many experts",
+            with_moe(|moe| {
+                moe.experts = 12;
+                moe.top_k = 5;
+                moe.normalise_top_k = false;
+            }),
+        ),
+        ("moe of one expert", with_moe(|moe| (moe.experts, moe.top_k) = (1, 1))),
+        ("moe between norms", placed(NormPlacement::Sandwich)),
+        ("moe before its norm", placed(NormPlacement::Post)),
+        ("moe beside the attention", placed(NormPlacement::ParallelTwoNorms)),
+        (
+            "moe in every other layer, looped",
+            with(|architecture| {
+                let mut second = architecture.layers[0].clone();
+                architecture.layers[0].repeat = 1;
+                second.repeat = 1;
+                second.ffn = FeedForward::Moe(Moe { shared_size: 32, ..moe.clone() });
+                architecture.layers.push(second);
+                architecture.loops = Some(Loops { first: 0, layers: 2, count: 2, immediate: false });
             }),
         ),
     ]

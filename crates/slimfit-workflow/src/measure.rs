@@ -23,6 +23,8 @@ pub struct MeasureRequest {
     pub name: Option<String>,
     /// The model.
     pub architecture: Architecture,
+    /// Passes through its looped layers; none: as many as the architecture says.
+    pub loops: Option<u64>,
     /// How its weights are stored.
     pub weights: NumberFormat,
     /// How its KV cache is stored.
@@ -57,6 +59,18 @@ pub enum Predictor<'a> {
 }
 
 impl MeasureRequest {
+    /// The same request with its choice of passes written into the architecture, which from then on says all.
+    ///
+    /// # Errors
+    /// Passes are asked for of a model without looped layers, or impossibly many.
+    pub fn with_loops_applied(&self) -> Result<Self, WorkflowError> {
+        let mut request = self.clone();
+        if let Some(count) = request.loops.take() {
+            request.architecture = request.architecture.with_loop_count(count)?;
+        }
+        Ok(request)
+    }
+
     /// What it asks for, in tokens.
     pub fn run_shape(&self) -> RunShape {
         RunShape {
@@ -94,6 +108,7 @@ pub fn measure_model(
     predictor: Predictor<'_>,
     observer: &mut Observer<'_>,
 ) -> Result<Measurement, WorkflowError> {
+    let request = &request.with_loops_applied()?;
     let run = request.run_shape();
     // Predicted before anything runs.
     let (threads, predicted) = predict(request, predictor, run)?;

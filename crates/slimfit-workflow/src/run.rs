@@ -250,6 +250,7 @@ fn measure_step(
         let mut request = MeasureRequest {
             name: point.picks.first().cloned(),
             architecture: point.architecture.clone(),
+            loops: None,
             weights: point.weights,
             kv: point.kv,
             threads: Some(point.threads),

@@ -1,4 +1,5 @@
-//! The feed-forward part's non-linearity: `y[t, i] = f(x[t, i]) · x[t, size + i]` with a gate, else `f(x[t, i])`.
+//! The feed-forward part's non-linearity: `y[t, i] = f(x[t, i]) · x[t, size + i]` with a gate, else `f(x[t, i])`; where
+//! tokens have scores, times `sigmoid(s[t])`.
 //!
 //! `x` is `(tokens, 2 · size)` as `[gate, up]`, or `(tokens, size)`; `y` is `(tokens, size)`; they do not overlap.
 //! Work is split by columns, in cache lines.
@@ -33,6 +34,8 @@ pub struct ActivateArgs<'a> {
     pub(crate) function: ActivationFunction,
     /// `(tokens, 2 · size)` or `(tokens, size)`.
     pub(crate) input: &'a [f32],
+    /// `(tokens)`.
+    pub(crate) scores: Option<&'a [f32]>,
     /// `(tokens, size)`.
     pub(crate) output: SharedMut<'a, f32>,
 }
@@ -49,5 +52,12 @@ pub const ACTIVATE: &[Variant<ActivateFunction>] = &[
     #[cfg(target_arch = "x86_64")]
     Variant { name: "activate-avx512", isa: Isa::Avx512, function: tiers::avx512 },
 ];
+
+impl ActivateArgs<'_> {
+    /// What a token's row is multiplied by.
+    pub(crate) fn factor(&self, token: usize) -> Option<f64> {
+        self.scores.map(|scores| 1.0 / (1.0 + (-f64::from(scores[token])).exp()))
+    }
+}
 
 crate::vector::for_each_tier!(vectorised::activate, ActivateArgs);

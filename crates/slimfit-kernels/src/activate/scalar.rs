@@ -5,7 +5,7 @@
 use super::{ActivateArgs, ActivationFunction};
 use crate::Part;
 
-pub(super) fn activate(args: &ActivateArgs<'_>, part: Part) {
+pub(crate) fn activate(args: &ActivateArgs<'_>, part: Part) {
     let columns = part.range(args.size, 16);
     let width = if args.gated { 2 * args.size } else { args.size };
     for token in 0..args.tokens {
@@ -14,7 +14,7 @@ pub(super) fn activate(args: &ActivateArgs<'_>, part: Part) {
         // SAFETY: only this share has these columns.
         let output = unsafe { args.output.slice_mut(start + columns.start..start + columns.end) };
         for (column, y) in columns.clone().zip(output) {
-            let value = apply(args.function, f64::from(input[column]));
+            let value = apply(args.function, f64::from(input[column])) * args.factor(token).unwrap_or(1.0);
             *y = if args.gated { value * f64::from(input[args.size + column]) } else { value } as f32;
         }
     }

@@ -26,6 +26,13 @@ pub(super) fn activate<T: Tier>(tier: T, args: &ActivateArgs<'_>, part: Part) {
             ActivationFunction::Relu => rows::<T, 3>(tier, gate, up, output),
             ActivationFunction::ReluSquared => rows::<T, 4>(tier, gate, up, output),
         }
+        if let Some(factor) = args.factor(token) {
+            let factor = tier.splat(factor as f32);
+            for index in (0..output.len()).step_by(T::LANES) {
+                let value = tier.mul(factor, load_tail(tier, output, index));
+                store_tail(tier, output, index, value);
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `y += scale · x`, both flat. Work is split in cache lines.
 
 mod scalar;
+mod vectorised;
 
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
@@ -18,5 +19,13 @@ pub struct AddArgs<'a> {
 pub type AddFunction = for<'a> unsafe fn(&AddArgs<'a>, Part);
 
 /// Every implementation.
-pub const ADD: &[Variant<AddFunction>] =
-    &[Variant { name: "add-scalar", isa: Isa::Scalar, function: scalar::add }];
+pub const ADD: &[Variant<AddFunction>] = &[
+    Variant { name: "add-scalar", isa: Isa::Scalar, function: scalar::add },
+    Variant { name: "add-portable", isa: Isa::Portable, function: tiers::portable },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "add-avx2", isa: Isa::Avx2, function: tiers::avx2 },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "add-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+];
+
+crate::vector::for_each_tier!(vectorised::add, AddArgs);

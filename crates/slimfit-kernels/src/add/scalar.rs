@@ -1,4 +1,4 @@
-//! The specification of the addition; the compiler vectorises it.
+//! The specification of the addition.
 
 #![expect(unsafe_code, reason = "writes its own part of the shared output")]
 

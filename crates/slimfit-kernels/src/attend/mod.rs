@@ -63,7 +63,8 @@ pub(crate) const fn phases(tokens: usize) -> usize {
     if tokens == 1 { 2 } else { 1 }
 }
 
-/// Bytes of each thread's own scratch, the same for every variant: the scalar one keeps a score for each key.
+/// Bytes of each thread's own scratch, the same for every variant: the scalar one keeps a score for each of the `keys` that
+/// a token sees.
 pub(crate) fn thread_scratch_bytes(
     heads: usize,
     kv_heads: usize,
@@ -80,11 +81,16 @@ pub(crate) fn thread_scratch_bytes(
     (vectorised.max(keys) * 4).next_multiple_of(64)
 }
 
+/// The most keys that a token sees of `keys` in all.
+pub(crate) fn seen_keys(window: Option<usize>, keys: usize) -> usize {
+    window.map_or(keys, |window| keys.min(window))
+}
+
 impl AttendArgs<'_> {
     /// Bytes of each thread's own scratch.
     pub(crate) fn thread_scratch_bytes(&self) -> usize {
         let (kv_heads, head_size) = (self.cache.kv_heads, self.cache.head_size);
-        let keys = self.first_position + self.tokens;
+        let keys = seen_keys(self.window, self.first_position + self.tokens);
         thread_scratch_bytes(self.heads, kv_heads, head_size, self.tokens, keys)
     }
 

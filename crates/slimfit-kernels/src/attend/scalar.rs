@@ -25,11 +25,12 @@ pub(super) fn attend(args: &AttendArgs<'_>, part: Part) {
         let (token, head) = (unit / args.heads, unit % args.heads);
         let kv_head = head / (args.heads / cache.kv_heads);
         let visible = args.visible(token);
-        let range = cache.offset(kv_head, 0)..cache.offset(kv_head, 0) + cache.bytes(visible.end);
+        let start = cache.offset(kv_head, visible.start);
+        let range = start..start + cache.bytes(visible.len());
         // SAFETY: nobody writes the cache in this operation.
         let (keys, values) = unsafe { (cache.keys.slice(range.clone()), cache.values.slice(range)) };
         let cached = |bytes: &[u8], position: usize, index: usize| {
-            let index = position * head_size + index;
+            let index = (position - visible.start) * head_size + index;
             f64::from(match cache.format {
                 KvFormat::F32 => read_f32(&bytes[index * 4..]),
                 KvFormat::F16 => read_f16(&bytes[index * 2..]),

@@ -70,7 +70,7 @@ pub(super) unsafe fn rows<'a, E: Element>(
     positions: std::ops::Range<usize>,
 ) -> &'a [E] {
     let cache = &args.cache;
-    assert!(size_of::<E>() == cache.format.value_bytes() && positions.end <= cache.capacity);
+    assert!(size_of::<E>() == cache.format.value_bytes() && cache.holds(positions.clone()));
     let start = cache.offset(kv_head, positions.start);
     // SAFETY: the caller's promise.
     let bytes = unsafe { half.slice(start..start + cache.bytes(positions.len())) };

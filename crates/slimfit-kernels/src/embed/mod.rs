@@ -4,6 +4,7 @@
 //! or by columns where there are fewer tokens than shares. A token outside the vocabulary panics; callers check ids.
 
 mod scalar;
+mod vectorised;
 
 use crate::codec::BLOCK;
 use crate::matmul::Layout;
@@ -31,8 +32,16 @@ pub struct EmbedArgs<'a> {
 pub type EmbedFunction = for<'a> unsafe fn(&EmbedArgs<'a>, Part);
 
 /// Every implementation.
-pub const EMBED: &[Variant<EmbedFunction>] =
-    &[Variant { name: "embed-scalar", isa: Isa::Scalar, function: scalar::embed }];
+pub const EMBED: &[Variant<EmbedFunction>] = &[
+    Variant { name: "embed-scalar", isa: Isa::Scalar, function: scalar::embed },
+    Variant { name: "embed-portable", isa: Isa::Portable, function: tiers::portable },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "embed-avx2", isa: Isa::Avx2, function: tiers::avx2 },
+    #[cfg(target_arch = "x86_64")]
+    Variant { name: "embed-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+];
+
+crate::vector::for_each_tier!(vectorised::embed, EmbedArgs);
 
 /// The tokens and the columns of them that a share does. Columns are split in whole blocks.
 pub(crate) fn share(tokens: usize, width: usize, part: Part) -> (Range<usize>, Range<usize>) {

@@ -19,7 +19,7 @@ mod avx2;
 mod avx512;
 pub(crate) mod layout;
 mod portable;
-mod scalar;
+pub(crate) mod scalar;
 mod table;
 mod tiles;
 
@@ -86,6 +86,11 @@ pub(crate) fn select(table: &[MatMulVariant], format: WeightFormat, cap: Isa) ->
         })
         .max_by_key(|entry| entry.variant.isa)
         .expect("every tier's layout has a variant in both tables, which a test checks")
+}
+
+/// Phases of a product, the same for every variant.
+pub(crate) const fn phases(tokens: usize) -> usize {
+    if tokens == 1 { 1 } else { 2 }
 }
 
 /// Bytes of one token's converted activations, a multiple of 64.

@@ -10,7 +10,7 @@ use crate::codec::{BLOCK, activation, float, q4_0, q8_0};
 const ACTIVATION_BLOCK: usize = 4 + BLOCK;
 
 /// One token.
-pub(super) fn gemv(args: &MatMulArgs<'_>, part: Part) {
+pub(crate) fn gemv(args: &MatMulArgs<'_>, part: Part) {
     let converted: &[u8] = if args.layout.format.is_quantised() {
         let bytes = activation_bytes(args.layout.format, args.columns);
         // SAFETY: each thread has a stretch of scratch of its own.

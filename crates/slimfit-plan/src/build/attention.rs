@@ -2,7 +2,7 @@
 
 use super::{Branch, Builder};
 use crate::slots::{Buffer, KvSlot, RopeSlot};
-use crate::{PlanError, Step, TokenRows};
+use crate::{PlanError, PlanOptions, Step, TokenRows};
 use slimfit_arch::{Attention, NormKind, Positions, QkNorm, RopeScaling, TensorRole};
 use slimfit_kernels::{Attend, Operation, QkNormKind, RotateStore};
 
@@ -16,10 +16,12 @@ impl Builder<'_> {
         self.product("qkv", &parts, query + 2 * kv, hidden, attention.bias.qkv, fused, None)?;
 
         let kv_slot = self.plan.kv.len();
+        let PlanOptions { context, chunk, .. } = self.plan.options;
         self.plan.kv.push(KvSlot {
             kv_heads: attention.kv_heads,
             head_size: attention.head_size,
-            positions: self.plan.options.context,
+            window: attention.window,
+            positions: KvSlot::positions_for(attention.window, context, chunk),
             format: self.plan.options.kv,
         });
         if let Some(RopeScaling::Dynamic { .. }) =

@@ -4,7 +4,7 @@ use super::{Branch, Builder};
 use crate::slots::Buffer;
 use crate::{PlanError, Step, TokenRows};
 use slimfit_arch::{Activation, FeedForward, Mlp, Moe, TensorPart, TensorRole};
-use slimfit_kernels::{Activate, ActivationFunction, Experts, Operation, Route};
+use slimfit_kernels::{Activate, ActivationFunction, Add, Experts, Operation, Route};
 use slimfit_quantity::NumberFormat;
 
 impl Builder<'_> {
@@ -18,23 +18,25 @@ impl Builder<'_> {
     pub(super) fn mlp(&mut self, mlp: &Mlp, branch: Branch) -> Result<(), PlanError> {
         let roles = if mlp.gated { &[TensorRole::Gate, TensorRole::Up][..] } else { &[TensorRole::Up] };
         let labels = if mlp.gated { ["gate_up", "activation", "down"] } else { ["up", "activation", "down"] };
-        self.inner(labels, roles, TensorRole::Down, mlp, branch)
+        self.inner(labels, roles, TensorRole::Down, mlp, false, branch)
     }
 
-    /// Up (and gate), non-linearity, down.
+    /// Up (and gate), non-linearity, down. `scaled`: times the sigmoid of each token's score in [`Buffer::Routing`].
     pub(super) fn inner(
         &mut self,
         [up_label, activation_label, down_label]: [&'static str; 3],
         up_roles: &[TensorRole],
         down_role: TensorRole,
         mlp: &Mlp,
+        scaled: bool,
         branch: Branch,
     ) -> Result<(), PlanError> {
         let hidden = self.architecture.hidden_size;
         let up =
             Branch { input: branch.input, output: Buffer::Projected, accumulate: None, rows: TokenRows::All };
         self.product(up_label, up_roles, mlp.size * up_roles.len() as u64, hidden, mlp.bias, up, None)?;
-        let activate = Activate { size: mlp.size, gated: mlp.gated, function: function(mlp.activation) };
+        let function = function(mlp.activation);
+        let activate = Activate { size: mlp.size, gated: mlp.gated, function, scaled };
         self.widen(Buffer::Mixed, mlp.size);
         self.push(self.step(
             activation_label,
@@ -46,8 +48,17 @@ impl Builder<'_> {
         self.product(down_label, &[down_role], hidden, mlp.size, mlp.bias, down, None)
     }
 
+    /// The router, the chosen experts and the part that every token visits; both read the branch's input, so a branch
+    /// that ends where it began goes through a buffer of its own.
     pub(super) fn moe(&mut self, moe: &Moe, branch: Branch) -> Result<(), PlanError> {
         let hidden = self.architecture.hidden_size;
+        if branch.input == branch.output {
+            self.widen(Buffer::Branch, hidden);
+            self.moe(moe, Branch { output: Buffer::Branch, accumulate: None, ..branch })?;
+            let add = Add { width: hidden, scale: branch.accumulate.unwrap_or(1.0) };
+            self.push(self.step("experts_add", Operation::Add(add), Buffer::Branch, branch.output));
+            return Ok(());
+        }
         let router =
             self.matrix_as("router", &[TensorRole::Router], moe.experts, hidden, 1, NumberFormat::F32)?;
         let bias =
@@ -82,7 +93,7 @@ impl Builder<'_> {
             gated: moe.gated,
             function: function(moe.activation),
             format: self.plan.matrices[up].format,
-            scale: branch.accumulate.unwrap_or(1.0),
+            accumulate: branch.accumulate,
         };
         self.push(Step {
             matrix: Some(up),
@@ -99,7 +110,9 @@ impl Builder<'_> {
                 accumulate: None,
                 rows: TokenRows::All,
             };
-            self.product("shared_scale", &[TensorRole::SharedExpertGate], 1, hidden, false, scale, None)?;
+            let role = TensorRole::SharedExpertGate;
+            let gate = self.matrix_as("shared_scale", &[role], 1, hidden, 1, NumberFormat::F32)?;
+            self.product_of("shared_scale", gate, None, scale, None);
         }
         let shared = Mlp { size: moe.shared_size, gated: moe.gated, activation: moe.activation, bias: false };
         let roles = if moe.gated {
@@ -113,6 +126,7 @@ impl Builder<'_> {
             roles,
             TensorRole::SharedDown,
             &shared,
+            moe.shared_gate,
             into,
         )
     }

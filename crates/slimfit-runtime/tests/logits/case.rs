@@ -14,7 +14,7 @@ pub const TOKENS: [u32; 13] = [5, 9, 2, 60, 0, 9, 9, 1, 30, 44, 17, 17, 8];
 pub const CONTEXT: u64 = 16;
 
 /// Synthetic values; norm weights that are offsets from 1 lie around 0, so that norms scale by about 1 everywhere.
-fn values(architecture: &Architecture, tensor: &Tensor) -> Vec<f32> {
+pub fn values(architecture: &Architecture, tensor: &Tensor) -> Vec<f32> {
     let mut values = synthetic::values(tensor, SEED);
     if architecture.norm.weight_plus_one && tensor.role.is_norm() && tensor.part == TensorPart::Weight {
         values.iter_mut().for_each(|value| *value -= 1.0);
@@ -67,15 +67,22 @@ fn stored_values(model: &Model, tensor: &Tensor) -> Option<Vec<f32>> {
         .iter()
         .enumerate()
         .find(|(_, matrix)| matrix.layer == tensor.layer && matrix.parts.contains(&tensor.role))?;
+    // Rows of each tensor in one of the slot's matrices: of one expert, where there are several.
+    let rows_of = |tensor: &Tensor| tensor.parameters() / matrix.count / matrix.columns;
     let layer = model.architecture().tensors().into_iter().filter(|other| other.layer == tensor.layer);
     let rows: Vec<_> = layer
-        .filter(|other| other.part == TensorPart::Weight)
-        .map(|other| (other.role, other.shape[0]))
+        .filter(|other| other.part == TensorPart::Weight && matrix.parts.contains(&other.role))
+        .map(|other| (other.role, rows_of(&other)))
         .collect();
-    let rows_of = |role| rows.iter().find(|(other, _)| *other == role).map_or(0, |(_, rows)| *rows);
-    let above: u64 =
-        matrix.parts.iter().take_while(|role| **role != tensor.role).map(|role| rows_of(*role)).sum();
-    Some((above..above + tensor.shape[0]).flat_map(|row| model.matrix_row(slot, row)).collect())
+    let above: u64 = matrix
+        .parts
+        .iter()
+        .take_while(|role| **role != tensor.role)
+        .map(|role| rows.iter().find(|(other, _)| other == role).map_or(0, |(_, rows)| *rows))
+        .sum();
+    let of_each = (0..matrix.count).map(|index| index * matrix.rows + above);
+    let stored = of_each.flat_map(|first| first..first + rows_of(tensor));
+    Some(stored.flat_map(|row| model.matrix_row(slot, row)).collect())
 }
 
 /// Root of the mean squared difference over the root of the mean square of what is right.

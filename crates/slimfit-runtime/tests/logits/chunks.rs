@@ -7,11 +7,20 @@ use slimfit_quantity::NumberFormat;
 use slimfit_testing::synthetic;
 
 /// Architectures whose attention, positions or order could depend on how a prompt is cut.
-const CUT: [&str; 7] =
-    ["plain", "window", "window of one", "alibi", "learned positions", "loops", "layers that differ"];
+const CUT: [&str; 8] = [
+    "plain",
+    "window",
+    "window of one",
+    "alibi",
+    "learned positions",
+    "loops",
+    "layers that differ",
+    "heads that differ",
+];
 
 fn chosen() -> impl Iterator<Item = (&'static str, slimfit_arch::Architecture)> {
-    synthetic::architectures().into_iter().filter(|(name, _)| CUT.contains(name))
+    let cut = synthetic::architectures().into_iter().filter(|(name, _)| CUT.contains(name));
+    cut.chain(synthetic::mixtures())
 }
 
 #[test]

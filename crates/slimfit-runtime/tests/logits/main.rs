@@ -5,3 +5,4 @@
 mod agreement;
 mod case;
 mod chunks;
+mod window;

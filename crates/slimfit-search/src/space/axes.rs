@@ -54,8 +54,11 @@ impl Axis {
     }
 }
 
+/// An axis that a file may leave out: every point is dense then.
+pub(crate) const EXPERTS: &str = "experts";
+
 /// The names of all axes, in the order files list them.
-pub(crate) const AXIS_NAMES: [&str; 12] = [
+pub(crate) const AXIS_NAMES: [&str; 13] = [
     "layers",
     "hidden_size",
     "heads",
@@ -63,6 +66,7 @@ pub(crate) const AXIS_NAMES: [&str; 12] = [
     "head_size",
     "ffn",
     "gated",
+    EXPERTS,
     "window",
     "vocabulary_size",
     "tied_embeddings",

@@ -37,6 +37,15 @@ pub struct Window {
     pub full_every: Option<u64>,
 }
 
+/// A mixture of experts that share out the inner width of a dense part: a token visits as many inner values as there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mixture {
+    /// Experts of each layer.
+    pub count: u64,
+    /// Experts that a token visits, each `ffn / top_k` wide.
+    pub top_k: u64,
+}
+
 /// A combination that is no point.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Condition {
@@ -67,6 +76,7 @@ pub struct Space {
     weights: Vec<NumberFormat>,
     kv: Vec<NumberFormat>,
     windows: Vec<Option<Window>>,
+    experts: Vec<Option<Mixture>>,
     fixed: Fixed,
     exclude: Vec<Condition>,
     parameters: Option<(u64, u64)>,
@@ -187,10 +197,10 @@ impl Space {
         &self.kv
     }
 
-    fn lengths(&self) -> [usize; 7] {
+    fn lengths(&self) -> [usize; 8] {
         let numbers = |axis: Axis| self.numbers[axis as usize].len();
         let [a, b, c, d, e] = Axis::BLOCK.map(numbers);
-        [a, b, c, d, e, self.gated.len(), self.windows.len()]
+        [a, b, c, d, e, self.gated.len(), self.windows.len(), self.experts.len()]
     }
 
     fn inner_lengths(&self) -> [usize; 5] {

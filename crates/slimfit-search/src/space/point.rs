@@ -2,9 +2,9 @@
 //!
 //! A point's index is `block · inner_size + inner`; both parts are mixed-radix numbers over their axes.
 
-use super::{Axis, Choice, Space, Window};
+use super::{Axis, Choice, Mixture, Space, Window};
 use crate::Invalid;
-use slimfit_arch::{Architecture, Attention, FeedForward, LayerRun, Mlp, Positions, Scales};
+use slimfit_arch::{Architecture, Attention, FeedForward, LayerRun, Mlp, Moe, Positions, Scales};
 use slimfit_quantity::NumberFormat;
 
 /// The shape that all layers of a point share.
@@ -26,6 +26,8 @@ pub struct Block {
     pub gated: bool,
     /// The sliding window of most layers.
     pub window: Option<Window>,
+    /// The experts that share out the feed-forward part; none: it is dense.
+    pub experts: Option<Mixture>,
 }
 
 impl Block {
@@ -125,7 +127,16 @@ impl Space {
             ffn: whole(Axis::Ffn),
             gated: self.gated[digits[5]],
             window: self.windows[digits[6]],
+            experts: self.experts[digits[7]],
         };
+        if let Some(experts) = block.experts {
+            if !block.ffn.is_multiple_of(experts.top_k) {
+                return Err(Invalid::of("ffn is no multiple of top_k"));
+            }
+            if self.fixed.ffn_bias {
+                return Err(Invalid::of("experts have no biases"));
+            }
+        }
         if !block.heads.is_multiple_of(block.kv_heads) {
             return Err(Invalid::of("heads is no multiple of kv_heads"));
         }
@@ -226,12 +237,7 @@ impl Space {
                 softcap: None,
                 qkv_clip: None,
             },
-            ffn: FeedForward::Dense(Mlp {
-                size: block.ffn,
-                gated: block.gated,
-                activation: self.fixed.activation,
-                bias: self.fixed.ffn_bias,
-            }),
+            ffn: self.feed_forward(block),
         };
         let runs = match block.window {
             None => vec![run(layers, None)],
@@ -263,6 +269,25 @@ impl Space {
             head_bias: false,
             scales: Scales::default(),
             loops: None,
+        }
+    }
+
+    /// Experts are scaled to sum to 1, as in Mixtral and Qwen 3.
+    fn feed_forward(&self, block: &Block) -> FeedForward {
+        let (gated, activation) = (block.gated, self.fixed.activation);
+        match block.experts {
+            None => FeedForward::Dense(Mlp { size: block.ffn, gated, activation, bias: self.fixed.ffn_bias }),
+            Some(Mixture { count, top_k }) => FeedForward::Moe(Moe {
+                experts: count,
+                top_k,
+                expert_size: block.ffn / top_k,
+                gated,
+                activation,
+                shared_size: 0,
+                shared_gate: false,
+                normalise_top_k: true,
+                router_bias: false,
+            }),
         }
     }
 

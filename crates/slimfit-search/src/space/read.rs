@@ -1,8 +1,8 @@
 //! A space file: from text to axes, with the place of everything that is wrong.
 
-use super::axes::{AXIS_NAMES, Axis};
+use super::axes::{AXIS_NAMES, Axis, EXPERTS};
 use super::expression::{Expression, Fault};
-use super::{Choice, Condition, Numbers, Space, Window};
+use super::{Choice, Condition, Mixture, Numbers, Space, Window};
 use crate::SearchError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -86,7 +86,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
         }
     }
     for name in AXIS_NAMES {
-        if !file.axes.contains_key(name) {
+        if name != EXPERTS && !file.axes.contains_key(name) {
             let error = document.error_at("axes", format!("missing axis `{name}`")).code("missing-field");
             return Err(error.allowed(format!("the axes {}", AXIS_NAMES.join(", "))).into());
         }
@@ -100,12 +100,12 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
     }
     // Values of one axis: its own list, then what the assumptions in force add.
     let sources = |axis: &str| -> Vec<(String, &Value)> {
-        let own = (format!("axes.{axis}"), &file.axes[axis]);
+        let own = file.axes.get(axis).map(|value| (format!("axes.{axis}"), value));
         let added =
             file.assume.iter().filter(|(name, _)| assume.contains(*name)).filter_map(|(name, axes)| {
                 axes.get(axis).map(|value| (format!("assume.{name}.{axis}"), value))
             });
-        std::iter::once(own).chain(added).collect()
+        own.into_iter().chain(added).collect()
     };
     for (name, axes) in &file.assume {
         for axis in axes.keys() {
@@ -149,6 +149,13 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
     for (field, value) in sources("window") {
         reader.list(&field, value, &mut windows, |field, value| reader.window(field, value))?;
     }
+    let mut experts = Vec::new();
+    if !file.axes.contains_key(EXPERTS) {
+        experts.push(None);
+    }
+    for (field, value) in sources(EXPERTS) {
+        reader.list(&field, value, &mut experts, |field, value| reader.mixture(field, value))?;
+    }
     let (mut parameters, mut non_embedding) = (None, None);
     for (name, bounds) in &file.constraints {
         let target = match name.as_str() {
@@ -186,6 +193,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
         weights: formats("weights", &NumberFormat::SEARCHABLE_WEIGHTS)?,
         kv: formats("kv", &NumberFormat::SEARCHABLE_KV)?,
         windows,
+        experts,
         fixed: file.fixed,
         exclude,
         parameters,
@@ -459,6 +467,35 @@ impl Reader<'_> {
             }
             other => Err(self.wrong(field, other, ALLOWED)),
         }
+    }
+
+    fn mixture(&self, field: &str, value: &Value) -> Result<Option<Mixture>, DocumentError> {
+        const KEYS: [&str; 2] = ["count", "top_k"];
+        let parts = match value {
+            Value::Null => return Ok(None),
+            Value::String(text) if text == "none" => return Ok(None),
+            Value::Object(parts) => parts,
+            other => return Err(self.wrong(field, other, "`none` or `{count, top_k}`")),
+        };
+        for key in parts.keys() {
+            if !KEYS.contains(&key.as_str()) {
+                let field = format!("{field}.{key}");
+                return Err(self.unknown(&field, "unknown field of a mixture of experts", key, &KEYS));
+            }
+        }
+        let number = |key: &str| match parts.get(key) {
+            Some(value) => self.whole(&format!("{field}.{key}"), value),
+            None => Err(self
+                .document
+                .error_at(field, format!("missing field `{key}` of a mixture of experts"))
+                .code("missing-field")),
+        };
+        let (count, top_k) = (number("count")?, number("top_k")?);
+        if top_k > count {
+            let error = self.document.error_at(&format!("{field}.top_k"), "more experts than there are");
+            return Err(error.found(top_k).allowed(format!("1 to `count`, which is {count}")));
+        }
+        Ok(Some(Mixture { count, top_k }))
     }
 
     /// `{min, max}`, each a number or a text such as `50M`.

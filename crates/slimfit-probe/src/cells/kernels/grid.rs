@@ -79,7 +79,7 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
             &[1, 128],
         );
         let function = ActivationFunction::Silu;
-        push(Operation::Activate(Activate { size: *width, gated: true, function }), &[1, 128]);
+        push(Operation::Activate(Activate { size: *width, gated: true, function, scaled: false }), &[1, 128]);
         push(Operation::Add(Add { width: *width, scale: 0.5 }), &[1, 128]);
     }
     for kv_format in NumberFormat::SEARCHABLE_KV {

@@ -287,7 +287,7 @@ impl Subject {
                 scratch,
             )),
             Operation::Activate(activate) => {
-                Invocation::Activate(ActivateArgs::new(activate, tokens, input, output))
+                Invocation::Activate(ActivateArgs::new(activate, tokens, input, None, output))
             }
             Operation::Add(add) => Invocation::Add(AddArgs::new(add, tokens, input, output)),
             Operation::RotateStore(_) => unreachable!("returned above"),
