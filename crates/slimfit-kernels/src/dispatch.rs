@@ -21,8 +21,8 @@ pub struct Kernels {
     embed: Variant<EmbedFunction>,
     norm: Variant<NormFunction>,
     /// By `WeightFormat as usize`.
-    gemv: [MatMulVariant; 4],
-    gemm: [MatMulVariant; 4],
+    gemv: [MatMulVariant; WeightFormat::ALL.len()],
+    gemm: [MatMulVariant; WeightFormat::ALL.len()],
     rotate_store: Variant<RotateStoreFunction>,
     attend: Variant<AttendFunction>,
     activate: Variant<ActivateFunction>,
@@ -72,14 +72,14 @@ impl Kernels {
             if columns.is_multiple_of(block) {
                 Ok(())
             } else {
-                let format = format!("{format:?}").to_lowercase();
+                let format = format.name();
                 let what = format!("{columns} columns, which are not whole `{format}` blocks of {block}");
                 Err(KernelError::Unsupported { operation: operation.name(), what })
             }
         };
         match operation {
-            Operation::Embed(embed) => whole_blocks(weight_format(embed.format)?, embed.width),
-            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format)?, matmul.columns),
+            Operation::Embed(embed) => whole_blocks(weight_format(embed.format), embed.width),
+            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format), matmul.columns),
             Operation::RotateStore(rotate) => kv_format(rotate.kv_format).map(drop),
             Operation::Attend(attend) => kv_format(attend.kv_format).map(drop),
             Operation::Norm(_) | Operation::Activate(_) | Operation::Add(_) => Ok(()),
@@ -95,9 +95,7 @@ impl Kernels {
         Some(match operation {
             Operation::Embed(_) => self.embed.name,
             Operation::Norm(_) => self.norm.name,
-            Operation::MatMul(matmul) => {
-                self.product(weight_format(matmul.format).ok()?, tokens).variant.name
-            }
+            Operation::MatMul(matmul) => self.product(weight_format(matmul.format), tokens).variant.name,
             Operation::RotateStore(_) => self.rotate_store.name,
             Operation::Attend(_) => self.attend.name,
             Operation::Activate(_) => self.activate.name,
@@ -161,8 +159,10 @@ pub fn phases(operation: &Operation, tokens: usize) -> usize {
 /// (the new tokens' included) and `threads` shares. The same for every implementation.
 pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads: usize) -> usize {
     match operation {
-        Operation::MatMul(matmul) => weight_format(matmul.format)
-            .map_or(0, |format| matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)),
+        Operation::MatMul(matmul) => {
+            let format = weight_format(matmul.format);
+            matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)
+        }
         Operation::Attend(attend) => {
             let [heads, kv_heads, head_size] =
                 [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);

@@ -4,8 +4,9 @@
 //! is the identity or `cap · tanh(· / cap)`. `x` is `(tokens, columns)`, `y` is `(tokens, rows)`, both row-major;
 //! `W` is packed in a [`Layout`].
 //!
-//! Quantised formats quantise `x` as [`codec::activation`](crate::codec::activation) says. The sum over a block is an
-//! exact integer, then `scale_w · scale_x · sum` is added up in f32 (f64 in the specification). Floats are multiplied
+//! Quantised formats quantise `x` as [`codec::activation`](crate::codec::activation) says. The sum over a block (a
+//! sub-block of the k formats) is an exact integer, then what the scales make of it is added up in f32 (f64 in the
+//! specification). Floats are multiplied
 //! as f32; the bf16 tier's product of many tokens rounds `x` to bf16 first.
 //!
 //! *gemv* is one token, one phase: each thread converts the activations for itself. *gemm* is several tokens, two
@@ -17,6 +18,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod k_layout;
 pub(crate) mod layout;
 mod portable;
 mod scalar;
@@ -24,10 +26,10 @@ mod tiles;
 
 pub use layout::{Layout, WeightFormat};
 
-use crate::codec::BLOCK;
+use crate::codec::{BLOCK, SUPER_BLOCK};
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
-use WeightFormat::{Bf16, F32, Q4_0, Q8_0};
+use WeightFormat::{Bf16, F16, F32, Q4_0, Q4K, Q6K, Q8_0};
 
 /// Arguments of a product. Built by [`MatMulArgs::new`], which checks every length.
 #[derive(Debug, Clone, Copy)]
@@ -79,10 +81,16 @@ pub const GEMV: &[MatMulVariant] = &[
     of("gemv-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemv),
     of("gemv-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemv),
     of("gemv-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemv),
+    of("gemv-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemv),
+    of("gemv-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemv),
+    of("gemv-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemv),
     of("gemv-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemv),
     of("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
     of("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
     of("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
+    of("gemv-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemv),
+    of("gemv-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemv),
+    of("gemv-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemv),
     #[cfg(target_arch = "x86_64")]
     of("gemv-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemv::<false>),
     #[cfg(target_arch = "x86_64")]
@@ -92,6 +100,12 @@ pub const GEMV: &[MatMulVariant] = &[
     #[cfg(target_arch = "x86_64")]
     of("gemv-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemv::<true>),
     #[cfg(target_arch = "x86_64")]
+    of("gemv-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemv),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemv::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemv::<true>),
+    #[cfg(target_arch = "x86_64")]
     of("gemv-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemv::<false>),
     #[cfg(target_arch = "x86_64")]
     of("gemv-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemv::<true>),
@@ -99,6 +113,12 @@ pub const GEMV: &[MatMulVariant] = &[
     of("gemv-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemv::<false>),
     #[cfg(target_arch = "x86_64")]
     of("gemv-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemv::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemv),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemv::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemv-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemv::<true>),
 ];
 
 /// Every implementation for several tokens.
@@ -107,10 +127,16 @@ pub const GEMM: &[MatMulVariant] = &[
     of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
     of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
     of("gemm-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemm),
+    of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
+    of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
+    of("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
     of("gemm-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemm),
     of("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
     of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
     of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
+    of("gemm-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemm),
+    of("gemm-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemm),
+    of("gemm-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemm),
     #[cfg(target_arch = "x86_64")]
     of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
@@ -119,6 +145,12 @@ pub const GEMM: &[MatMulVariant] = &[
     of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
     of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemm::<true>),
     #[cfg(target_arch = "x86_64")]
     of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
@@ -129,6 +161,12 @@ pub const GEMM: &[MatMulVariant] = &[
     of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
     of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemm::<true>),
 ];
 
 const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFunction) -> MatMulVariant {
@@ -149,7 +187,10 @@ pub(crate) fn select(table: &[MatMulVariant], format: WeightFormat, cap: Isa) ->
 
 /// Bytes of one token's converted activations, a multiple of 64.
 pub(crate) const fn activation_bytes(format: WeightFormat, columns: usize) -> usize {
-    if format.is_quantised() {
+    if format.is_k() {
+        // 256 int8 values, their scale, and up to 16 sums of them.
+        (columns / SUPER_BLOCK * (SUPER_BLOCK + 4 + 64)).next_multiple_of(64)
+    } else if format.is_quantised() {
         // 32 values in at most 16 bits, their scale, and a correction made of their sum.
         (columns / BLOCK * (2 * BLOCK + 4 + 4)).next_multiple_of(64)
     } else {
