@@ -278,7 +278,7 @@ fn run(
     let model = Model::load(&subject.architecture, plan, &source)?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = subject.architecture.vocabulary_size;
-    let number = peak_type(subject.weights)?;
+    let number = peak_type(subject.weights);
     let peak = PeakSentinel::new(&pool, number, options.isa)?;
     let largest = subject.cells.iter().map(|cell| cell.working_set_bytes).max().unwrap_or(1);
     let read = ReadSentinel::new(&pool, largest, options.isa)?;
