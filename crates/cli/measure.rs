@@ -34,7 +34,7 @@ pub struct Arguments {
     /// `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
     #[arg(long)]
     weights: Option<NumberFormat>,
-    /// KV cache format: `f32` or `f16`.
+    /// KV cache format: `f32`, `f16`, or `q8_0` where heads are a multiple of 32 values.
     #[arg(long, default_value = "f16")]
     kv: NumberFormat,
     /// Tokens of the prompt, from an empty cache; 0: no prefill.

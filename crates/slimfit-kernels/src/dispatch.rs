@@ -6,7 +6,7 @@ use crate::activate::{ACTIVATE, ActivateFunction};
 use crate::add::{ADD, AddFunction};
 use crate::attend::{self, ATTEND, AttendFunction};
 use crate::embed::{EMBED, EmbedFunction};
-use crate::invocation::{Invocation, kv_format};
+use crate::invocation::{Invocation, whole_heads};
 use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
@@ -80,8 +80,8 @@ impl Kernels {
         match operation {
             Operation::Embed(embed) => whole_blocks(weight_format(embed.format), embed.width),
             Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format), matmul.columns),
-            Operation::RotateStore(rotate) => kv_format(rotate.kv_format).map(drop),
-            Operation::Attend(attend) => kv_format(attend.kv_format).map(drop),
+            Operation::RotateStore(rotate) => whole_heads(rotate.kv_format, rotate.head_size).map(drop),
+            Operation::Attend(attend) => whole_heads(attend.kv_format, attend.head_size).map(drop),
             Operation::Norm(_) | Operation::Activate(_) | Operation::Add(_) => Ok(()),
             Operation::Route(_) | Operation::Experts(_) => Err(KernelError::Unsupported {
                 operation: operation.name(),

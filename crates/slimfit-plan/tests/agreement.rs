@@ -184,6 +184,17 @@ fn a_row_that_is_no_whole_block_is_refused_by_name() {
     let options = PlanOptions::new(NumberFormat::Q8_0, NumberFormat::F16, Isa::Scalar, 1, 8);
     let error = Plan::new(&architecture, options).expect_err("100 is no multiple of 32");
     assert!(matches!(error, PlanError::Format { label: "down", columns: 100, .. }), "{error}");
+    let mut narrow = llama();
+    narrow.layers[0].attention.head_size = 16;
+    let options = PlanOptions::new(NumberFormat::F32, NumberFormat::Q8_0, Isa::Scalar, 1, 8);
+    let error = Plan::new(&narrow, options).expect_err("16 is no multiple of 32");
+    assert!(matches!(error, PlanError::Format { label: "kv_cache", columns: 16, .. }), "{error}");
+    narrow.layers[0].attention.head_size = 64;
+    let plan = Plan::new(&narrow, options).expect("64 is");
+    assert_eq!(
+        plan.memory().kv_bytes,
+        8 * narrow.kv_bytes_per_token(NumberFormat::Q8_0).expect("whole blocks")
+    );
 }
 
 #[test]

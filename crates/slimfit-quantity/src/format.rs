@@ -34,7 +34,7 @@ impl NumberFormat {
     /// Weight formats that the search may choose.
     pub const SEARCHABLE_WEIGHTS: [NumberFormat; 7] = Self::ALL;
     /// KV-cache formats that the search may choose.
-    pub const SEARCHABLE_KV: [NumberFormat; 2] = [Self::F32, Self::F16];
+    pub const SEARCHABLE_KV: [NumberFormat; 3] = [Self::F32, Self::F16, Self::Q8_0];
 
     /// The name in files, flags and tables.
     pub const fn name(self) -> &'static str {

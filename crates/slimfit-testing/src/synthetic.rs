@@ -67,8 +67,8 @@ fn mlp() -> Mlp {
     Mlp { size: 96, gated: true, activation: Activation::Silu, bias: false }
 }
 
-/// Models wide enough for rows of 256 values: one in all its matrices, one whose feed-forward part is too narrow for
-/// its last, and one whose attention is wider than the model.
+/// Models wide enough for rows of 256 values and heads of 64: one in all its matrices, one whose feed-forward part is too
+/// narrow for its last, one whose attention is wider than the model, and one with a window.
 pub fn wide() -> Vec<(&'static str, Architecture)> {
     let of = |heads: u64, size: u64| {
         with(|architecture| {
@@ -80,7 +80,14 @@ pub fn wide() -> Vec<(&'static str, Architecture)> {
     };
     let mut tied = of(8, 256);
     tied.tied_embeddings = true;
-    vec![("wide", of(4, 512)), ("wide, narrow inside", of(4, 160)), ("wide heads, tied", tied)]
+    let mut window = of(4, 256);
+    window.layers[0].attention.window = Some(5);
+    vec![
+        ("wide", of(4, 512)),
+        ("wide, narrow inside", of(4, 160)),
+        ("wide heads, tied", tied),
+        ("wide, window", window),
+    ]
 }
 
 /// [`plain`] with one thing changed.

@@ -59,7 +59,9 @@ fn the_number_of_threads_changes_nothing() {
             for isa in Isa::available() {
                 let logits = |threads| {
                     let pool = Pool::new(threads as usize).unwrap();
-                    let model = load(&architecture, weights, NumberFormat::F16, isa, threads, 5).unwrap();
+                    let blocks = architecture.kv_bytes_per_token(NumberFormat::Q8_0).is_ok();
+                    let kv = if blocks { NumberFormat::Q8_0 } else { NumberFormat::F16 };
+                    let model = load(&architecture, weights, kv, isa, threads, 5).unwrap();
                     run(&model, &pool, 7)
                 };
                 let one = logits(1);
