@@ -27,6 +27,8 @@ const SUMS: usize = 64;
 const TOKEN_BLOCK: usize = 4 + SUMS + SUPER_BLOCK;
 /// Tokens of a tile.
 const SIZES: &[usize] = &[8, 4, 2, 1];
+/// Groups of rows that go through a tile together.
+const GROUPS: usize = 2;
 
 /// One token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
@@ -64,17 +66,38 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
         }
         return;
     }
-    for group in part.range(args.layout.groups(args.rows), 1) {
+    let groups = part.range(args.layout.groups(args.rows), 1);
+    for group in groups.clone().step_by(GROUPS) {
         for (first, size) in tiles(0..args.tokens, SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
-            let activations = unsafe { args.scratch.slice(range) };
-            if Q6 {
-                with_tile!(size, [8, 4, 2, 1], |T| q6::product_tile::<T>(args, group, first, activations));
+            let x = unsafe { args.scratch.slice(range) };
+            let left = groups.end - group;
+            if left >= GROUPS {
+                let together: [usize; GROUPS] = std::array::from_fn(|index| group + index);
+                with_tile!(size, [8, 4, 2, 1], |T| tile::<Q6, GROUPS, T>(args, together, first, x));
             } else {
-                with_tile!(size, [8, 4, 2, 1], |T| q4::product_tile::<T>(args, group, first, activations));
+                for group in group..groups.end {
+                    with_tile!(size, [8, 4, 2, 1], |T| tile::<Q6, 1, T>(args, [group], first, x));
+                }
             }
         }
+    }
+}
+
+/// Groups of rows times a tile of tokens.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline]
+fn tile<const Q6: bool, const G: usize, const T: usize>(
+    args: &MatMulArgs<'_>,
+    groups: [usize; G],
+    first: usize,
+    activations: &[u8],
+) {
+    if Q6 {
+        q6::product_tile::<G, T>(args, groups, first, activations);
+    } else {
+        q4::product_tile::<G, T>(args, groups, first, activations);
     }
 }
 

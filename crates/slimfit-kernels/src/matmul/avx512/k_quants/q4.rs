@@ -125,63 +125,68 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
     }
 }
 
-/// A group of rows times a tile of tokens.
+/// `G` groups of rows times a tile of tokens: block by block, so that a tile's activations are read from the first cache
+/// by all groups but one.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-pub(super) fn product_tile<const T: usize>(
+pub(super) fn product_tile<const G: usize, const T: usize>(
     args: &MatMulArgs<'_>,
-    group: usize,
+    groups: [usize; G],
     first: usize,
     activations: &[u8],
 ) {
     let blocks = args.columns / SUPER_BLOCK;
     let group_bytes = Layout::interleaved(WeightFormat::Q4K, ROWS).group_bytes(args.columns);
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
-    let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
-    let mut totals = [_mm512_setzero_ps(); T];
+    let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
+    let mut totals = [[_mm512_setzero_ps(); T]; G];
     let mut scales = Small([0; 8 * ROWS]);
     let mask = _mm512_set1_epi8(15);
     for block in 0..blocks {
         // SAFETY: block `block` of the tile's activations and of the group, whose lengths were checked above.
         unsafe {
             let tile = Tile::<T>(activations.as_ptr().add(block * T * TOKEN_BLOCK));
-            let from = weights.add(q4_k_offset(ROWS, block));
-            let minima = unpack(from, &mut scales, tile);
-            let factors = load_factors(from.add(2 * ROWS));
-            for token in 0..T {
-                let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
-                totals[token] = _mm512_fnmadd_ps(minima[token], factors, totals[token]);
-            }
-            let mut products = [_mm512_setzero_ps(); T];
-            for pair in 0..q4_k::SUB_BLOCKS / 2 {
-                let scales = pair_of(&scales, pair);
-                for sub_block in 2 * pair..2 * pair + 2 {
-                    let quants = from.add(q4_k_values(ROWS, sub_block));
-                    let mut columns = [_mm512_setzero_si512(); 8];
-                    for chunk in 0..4 {
-                        let both = load(quants.add(chunk * 64));
-                        columns[chunk] = _mm512_and_si512(both, mask);
-                        columns[chunk + 4] = _mm512_and_si512(_mm512_srli_epi16::<4>(both), mask);
-                    }
-                    for (token, products) in products.iter_mut().enumerate() {
-                        let mut sum = _mm512_setzero_si512();
-                        for (chunk, &columns) in columns.iter().enumerate() {
-                            let x = _mm512_set1_epi32(tile.four(token, sub_block * 8 + chunk));
-                            sum = _mm512_dpbusd_epi32(sum, columns, x);
+            for (totals, start) in totals.iter_mut().zip(starts) {
+                let from = start.add(q4_k_offset(ROWS, block));
+                let minima = unpack(from, &mut scales, tile);
+                let factors = load_factors(from.add(2 * ROWS));
+                for token in 0..T {
+                    let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
+                    totals[token] = _mm512_fnmadd_ps(minima[token], factors, totals[token]);
+                }
+                let mut products = [_mm512_setzero_ps(); T];
+                for pair in 0..q4_k::SUB_BLOCKS / 2 {
+                    let scales = pair_of(&scales, pair);
+                    for sub_block in 2 * pair..2 * pair + 2 {
+                        let quants = from.add(q4_k_values(ROWS, sub_block));
+                        let mut columns = [_mm512_setzero_si512(); 8];
+                        for chunk in 0..4 {
+                            let both = load(quants.add(chunk * 64));
+                            columns[chunk] = _mm512_and_si512(both, mask);
+                            columns[chunk + 4] = _mm512_and_si512(_mm512_srli_epi16::<4>(both), mask);
                         }
-                        *products =
-                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scales[sub_block % 2], *products);
+                        for (token, products) in products.iter_mut().enumerate() {
+                            let mut sum = _mm512_setzero_si512();
+                            for (chunk, &columns) in columns.iter().enumerate() {
+                                let x = _mm512_set1_epi32(tile.four(token, sub_block * 8 + chunk));
+                                sum = _mm512_dpbusd_epi32(sum, columns, x);
+                            }
+                            *products =
+                                _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scales[sub_block % 2], *products);
+                        }
                     }
                 }
-            }
-            let factors = load_factors(from);
-            for (token, total) in totals.iter_mut().enumerate() {
-                let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
-                *total = _mm512_fmadd_ps(products[token], factors, *total);
+                let factors = load_factors(from);
+                for (token, total) in totals.iter_mut().enumerate() {
+                    let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
+                    *total = _mm512_fmadd_ps(products[token], factors, *total);
+                }
             }
         }
     }
-    for (token, total) in totals.into_iter().enumerate() {
-        finish(args, group, first + token, total);
+    for (group, totals) in groups.into_iter().zip(totals) {
+        for (token, total) in totals.into_iter().enumerate() {
+            finish(args, group, first + token, total);
+        }
     }
 }

@@ -86,49 +86,54 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
     }
 }
 
-/// A group of rows times a tile of tokens.
+/// `G` groups of rows times a tile of tokens: block by block, so that a tile's activations are read from the first cache
+/// by all groups but one.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-pub(super) fn product_tile<const T: usize>(
+pub(super) fn product_tile<const G: usize, const T: usize>(
     args: &MatMulArgs<'_>,
-    group: usize,
+    groups: [usize; G],
     first: usize,
     activations: &[u8],
 ) {
     let blocks = args.columns / SUPER_BLOCK;
     let group_bytes = Layout::interleaved(WeightFormat::Q6K, ROWS).group_bytes(args.columns);
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
-    let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
-    let mut totals = [_mm512_setzero_ps(); T];
+    let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
+    let mut totals = [[_mm512_setzero_ps(); T]; G];
     for block in 0..blocks {
         // SAFETY: block `block` of the tile's activations and of the group, whose lengths were checked above.
         unsafe {
             let tile = Tile::<T>(activations.as_ptr().add(block * T * TOKEN_BLOCK));
-            let from = weights.add(q6_k_scales(ROWS, block));
-            let mut products = [_mm512_setzero_ps(); T];
-            for pair in 0..q6_k::SUB_BLOCKS / 2 {
-                let scales = pair_of(from, pair);
-                for sub_block in 2 * pair..2 * pair + 2 {
-                    let columns = unpack(from.add(q6_k_values(ROWS, sub_block)));
-                    for (token, products) in products.iter_mut().enumerate() {
-                        let mut sum = _mm512_set1_epi32(tile.sum(token, sub_block));
-                        for (chunk, &columns) in columns.iter().enumerate() {
-                            let x = _mm512_set1_epi32(tile.four(token, sub_block * 4 + chunk));
-                            sum = _mm512_dpbusd_epi32(sum, columns, x);
+            for (totals, start) in totals.iter_mut().zip(starts) {
+                let from = start.add(q6_k_scales(ROWS, block));
+                let mut products = [_mm512_setzero_ps(); T];
+                for pair in 0..q6_k::SUB_BLOCKS / 2 {
+                    let scales = pair_of(from, pair);
+                    for sub_block in 2 * pair..2 * pair + 2 {
+                        let columns = unpack(from.add(q6_k_values(ROWS, sub_block)));
+                        for (token, products) in products.iter_mut().enumerate() {
+                            let mut sum = _mm512_set1_epi32(tile.sum(token, sub_block));
+                            for (chunk, &columns) in columns.iter().enumerate() {
+                                let x = _mm512_set1_epi32(tile.four(token, sub_block * 4 + chunk));
+                                sum = _mm512_dpbusd_epi32(sum, columns, x);
+                            }
+                            *products =
+                                _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scales[sub_block % 2], *products);
                         }
-                        *products =
-                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scales[sub_block % 2], *products);
                     }
                 }
-            }
-            let factors = load_factors(weights.add(q6_k_factors(ROWS, block)));
-            for (token, total) in totals.iter_mut().enumerate() {
-                let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
-                *total = _mm512_fmadd_ps(products[token], factors, *total);
+                let factors = load_factors(start.add(q6_k_factors(ROWS, block)));
+                for (token, total) in totals.iter_mut().enumerate() {
+                    let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
+                    *total = _mm512_fmadd_ps(products[token], factors, *total);
+                }
             }
         }
     }
-    for (token, total) in totals.into_iter().enumerate() {
-        finish(args, group, first + token, total);
+    for (group, totals) in groups.into_iter().zip(totals) {
+        for (token, total) in totals.into_iter().enumerate() {
+            finish(args, group, first + token, total);
+        }
     }
 }
