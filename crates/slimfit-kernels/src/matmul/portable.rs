@@ -151,15 +151,23 @@ fn q4_k_block(weights: &[u8], index: usize, x: &[u8]) -> f32x8 {
     let packed = &block[k_layout::q4_k_packed(ROWS)..];
     let (mut products, mut minima) = ([0; ROWS], [0; ROWS]);
     for (sub_block, x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
-        let values = &block[k_layout::q4_k_values(ROWS, sub_block)..];
-        let sum: i32 = x.iter().map(|&x| i32::from(x as i8)).sum();
+        let x = x.map(|x| i32::from(x as i8));
+        let total: i32 = x.iter().sum();
+        let values = &block[k_layout::q4_k_values(ROWS, sub_block)..][..ROWS * BLOCK / 2];
+        let mut sums = [0i32; ROWS];
+        for (chunk, values) in values.chunks_exact(4 * ROWS).enumerate() {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                for column in 0..4 {
+                    let byte = values[4 * row + column];
+                    *sum += i32::from(byte & 15) * x[4 * chunk + column]
+                        + i32::from(byte >> 4) * x[4 * chunk + column + BLOCK / 2];
+                }
+            }
+        }
         for row in 0..ROWS {
             let (scale, minimum) = k_layout::q4_k_scale(ROWS, packed, row, sub_block);
-            let stored = |column| i32::from(k_layout::q4_k_stored(ROWS, values, row, column));
-            let product: i32 =
-                x.iter().enumerate().map(|(column, &x)| stored(column) * i32::from(x as i8)).sum();
-            products[row] += i32::from(scale) * product;
-            minima[row] += i32::from(minimum) * sum;
+            products[row] += i32::from(scale) * sums[row];
+            minima[row] += i32::from(minimum) * total;
         }
     }
     factors(block) * floats(products) - factors(&block[2 * ROWS..]) * floats(minima)
@@ -169,12 +177,22 @@ fn q6_k_block(weights: &[u8], index: usize, x: &[u8]) -> f32x8 {
     let block = &weights[k_layout::q6_k_scales(ROWS, index)..];
     let mut products = [0; ROWS];
     for (sub_block, x) in x.as_chunks::<{ q6_k::SUB_BLOCK }>().0.iter().enumerate() {
-        let values = &block[k_layout::q6_k_values(ROWS, sub_block)..];
-        for (row, total) in products.iter_mut().enumerate() {
-            let stored = |column| i32::from(k_layout::q6_k_stored(ROWS, values, row, column)) - 32;
-            let product: i32 =
-                x.iter().enumerate().map(|(column, &x)| stored(column) * i32::from(x as i8)).sum();
-            *total += i32::from(block[k_layout::paired(ROWS, row, sub_block)] as i8) * product;
+        let x = x.map(|x| i32::from(x as i8));
+        let total: i32 = x.iter().sum();
+        let values = &block[k_layout::q6_k_values(ROWS, sub_block)..][..12 * ROWS];
+        let mut sums = [-32 * total; ROWS];
+        for (row, sum) in sums.iter_mut().enumerate() {
+            for column in 0..4 {
+                let byte = |part: usize| i32::from(values[(part * ROWS + row) * 4 + column]);
+                let (first, second, upper) = (byte(0), byte(1), byte(2));
+                *sum += (first & 15 | (upper & 3) << 4) * x[column]
+                    + (first >> 4 | (upper & 12) << 2) * x[column + 4]
+                    + (second & 15 | upper & 48) * x[column + 8]
+                    + (second >> 4 | (upper & 192) >> 2) * x[column + 12];
+            }
+        }
+        for row in 0..ROWS {
+            products[row] += i32::from(block[k_layout::paired(ROWS, row, sub_block)] as i8) * sums[row];
         }
     }
     factors(&weights[k_layout::q6_k_factors(ROWS, index)..]) * floats(products)
