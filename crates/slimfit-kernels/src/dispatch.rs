@@ -6,7 +6,7 @@ use crate::activate::{ACTIVATE, ActivateFunction};
 use crate::add::{ADD, AddFunction};
 use crate::attend::{self, ATTEND, AttendFunction};
 use crate::embed::{EMBED, EmbedFunction};
-use crate::invocation::{Invocation, kv_format};
+use crate::invocation::{Invocation, whole_heads};
 use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
@@ -22,8 +22,8 @@ pub struct Kernels {
     embed: Variant<EmbedFunction>,
     norm: Variant<NormFunction>,
     /// By `WeightFormat as usize`.
-    gemv: [MatMulVariant; 4],
-    gemm: [MatMulVariant; 4],
+    gemv: [MatMulVariant; WeightFormat::ALL.len()],
+    gemm: [MatMulVariant; WeightFormat::ALL.len()],
     rotate_store: Variant<RotateStoreFunction>,
     attend: Variant<AttendFunction>,
     activate: Variant<ActivateFunction>,
@@ -81,7 +81,7 @@ impl Kernels {
         working_set_bytes: u64,
     ) -> Self {
         for product in products {
-            let Ok(format) = weight_format(product.format) else { continue };
+            let format = weight_format(product.format);
             let (rows, columns) = (product.rows as usize, product.columns as usize);
             let same = |known: &Tuned| {
                 (known.format, known.rows, known.columns, known.threads) == (format, rows, columns, threads)
@@ -123,16 +123,16 @@ impl Kernels {
             if columns.is_multiple_of(block) {
                 Ok(())
             } else {
-                let format = format!("{format:?}").to_lowercase();
+                let format = format.name();
                 let what = format!("{columns} columns, which are not whole `{format}` blocks of {block}");
                 Err(KernelError::Unsupported { operation: operation.name(), what })
             }
         };
         match operation {
-            Operation::Embed(embed) => whole_blocks(weight_format(embed.format)?, embed.width),
-            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format)?, matmul.columns),
-            Operation::RotateStore(rotate) => kv_format(rotate.kv_format).map(drop),
-            Operation::Attend(attend) => kv_format(attend.kv_format).map(drop),
+            Operation::Embed(embed) => whole_blocks(weight_format(embed.format), embed.width),
+            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format), matmul.columns),
+            Operation::RotateStore(rotate) => whole_heads(rotate.kv_format, rotate.head_size).map(drop),
+            Operation::Attend(attend) => whole_heads(attend.kv_format, attend.head_size).map(drop),
             Operation::Norm(_) | Operation::Activate(_) | Operation::Add(_) => Ok(()),
             Operation::Route(_) | Operation::Experts(_) => Err(KernelError::Unsupported {
                 operation: operation.name(),
@@ -148,7 +148,7 @@ impl Kernels {
             Operation::Norm(_) => self.norm.name,
             Operation::MatMul(matmul) => {
                 let (rows, columns) = (matmul.rows as usize, matmul.columns as usize);
-                let format = weight_format(matmul.format).ok()?;
+                let format = weight_format(matmul.format);
                 self.tuned_product(format, (rows, columns), tokens, None).variant.name
             }
             Operation::RotateStore(_) => self.rotate_store.name,
@@ -236,8 +236,10 @@ pub fn phases(operation: &Operation, tokens: usize) -> usize {
 /// (the new tokens' included) and `threads` shares. The same for every implementation.
 pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads: usize) -> usize {
     match operation {
-        Operation::MatMul(matmul) => weight_format(matmul.format)
-            .map_or(0, |format| matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)),
+        Operation::MatMul(matmul) => {
+            let format = weight_format(matmul.format);
+            matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)
+        }
         Operation::Attend(attend) => {
             let [heads, kv_heads, head_size] =
                 [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);

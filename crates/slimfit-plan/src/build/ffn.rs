@@ -71,9 +71,11 @@ impl Builder<'_> {
             &[TensorRole::ExpertUp]
         };
         let up_rows = moe.expert_size * up_roles.len() as u64;
-        let up = self.matrix("experts_gate_up", up_roles, up_rows, hidden, moe.experts)?;
-        let down =
-            self.matrix("experts_down", &[TensorRole::ExpertDown], hidden, moe.expert_size, moe.experts)?;
+        // One format for both, which the columns of both allow.
+        let format = self.plan.options.weights.for_columns(hidden).for_columns(moe.expert_size);
+        let up = self.matrix_as("experts_gate_up", up_roles, up_rows, hidden, moe.experts, format)?;
+        let down_role = &[TensorRole::ExpertDown];
+        let down = self.matrix_as("experts_down", down_role, hidden, moe.expert_size, moe.experts, format)?;
         let experts = Experts {
             columns: hidden,
             size: moe.expert_size,
@@ -99,7 +101,9 @@ impl Builder<'_> {
                 accumulate: None,
                 rows: TokenRows::All,
             };
-            self.product("shared_scale", &[TensorRole::SharedExpertGate], 1, hidden, false, scale, None)?;
+            let role = TensorRole::SharedExpertGate;
+            let gate = self.matrix_as("shared_scale", &[role], 1, hidden, 1, NumberFormat::F32)?;
+            self.product_of("shared_scale", gate, None, scale, None);
         }
         let shared = Mlp { size: moe.shared_size, gated: moe.gated, activation: moe.activation, bias: false };
         let roles = if moe.gated {
