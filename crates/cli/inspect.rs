@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::table;
 use serde_json::{Map, json};
-use slimfit_arch::Architecture;
+use slimfit_arch::{Architecture, Tensor};
 use slimfit_formats::{LoadedModel, load_model};
 use slimfit_quantity::{NumberFormat, format_bytes, format_count};
 use std::fmt::Write as _;
@@ -50,6 +50,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
                 json!({ "name": tensor.name(), "layer": tensor.layer, "shape": tensor.shape, "parameters": tensor.parameters() })
             })
             .collect();
+        let mixed: Map<_, _> = weights
+            .iter()
+            .filter_map(|(format, _)| Some((*format, kept_apart(architecture, *format)?)))
+            .map(|(format, (other, values))| (format.name().to_owned(), json!({ other.name(): values })))
+            .collect();
         let weights: Map<_, _> =
             weights.iter().map(|(format, bytes)| (format.name().to_owned(), json!(bytes))).collect();
         let fields = json!({
@@ -61,7 +66,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "weights": arguments.weights,
             "kv": arguments.kv,
             "context": context,
-            "bytes": { "weights": weights, "kv_cache_per_token": kv_cache_per_token, "kv_cache": kv_cache },
+            "bytes": {
+                "weights": weights,
+                "mixed": mixed,
+                "kv_cache_per_token": kv_cache_per_token,
+                "kv_cache": kv_cache,
+            },
             "flops": { "prefill_per_token": prefill_per_token, "decode_per_token": decode_per_token },
             "tensors": tensors,
         });
@@ -83,7 +93,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     }
     let _ = writeln!(text, "\nbytes of the weights");
     for (format, bytes) in &weights {
-        let _ = writeln!(text, "  {:<15} {bytes:>16}  {}", format.name(), format_bytes(*bytes as f64));
+        let mixed = kept_apart(architecture, *format).map_or(String::new(), |(other, values)| {
+            let share = 100.0 * values as f64 / parameters.total as f64;
+            format!("  ({share:.0} % of the values in {other}: their rows hold no whole {format} blocks)")
+        });
+        let _ = writeln!(text, "  {:<15} {bytes:>16}  {}{mixed}", format.name(), format_bytes(*bytes as f64));
     }
     let _ = writeln!(text, "\nKV cache, {}", arguments.kv.name());
     let _ = writeln!(
@@ -126,6 +140,14 @@ fn weight_bytes(architecture: &Architecture) -> Vec<(NumberFormat, u64)> {
         .into_iter()
         .filter_map(|format| Some((format, architecture.weight_bytes(format).ok()?)))
         .collect()
+}
+
+/// In a model whose weights have a format: the other format that some matrices are kept in, and their values.
+fn kept_apart(architecture: &Architecture, format: NumberFormat) -> Option<(NumberFormat, u64)> {
+    let tensors = architecture.tensors();
+    let apart = tensors.iter().filter(|tensor| tensor.is_quantisable() && tensor.stored_as(format) != format);
+    let values: u64 = apart.clone().map(Tensor::parameters).sum();
+    apart.map(|tensor| (tensor.stored_as(format), values)).next()
 }
 
 fn shape(text: &mut String, model: &LoadedModel) {

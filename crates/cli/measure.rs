@@ -30,10 +30,11 @@ pub struct Arguments {
     /// Predict from the profile of another machine all the same.
     #[arg(long)]
     allow_other_profile: bool,
-    /// Weight format: `f32`, `bf16`, `q8_0`, `q4_0`; the file's own, else q8_0.
+    /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; the file's own, else q8_0. Under `q4_k` and
+    /// `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
     #[arg(long)]
     weights: Option<NumberFormat>,
-    /// KV cache format: `f32` or `f16`.
+    /// KV cache format: `f32`, `f16`, or `q8_0` where heads are a multiple of 32 values.
     #[arg(long, default_value = "f16")]
     kv: NumberFormat,
     /// Passes through the looped layers, how long the model thinks; the architecture's own unless said.

@@ -52,6 +52,13 @@ fn inspect_counts_tensors_and_bytes_that_add_up() {
     assert_eq!(object["bytes"]["weights"]["f32"], 4 * 134_515_008_u64);
     let per_token = object["bytes"]["kv_cache_per_token"].as_u64().unwrap();
     assert_eq!(object["bytes"]["kv_cache"], 512 * per_token);
+    // Of its matrices only the 30 `down` ones have rows of whole blocks of 256 (1536 values; all others have 576).
+    let norms = 61 * 576;
+    let down = 30 * 576 * 1536;
+    let apart = 134_515_008 - norms - down;
+    assert_eq!(object["bytes"]["mixed"]["q4_k"], serde_json::json!({ "q8_0": apart }));
+    assert_eq!(object["bytes"]["weights"]["q4_k"], apart / 32 * 34 + down / 256 * 144 + 4 * norms);
+    assert_eq!(object["bytes"]["mixed"]["q4_0"], serde_json::Value::Null);
 }
 
 #[test]
@@ -174,6 +181,27 @@ fn without_a_profile_the_prediction_is_unavailable_with_the_reason() {
     let object = Slimfit::new(arguments).run().done().object("measure");
     let reason = object["predicted"]["tpot_seconds"]["reason"].as_str().unwrap();
     assert!(reason.contains("slimfit profile"), "{reason}");
+}
+
+#[test]
+fn every_weight_and_cache_format_is_predicted_and_runs() {
+    let machine = machine();
+    machine.write_smallest();
+    for (weights, kv) in [("f16", "f32"), ("q4_k", "q8_0"), ("q6_k", "f16"), ("q8_0", "q8_0")] {
+        let arguments = ["measure", "smallest.json", "--prompt=8", "--generate=2", "--rounds=1", "--json"];
+        let object = Slimfit::new(arguments)
+            .argument(format!("--weights={weights}"))
+            .argument(format!("--kv={kv}"))
+            .folder(machine.folder())
+            .run()
+            .done()
+            .object("measure");
+        assert_eq!((&object["weights"], &object["kv"]), (&weights.into(), &kv.into()));
+        for name in ["prefill_tokens_per_s", "decode_tokens_per_s", "peak_memory_bytes"] {
+            assert_eq!(object["measured"][name]["source"], "measured", "{name} in {weights}");
+            assert_eq!(object["predicted"][name]["source"], "modelled", "{name} in {weights}");
+        }
+    }
 }
 
 #[test]

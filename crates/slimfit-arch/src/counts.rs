@@ -70,7 +70,8 @@ impl Architecture {
         }
     }
 
-    /// Bytes of all weights when matrices are stored as `weights`, and norms, biases and the position table as f32.
+    /// Bytes of all weights when matrices are stored as `weights` (see [`crate::Tensor::stored_as`] for those that
+    /// are not), and norms, biases, routers and the position table as f32.
     ///
     /// # Errors
     /// [`ArchitectureError::PartialBlock`] names the first matrix whose rows are no whole number of blocks;
@@ -88,7 +89,7 @@ impl Architecture {
         }
         for mut tensor in one_of_each.tensors() {
             let times = tensor.layer.map_or(1, |run| self.layers[run as usize].repeat);
-            let format = if tensor.is_quantisable() { weights } else { NumberFormat::F32 };
+            let format = tensor.stored_as(weights);
             let columns = tensor.shape.last().copied().unwrap_or(1);
             let Ok(row) = format.bytes_for(columns) else {
                 tensor.layer = tensor.layer.map(|run| firsts[run as usize]);

@@ -1,6 +1,7 @@
 //! The complete inventory of an architecture's stored tensors: role, place, shape, canonical name.
 
 use crate::{Architecture, Attention, FeedForward, Mlp, Moe, NormKind, NormPlacement, Positions, QkNorm};
+use slimfit_quantity::NumberFormat;
 
 /// What a stored tensor is for. Shapes are `(rows, columns)` = `(outputs, inputs)`, row-major.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -174,9 +175,24 @@ impl Tensor {
         self.shape.iter().try_fold(1_u64, |product, &size| product.checked_mul(size))
     }
 
-    /// Whether a quantised weight format applies to it: every matrix. Norms, biases and the position table stay f32.
+    /// Whether a weight format applies to it: every matrix but routers and gates of shared experts, which are small and
+    /// decide much. Those, norms, biases and the position table stay f32.
     pub fn is_quantisable(&self) -> bool {
-        self.part == TensorPart::Weight && self.shape.len() > 1 && self.role != TensorRole::PositionTable
+        let kept = matches!(
+            self.role,
+            TensorRole::PositionTable | TensorRole::Router | TensorRole::SharedExpertGate
+        );
+        self.part == TensorPart::Weight && self.shape.len() > 1 && !kept
+    }
+
+    /// How it is stored in a model whose weights have the format `weights`: see [`NumberFormat::for_columns`]. All
+    /// matrices of a layer's experts are stored alike.
+    pub fn stored_as(&self, weights: NumberFormat) -> NumberFormat {
+        if !self.is_quantisable() {
+            return NumberFormat::F32;
+        }
+        let inner = if self.shape.len() > 2 { &self.shape[self.shape.len() - 2..] } else { &self.shape[1..] };
+        inner.iter().fold(weights, |format, &columns| format.for_columns(columns))
     }
 }
 

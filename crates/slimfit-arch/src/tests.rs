@@ -194,7 +194,7 @@ proptest! {
             projection + order.iter().map(|&layer| {
                 let run = runs[layer as usize];
                 let matrices: u64 = architecture.tensors().iter()
-                    .filter(|t| t.layer == Some(layer) && t.is_quantisable() && !t.role.is_expert())
+                    .filter(|t| t.layer == Some(layer) && t.shape.len() > 1 && !t.role.is_expert())
                     .map(crate::Tensor::parameters).sum();
                 let experts = match &run.ffn {
                     FeedForward::Dense(_) => 0,
@@ -393,6 +393,15 @@ fn a_row_that_is_no_whole_number_of_blocks_is_named() {
     assert_eq!(
         small().weight_bytes(NumberFormat::Q8_0),
         Ok((small().parameters().total - 9 * 64) / 32 * 34 + 9 * 64 * 4)
+    );
+    // No row of it holds a block of 256, so all of it stays in q8_0.
+    assert_eq!(small().weight_bytes(NumberFormat::Q4_K), small().weight_bytes(NumberFormat::Q8_0));
+    let mut wide = small();
+    wide.layers[0].ffn = mlp(256);
+    let down = 4 * 64 * 256;
+    assert_eq!(
+        wide.weight_bytes(NumberFormat::Q4_K).unwrap(),
+        wide.weight_bytes(NumberFormat::Q8_0).unwrap() - down / 32 * 34 + down / 256 * 144
     );
 }
 

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, heads, kv_heads, head_size) in
         [("9/3 heads of 64", 9, 3, 64), ("32/4 heads of 64", 32, 4, 64), ("12/12 heads of 64", 12, 12, 64)]
     {
-        for format in ["f16", "f32"] {
+        for format in ["f16", "q8_0", "f32"] {
             for threads in [1, allowed_cpus().len()] {
                 let pool = Pool::new(threads)?;
                 for isa in Isa::available().into_iter().filter(|isa| *isa != Isa::Scalar) {

@@ -22,17 +22,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wants = |word: &str, of: &[&str]| {
         !words.iter().any(|given| of.contains(&given.as_str())) || words.iter().any(|given| given == word)
     };
-    let formats: Vec<String> = WeightFormat::ALL.map(|format| format!("{format:?}").to_lowercase()).to_vec();
-    let formats: Vec<&str> = formats.iter().map(String::as_str).collect();
+    let formats = WeightFormat::ALL.map(WeightFormat::name);
     let tiers = Isa::selected()?.available_up_to();
     for threads in [1, allowed_cpus().len()] {
         let pool = Pool::new(threads)?;
         for (table, kind) in [(GEMV, "gemv"), (GEMM, "gemm")] {
             for entry in table.iter().filter(|entry| entry.variant.isa > Isa::Portable) {
-                let format = format!("{:?}", entry.layout.format).to_lowercase();
+                let format = entry.layout.format.name();
                 if !tiers.contains(&entry.variant.isa)
                     || !wants(kind, &["gemv", "gemm"])
-                    || !wants(&format, &formats)
+                    || !wants(format, &formats)
                 {
                     continue;
                 }
@@ -92,8 +91,8 @@ fn many_tokens(pool: &Pool, entry: &MatMulVariant, tokens: usize) -> Result<(), 
     let type_name = match entry.layout.format {
         WeightFormat::F32 => "f32",
         WeightFormat::Bf16 if entry.variant.isa == Isa::Avx512Bf16 => "bf16",
-        WeightFormat::Bf16 => "f32",
-        WeightFormat::Q8_0 | WeightFormat::Q4_0 => "int8",
+        WeightFormat::Bf16 | WeightFormat::F16 => "f32",
+        _ => "int8",
     };
     let peaks: Vec<_> = PEAKS
         .iter()

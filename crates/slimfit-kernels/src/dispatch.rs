@@ -7,7 +7,7 @@ use crate::add::{ADD, AddFunction};
 use crate::attend::{self, ATTEND, AttendFunction};
 use crate::embed::{EMBED, EmbedFunction};
 use crate::experts::{self, EXPERTS, ExpertsFunction, ExpertsRun};
-use crate::invocation::{Invocation, kv_format};
+use crate::invocation::{Invocation, whole_heads};
 use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
@@ -24,8 +24,8 @@ pub struct Kernels {
     embed: Variant<EmbedFunction>,
     norm: Variant<NormFunction>,
     /// By `WeightFormat as usize`.
-    gemv: [MatMulVariant; 4],
-    gemm: [MatMulVariant; 4],
+    gemv: [MatMulVariant; WeightFormat::ALL.len()],
+    gemm: [MatMulVariant; WeightFormat::ALL.len()],
     rotate_store: Variant<RotateStoreFunction>,
     attend: Variant<AttendFunction>,
     activate: Variant<ActivateFunction>,
@@ -87,7 +87,7 @@ impl Kernels {
         working_set_bytes: u64,
     ) -> Self {
         for product in products {
-            let Ok(format) = weight_format(product.format) else { continue };
+            let format = weight_format(product.format);
             let (rows, columns) = (product.rows as usize, product.columns as usize);
             let same = |known: &Tuned| {
                 (known.format, known.rows, known.columns, known.threads) == (format, rows, columns, threads)
@@ -129,20 +129,20 @@ impl Kernels {
             if columns.is_multiple_of(block) {
                 Ok(())
             } else {
-                let format = format!("{format:?}").to_lowercase();
+                let format = format.name();
                 let what = format!("{columns} columns, which are not whole `{format}` blocks of {block}");
                 Err(KernelError::Unsupported { operation: operation.name(), what })
             }
         };
         match operation {
-            Operation::Embed(embed) => whole_blocks(weight_format(embed.format)?, embed.width),
-            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format)?, matmul.columns),
-            Operation::RotateStore(rotate) => kv_format(rotate.kv_format).map(drop),
-            Operation::Attend(attend) => kv_format(attend.kv_format).map(drop),
+            Operation::Embed(embed) => whole_blocks(weight_format(embed.format), embed.width),
+            Operation::MatMul(matmul) => whole_blocks(weight_format(matmul.format), matmul.columns),
+            Operation::RotateStore(rotate) => whole_heads(rotate.kv_format, rotate.head_size).map(drop),
+            Operation::Attend(attend) => whole_heads(attend.kv_format, attend.head_size).map(drop),
             Operation::Norm(_) | Operation::Activate(_) | Operation::Add(_) => Ok(()),
             Operation::Route(route) => choosable(operation, route.experts, route.top_k),
             Operation::Experts(experts) => {
-                let format = weight_format(experts.format)?;
+                let format = weight_format(experts.format);
                 choosable(operation, experts.experts, experts.top_k)?;
                 whole_blocks(format, experts.columns)?;
                 whole_blocks(format, experts.size)
@@ -157,7 +157,7 @@ impl Kernels {
             Operation::Norm(_) => self.norm.name,
             Operation::MatMul(matmul) => {
                 let (rows, columns) = (matmul.rows as usize, matmul.columns as usize);
-                let format = weight_format(matmul.format).ok()?;
+                let format = weight_format(matmul.format);
                 self.tuned_product(format, (rows, columns), tokens, None).variant.name
             }
             Operation::RotateStore(_) => self.rotate_store.name,
@@ -169,7 +169,7 @@ impl Kernels {
                 // What its time depends on: an expert's product, of as many tokens as one gets on average.
                 let visits = (tokens * experts.top_k as usize) as u64;
                 let each = if tokens == 1 { 1 } else { visits.div_ceil(experts.experts) as usize };
-                self.product(weight_format(experts.format).ok()?, each).variant.name
+                self.product(weight_format(experts.format), each).variant.name
             }
         })
     }
@@ -278,8 +278,10 @@ pub fn phases(operation: &Operation, tokens: usize) -> usize {
 /// (the new tokens' included) and `threads` shares. The same for every implementation.
 pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads: usize) -> usize {
     match operation {
-        Operation::MatMul(matmul) => weight_format(matmul.format)
-            .map_or(0, |format| matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)),
+        Operation::MatMul(matmul) => {
+            let format = weight_format(matmul.format);
+            matmul::scratch_bytes(format, matmul.columns as usize, tokens, threads)
+        }
         Operation::Attend(attend) => {
             let [heads, kv_heads, head_size] =
                 [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);
@@ -287,13 +289,14 @@ pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads:
             attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * threads
         }
         Operation::Route(route) => scratch_bytes(&Operation::MatMul(route.product()), tokens, keys, threads),
-        Operation::Experts(operation) => weight_format(operation.format).map_or(0, |format| {
+        Operation::Experts(operation) => {
+            let format = weight_format(operation.format);
             let [columns, size, experts, top_k] =
                 [operation.columns, operation.size, operation.experts, operation.top_k]
                     .map(|count| count as usize);
             let shape = experts::Shape { columns, size, experts, top_k, gated: operation.gated, format };
             experts::scratch_bytes(shape, tokens, threads)
-        }),
+        }
         _ => 0,
     }
 }

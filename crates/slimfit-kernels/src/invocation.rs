@@ -165,6 +165,7 @@ impl<'a> KvLayer<'a> {
         values: SharedMut<'a, u8>,
     ) -> Self {
         let kv_format = kv_format(format).expect("the plan was checked with `Kernels::supports`");
+        assert!(head_size.is_multiple_of(kv_format.block_values()), "heads of {head_size} in `{format}`");
         let cache = Self { format: kv_format, kv_heads, head_size, capacity, first: 0, keys, values };
         let bytes = cache.bytes(kv_heads * capacity);
         assert_eq!((keys.len(), values.len()), (bytes, bytes), "cache of {capacity} positions");
@@ -178,14 +179,18 @@ impl<'a> KvLayer<'a> {
     /// Bytes of one layer's keys, and of its values.
     ///
     /// # Errors
-    /// The format has no kernel.
+    /// The format has no kernel, or a head is not made of whole blocks.
     pub fn half_bytes(
         format: NumberFormat,
         kv_heads: u64,
         head_size: u64,
         capacity: u64,
     ) -> Result<u64, KernelError> {
-        Ok(kv_heads * head_size * capacity * kv_format(format)?.value_bytes() as u64)
+        let kv_format = whole_heads(format, head_size)?;
+        Ok(kv_heads
+            * capacity
+            * (head_size / kv_format.block_values() as u64)
+            * kv_format.block_bytes() as u64)
     }
 }
 
@@ -194,10 +199,22 @@ pub(crate) fn kv_format(format: NumberFormat) -> Result<KvFormat, KernelError> {
     match format {
         NumberFormat::F32 => Ok(KvFormat::F32),
         NumberFormat::F16 => Ok(KvFormat::F16),
+        NumberFormat::Q8_0 => Ok(KvFormat::Q8_0),
         other => {
             Err(KernelError::Unsupported { operation: "rotate_store", what: format!("a cache in `{other}`") })
         }
     }
+}
+
+/// The kernels' format for a cache of heads of this size.
+pub(crate) fn whole_heads(format: NumberFormat, head_size: u64) -> Result<KvFormat, KernelError> {
+    let found = kv_format(format)?;
+    let block = found.block_values() as u64;
+    if head_size.is_multiple_of(block) {
+        return Ok(found);
+    }
+    let what = format!("a cache in `{format}`: heads of {head_size} values are no whole blocks of {block}");
+    Err(KernelError::Unsupported { operation: "rotate_store", what })
 }
 
 impl<'a> RotateStoreArgs<'a> {

@@ -1,9 +1,12 @@
 //! One layer's key and value cache.
 //!
 //! Keys and values each lie as `(kv_head, position, head_size)`: what a query reads of a head is contiguous. The first row
-//! of a head is that of position `first`: a layer with a window forgets what no query sees any more.
+//! of a head is that of position `first`: a layer with a window forgets what no query sees any more. In `q8_0`, a head's
+//! values at a position are whole blocks of 32 as [`codec::q8_0`](crate::codec::q8_0) lays them out, rounded as
+//! [`codec::activation`](crate::codec::activation) does.
 
 use crate::SharedMut;
+use crate::codec::{BLOCK, q8_0};
 use std::ops::Range;
 
 /// How a cache stores its numbers.
@@ -13,14 +16,25 @@ pub enum KvFormat {
     F32,
     /// IEEE half precision.
     F16,
+    /// 8-bit blocks of 32.
+    Q8_0,
 }
 
 impl KvFormat {
-    /// Bytes of a value.
-    pub const fn value_bytes(self) -> usize {
+    /// Values of a block.
+    pub const fn block_values(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 => 1,
+            Self::Q8_0 => BLOCK,
+        }
+    }
+
+    /// Bytes of a block.
+    pub const fn block_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 => 2,
+            Self::Q8_0 => q8_0::BYTES,
         }
     }
 }
@@ -42,7 +56,7 @@ pub struct KvLayer<'a> {
 impl KvLayer<'_> {
     /// Bytes of the stretch that positions `count` of a head take.
     pub(crate) fn bytes(&self, count: usize) -> usize {
-        count * self.head_size * self.format.value_bytes()
+        count * self.head_size / self.format.block_values() * self.format.block_bytes()
     }
 
     /// The same cache where the first row is that of `position`.

@@ -70,7 +70,8 @@ pub struct MatMul {
     pub rows: u64,
     /// Input values per token.
     pub columns: u64,
-    /// How the matrix is stored. Quantised formats quantise the input to 8 bits in blocks of 32 (k formats: 256).
+    /// How the matrix is stored. Quantised formats quantise the input to 8 bits, in blocks as long as the matrix's: 32
+    /// values, 256 for the k formats.
     pub format: NumberFormat,
     /// Whether a bias (f32) is added.
     pub bias: bool,

@@ -3,10 +3,10 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use slimfit_kernels::codec::{BLOCK, activation};
+use slimfit_kernels::codec::{BLOCK, SUPER_BLOCK, activation};
 use slimfit_kernels::{
-    GEMM, GEMV, MatMul, MatMulArgs, MatMulVariant, Operation, PackedMatrix, Part, SharedMut, WeightFormat,
-    phases, scratch_bytes,
+    GEMM, GEMV, Layout, MatMul, MatMulArgs, MatMulVariant, Operation, PackedMatrix, Part, SharedMut,
+    WeightFormat, phases, scratch_bytes,
 };
 use slimfit_testing::Guarded;
 
@@ -16,7 +16,11 @@ const TOKENS: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 33];
 
 /// Columns that cross the borders of a format.
 fn columns(format: WeightFormat) -> &'static [usize] {
-    if format.is_quantised() { &[32, 64, 96, 288] } else { &[1, 2, 3, 7, 32, 33, 63, 65] }
+    match format.block_values() {
+        SUPER_BLOCK => &[256, 512, 768],
+        BLOCK => &[32, 64, 96, 288],
+        _ => &[1, 2, 3, 7, 32, 33, 63, 65],
+    }
 }
 
 /// `(rows, columns, tokens)`: every size of each dimension, not every combination.
@@ -46,6 +50,8 @@ struct Problem {
     tokens: usize,
     /// `(rows, columns)`.
     weights: Vec<f32>,
+    /// The same rows in GGUF's layout, where no quantiser makes exactly them.
+    encoded: Option<Vec<u8>>,
     /// `(tokens, columns)`.
     input: Vec<f32>,
     bias: Option<Vec<f32>>,
@@ -58,7 +64,10 @@ impl Problem {
     /// the output, which is poisoned before or, where the product adds to it, filled with ones.
     fn run(&self, entry: &MatMulVariant, shares: usize) -> (PackedMatrix, Vec<f32>) {
         let mut matrix = PackedMatrix::with_layout(entry.layout, self.rows, self.columns).unwrap();
-        matrix.pack_rows(0, &self.weights).unwrap();
+        match &self.encoded {
+            Some(encoded) => matrix.pack_encoded_rows(0, encoded).unwrap(),
+            None => matrix.pack_rows(0, &self.weights).unwrap(),
+        }
         let operation = MatMul {
             rows: self.rows as u64,
             columns: self.columns as u64,
@@ -95,7 +104,7 @@ impl Problem {
 }
 
 /// Integers whose quantisation is exact, in every format: each block of weights has the value that makes its scale 1,
-/// each block of activations has a 127.
+/// each block of activations has a 127. Blocks of the k formats are made of small scales and any values.
 fn integer_problem(
     format: WeightFormat,
     (rows, columns, tokens): (usize, usize, usize),
@@ -104,16 +113,46 @@ fn integer_problem(
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut weights: Vec<f32> = (0..rows * columns).map(|_| random.random_range(-7..=7) as f32).collect();
     let mut input: Vec<f32> = (0..tokens * columns).map(|_| random.random_range(-9..=9) as f32).collect();
-    if format.is_quantised() {
+    let mut encoded = None;
+    if format.is_k() {
+        let blocks = rows * columns / SUPER_BLOCK;
+        let bytes: Vec<u8> = (0..blocks).flat_map(|_| integer_block(format, &mut random)).collect();
+        let mut plain = PackedMatrix::with_layout(Layout::rows(format), rows, columns).unwrap();
+        plain.pack_encoded_rows(0, &bytes).unwrap();
+        for (row, weights) in weights.chunks_exact_mut(columns).enumerate() {
+            plain.read_row(row, 0, weights);
+        }
+        encoded = Some(bytes);
+    } else if format.is_quantised() {
         let extreme = if format == WeightFormat::Q4_0 { -8.0 } else { -127.0 };
         for block in weights.chunks_exact_mut(BLOCK) {
             block[random.random_range(0..BLOCK)] = extreme;
         }
-        for block in input.chunks_exact_mut(BLOCK) {
-            block[random.random_range(0..BLOCK)] = if random.random() { 127.0 } else { -127.0 };
+    }
+    if format.is_quantised() {
+        let values = format.block_values();
+        for block in input.chunks_exact_mut(values) {
+            block[random.random_range(0..values)] = if random.random() { 127.0 } else { -127.0 };
         }
     }
-    Problem { rows, columns, tokens, weights, input, bias: None, accumulate: None, softcap: None }
+    Problem { rows, columns, tokens, weights, encoded, input, bias: None, accumulate: None, softcap: None }
+}
+
+/// A block of a k format whose factors are 1 and whose scales (and minima) are below 8, so that sums of hundreds of
+/// its integers are exact in f32.
+fn integer_block(format: WeightFormat, random: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut block: Vec<u8> = (0..format.block_bytes()).map(|_| random.random()).collect();
+    let one = 0x3c00u16.to_le_bytes();
+    if format == WeightFormat::Q4K {
+        block[..2].copy_from_slice(&one);
+        block[2..4].copy_from_slice(&one);
+        block[4..12].iter_mut().for_each(|byte| *byte &= 7);
+        block[12..16].iter_mut().for_each(|byte| *byte &= 0x77);
+    } else {
+        block[192..208].iter_mut().for_each(|byte| *byte = random.random_range(-8i8..=8) as u8);
+        block[208..].copy_from_slice(&one);
+    }
+    block
 }
 
 fn real_problem(shape: (usize, usize, usize), seed: u64) -> Problem {
@@ -121,7 +160,17 @@ fn real_problem(shape: (usize, usize, usize), seed: u64) -> Problem {
     let (rows, columns, tokens) = shape;
     let mut values = |count| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
     let (weights, input) = (values(rows * columns), values(tokens * columns));
-    Problem { rows, columns, tokens, weights, input, bias: None, accumulate: None, softcap: None }
+    Problem {
+        rows,
+        columns,
+        tokens,
+        weights,
+        encoded: None,
+        input,
+        bias: None,
+        accumulate: None,
+        softcap: None,
+    }
 }
 
 #[test]
@@ -171,7 +220,7 @@ fn check_against_f64(problem: &Problem, matrix: &PackedMatrix, entry: &MatMulVar
         matrix.read_row(row, 0, &mut weights);
         for token in 0..problem.tokens {
             let input = &problem.input[token * problem.columns..][..problem.columns];
-            let input = if entry.layout.format.is_quantised() { dequantised(input) } else { input.to_vec() };
+            let input = dequantised(entry.layout.format, input);
             let terms = || weights.iter().zip(&input).map(|(w, x)| f64::from(*w) * f64::from(*x));
             let (exact, magnitude) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
             let found = f64::from(output[token * problem.rows + row]);
@@ -184,12 +233,15 @@ fn check_against_f64(problem: &Problem, matrix: &PackedMatrix, entry: &MatMulVar
     }
 }
 
-fn dequantised(input: &[f32]) -> Vec<f32> {
+fn dequantised(format: WeightFormat, input: &[f32]) -> Vec<f32> {
+    if !format.is_quantised() {
+        return input.to_vec();
+    }
     let mut result = Vec::new();
-    for block in input.chunks_exact(BLOCK) {
-        let mut quantised = [0; BLOCK];
+    for block in input.chunks_exact(format.block_values()) {
+        let mut quantised = vec![0; block.len()];
         let scale = activation::quantise(block, &mut quantised);
-        result.extend(quantised.map(|value| f32::from(value) * scale));
+        result.extend(quantised.into_iter().map(|value| f32::from(value) * scale));
     }
     result
 }
@@ -197,6 +249,7 @@ fn dequantised(input: &[f32]) -> Vec<f32> {
 #[test]
 fn bias_cap_and_addition_come_in_that_order() {
     for format in WeightFormat::ALL {
+        let columns = format.block_values().max(64);
         for tokens in [1, 5] {
             for (bias, accumulate, softcap) in [
                 (true, None, None),
@@ -204,12 +257,12 @@ fn bias_cap_and_addition_come_in_that_order() {
                 (false, None, Some(30.0)),
                 (true, Some(2.0), Some(30.0)),
             ] {
-                let mut problem = integer_problem(format, (21, 64, tokens), SEED);
+                let mut problem = integer_problem(format, (21, columns, tokens), SEED);
                 let bias: Option<Vec<f32>> = bias.then(|| (0..21).map(|row| row as f32 - 10.0).collect());
                 let expected: Vec<f64> = (0..tokens * 21)
                     .map(|place| {
-                        let x = &problem.input[place / 21 * 64..][..64];
-                        let w = &problem.weights[place % 21 * 64..][..64];
+                        let x = &problem.input[place / 21 * columns..][..columns];
+                        let w = &problem.weights[place % 21 * columns..][..columns];
                         let sum: f64 = x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
                         let sum = sum + bias.as_ref().map_or(0.0, |bias| f64::from(bias[place % 21]));
                         let sum = softcap.map_or(sum, |cap| f64::from(cap) * (sum / f64::from(cap)).tanh());
@@ -276,7 +329,7 @@ fn every_tier_has_a_product_of_every_format_and_its_name_says_so() {
         let mut names: Vec<_> = table.iter().map(|entry| entry.variant.name).collect();
         println!("{names:?}");
         for entry in table {
-            let format = format!("{:?}", entry.layout.format).to_lowercase();
+            let format = entry.layout.format.name();
             let name = format!("{kind}-{format}-{}", entry.variant.isa);
             let rest = entry.variant.name.strip_prefix(&name);
             // Candidates of the tuner say what they vary after that.
@@ -296,8 +349,8 @@ fn every_tier_has_a_product_of_every_format_and_its_name_says_so() {
             let layout = slimfit_kernels::layout_for(format, isa);
             let operation = Operation::MatMul(MatMul {
                 rows: 1,
-                columns: 32,
-                format: PackedMatrix::with_layout(layout, 1, 32).unwrap().format(),
+                columns: 256,
+                format: PackedMatrix::with_layout(layout, 1, 256).unwrap().format(),
                 bias: false,
                 accumulate: None,
                 softcap: None,

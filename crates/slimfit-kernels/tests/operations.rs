@@ -54,10 +54,12 @@ fn assert_close(found: &[f32], expected: &[f64], relative: f64, what: &str) {
 
 #[test]
 fn embedding_rows_are_scaled_and_positions_added() {
-    let (vocabulary, width, first_position) = (37, 96, 3);
+    let (vocabulary, first_position) = (37, 3);
     for kernels in tiers() {
         for format in WeightFormat::ALL {
-            let number = PackedMatrix::with_layout(slimfit_kernels::layout_for(format, kernels.isa()), 1, 32);
+            let width = format.block_values().max(96);
+            let layout = slimfit_kernels::layout_for(format, kernels.isa());
+            let number = PackedMatrix::with_layout(layout, 1, width);
             let number = number.unwrap().format();
             let mut table = PackedMatrix::new(number, vocabulary, width, kernels.isa()).unwrap();
             table.pack_rows(0, &random(1, vocabulary * width)).unwrap();
@@ -250,14 +252,24 @@ fn activations_follow_their_formulas() {
 fn cache_bytes(format: &str, values: &[f32]) -> Vec<u8> {
     match format {
         "f32" => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        _ => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        "f16" => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        _ => {
+            let mut bytes = vec![0; values.len() / 32 * 34];
+            WeightFormat::Q8_0.encode_row(values, &mut bytes);
+            bytes
+        }
     }
 }
 
 fn cache_values(format: &str, bytes: &[u8]) -> Vec<f64> {
+    let half = |bytes: &[u8]| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32();
     match format {
         "f32" => bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-        _ => bytes.as_chunks().0.iter().map(|b| f64::from(half::f16::from_le_bytes(*b).to_f32())).collect(),
+        "f16" => bytes.chunks(2).map(|bytes| f64::from(half(bytes))).collect(),
+        _ => bytes
+            .chunks(34)
+            .flat_map(|block| block[2..].iter().map(|&q| f64::from(half(block) * f32::from(q as i8))))
+            .collect(),
     }
 }
 
@@ -272,7 +284,10 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                 (QkNormKind::EachHead, 4),
                 (QkNormKind::AllHeads, 5),
             ] {
-                for (interleaved, format, clip) in [(false, "f32", None), (true, "f16", Some(1.5))] {
+                let formats = [(false, "f32", None), (true, "f16", Some(1.5)), (false, "q8_0", None)];
+                let whole = |format| format != "q8_0" || head_size % 32 == 0;
+                for (interleaved, format, clip) in formats.into_iter().filter(|(_, format, _)| whole(*format))
+                {
                     let operation = RotateStore {
                         heads: heads as u64,
                         kv_heads: kv_heads as u64,
@@ -357,7 +372,15 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                         let described = Operation::RotateStore(operation);
                         execute(&kernels, &described, tokens, &Invocation::RotateStore(args), shares);
                         let stored = [cache_values(format, &keys), cache_values(format, &values)];
-                        let tolerance = if format == "f16" { 1e-3 } else { 4e-6 };
+                        // Half of the last bit, or of a step of 127 to the largest and what its f16 scale rounds.
+                        let tolerance = |expected: &[f64]| match format {
+                            "f32" => 4e-6,
+                            "f16" => 1e-3,
+                            _ => {
+                                let largest = expected.iter().fold(0f64, |most, value| most.max(value.abs()));
+                                largest * (1.01 / 254.0 + 2f64.powi(-11))
+                            }
+                        };
                         for token in 0..tokens {
                             let row = &rows[token * width..][..width];
                             let (query, rest) = row.split_at(heads * head_size);
@@ -376,7 +399,7 @@ fn queries_and_keys_are_clipped_normed_and_rotated_and_the_cache_written() {
                                     let start = (head * capacity + position - forgotten) * head_size;
                                     let found: Vec<f32> =
                                         stored[start..start + head_size].iter().map(|&v| v as f32).collect();
-                                    assert_close(&found, expected, tolerance, what);
+                                    assert_close(&found, expected, tolerance(expected), what);
                                 }
                             }
                         }
@@ -454,6 +477,18 @@ fn attention_is_the_softmax_over_what_a_token_may_see() {
         Attention { window: Some(20), forgotten: 11, format: "f16", ..plain(90, 30) },
         Attention { window: Some(1), forgotten: 70, heads: 6, kv_heads: 1, ..plain(1, 70) },
         Attention { window: Some(130), forgotten: 100, alibi: true, heads: 6, ..plain(1, 400) },
+        Attention { heads: 9, kv_heads: 3, head_size: 64, format: "q8_0", ..plain(1, 300) },
+        Attention { heads: 2, kv_heads: 1, head_size: 128, format: "q8_0", ..plain(70, 61) },
+        Attention { heads: 4, kv_heads: 4, head_size: 32, format: "q8_0", window: Some(50), ..plain(1, 130) },
+        Attention { heads: 2, kv_heads: 2, head_size: 96, format: "q8_0", window: Some(20), ..plain(90, 30) },
+        Attention {
+            heads: 5,
+            kv_heads: 1,
+            head_size: 256,
+            format: "q8_0",
+            softcap: Some(5.0),
+            ..plain(1, 77)
+        },
     ];
     for kernels in tiers() {
         for case in &cases {

@@ -9,10 +9,8 @@ pub enum PlanError {
     /// The architecture itself is impossible.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
-    /// A matrix that the weight format cannot hold.
-    #[error(
-        "the `{label}` matrix has rows of {columns} values, which {source}; choose a multiple or another weight format"
-    )]
+    /// A matrix or a cache (`kv_cache`, whose rows are heads) that its format cannot hold.
+    #[error("`{label}` has rows of {columns} values, which {source}; choose a multiple or another format")]
     Format {
         /// The matrix.
         label: &'static str,

@@ -18,7 +18,7 @@ pub struct MatrixSlot {
     pub columns: u64,
     /// How many matrices of this shape: 1, or one for each expert.
     pub count: u64,
-    /// How it is stored.
+    /// How it is stored: the plan's weight format, or what its columns allow of it.
     pub format: NumberFormat,
     /// Bytes of all `count` of them as the kernels pack them.
     pub packed_bytes: u64,

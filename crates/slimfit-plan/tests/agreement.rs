@@ -186,6 +186,51 @@ fn a_row_that_is_no_whole_block_is_refused_by_name() {
     let options = PlanOptions::new(NumberFormat::Q8_0, NumberFormat::F16, Isa::Scalar, 1, 8);
     let error = Plan::new(&architecture, options).expect_err("100 is no multiple of 32");
     assert!(matches!(error, PlanError::Format { label: "down", columns: 100, .. }), "{error}");
+    let mut narrow = llama();
+    narrow.layers[0].attention.head_size = 16;
+    let options = PlanOptions::new(NumberFormat::F32, NumberFormat::Q8_0, Isa::Scalar, 1, 8);
+    let error = Plan::new(&narrow, options).expect_err("16 is no multiple of 32");
+    assert!(matches!(error, PlanError::Format { label: "kv_cache", columns: 16, .. }), "{error}");
+    narrow.layers[0].attention.head_size = 64;
+    let plan = Plan::new(&narrow, options).expect("64 is");
+    assert_eq!(
+        plan.memory().kv_bytes,
+        8 * narrow.kv_bytes_per_token(NumberFormat::Q8_0).expect("whole blocks")
+    );
+}
+
+#[test]
+fn bytes_agree_with_the_architectures_own_count_in_every_format() {
+    let mut all = variants();
+    // Wide enough for blocks of 256, in every matrix or in some.
+    for (name, hidden, size) in
+        [("wide", 256, 512), ("wide, narrow inside", 256, 160), ("narrow, wide inside", 64, 256)]
+    {
+        for (_, mut architecture) in variants() {
+            architecture.hidden_size = hidden;
+            for run in &mut architecture.layers {
+                match &mut run.ffn {
+                    FeedForward::Dense(mlp) => mlp.size = size,
+                    FeedForward::Moe(moe) => (moe.expert_size, moe.shared_size) = (size, 512),
+                }
+            }
+            all.push((name, architecture));
+        }
+    }
+    let mut mixed = 0;
+    for (name, architecture) in all {
+        for weights in NumberFormat::ALL {
+            let options = PlanOptions::new(weights, NumberFormat::F16, Isa::Scalar, 1, 8);
+            let plan = Plan::new(&architecture, options).expect("every variant can be planned");
+            let vectors: u64 = plan.vectors.iter().map(|slot| slot.values).sum();
+            let expected = architecture.weight_bytes(weights).expect("whole blocks");
+            assert_eq!(plan.memory().weight_bytes + 4 * vectors, expected, "{name} in {weights}");
+            let holds = |format| plan.matrices.iter().any(|slot| slot.format == format);
+            mixed +=
+                usize::from(weights != NumberFormat::Q8_0 && holds(weights) && holds(NumberFormat::Q8_0));
+        }
+    }
+    assert!(mixed > 0, "some models mix a k format with q8_0");
 }
 
 #[test]

@@ -32,9 +32,9 @@ impl NumberFormat {
     pub const ALL: [NumberFormat; 7] =
         [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0, Self::Q4_K, Self::Q6_K];
     /// Weight formats that the search may choose.
-    pub const SEARCHABLE_WEIGHTS: [NumberFormat; 4] = [Self::F32, Self::Bf16, Self::Q8_0, Self::Q4_0];
+    pub const SEARCHABLE_WEIGHTS: [NumberFormat; 7] = Self::ALL;
     /// KV-cache formats that the search may choose.
-    pub const SEARCHABLE_KV: [NumberFormat; 2] = [Self::F32, Self::F16];
+    pub const SEARCHABLE_KV: [NumberFormat; 3] = [Self::F32, Self::F16, Self::Q8_0];
 
     /// The name in files, flags and tables.
     pub const fn name(self) -> &'static str {
@@ -73,6 +73,16 @@ impl NumberFormat {
     /// Bits per value, scales included.
     pub fn bits_per_value(self) -> f64 {
         self.block_bytes() as f64 * 8.0 / self.block_values() as f64
+    }
+
+    /// How a matrix whose rows have so many values is stored in a model whose weights have this format: rows that are no
+    /// whole number of `k` blocks are kept in [`Self::Q8_0`]. Published files of the `k` formats mix formats for the
+    /// same reason.
+    pub const fn for_columns(self, columns: u64) -> Self {
+        match self {
+            Self::Q4_K | Self::Q6_K if !columns.is_multiple_of(self.block_values()) => Self::Q8_0,
+            _ => self,
+        }
     }
 
     /// Whether values are stored as small integers with a scale.
@@ -132,5 +142,13 @@ mod tests {
     fn a_partial_block_is_an_error() {
         assert!(NumberFormat::Q8_0.bytes_for(33).is_err());
         assert_eq!(NumberFormat::Q4_K.bytes_for(512), Ok(288));
+    }
+
+    #[test]
+    fn only_k_formats_give_way_to_q8_0() {
+        assert_eq!(NumberFormat::Q4_K.for_columns(576), NumberFormat::Q8_0);
+        assert_eq!(NumberFormat::Q6_K.for_columns(1536), NumberFormat::Q6_K);
+        assert_eq!(NumberFormat::Q4_0.for_columns(576), NumberFormat::Q4_0);
+        assert_eq!(NumberFormat::Bf16.for_columns(7), NumberFormat::Bf16);
     }
 }

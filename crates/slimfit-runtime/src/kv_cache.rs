@@ -4,7 +4,7 @@
 
 use crate::RuntimeError;
 use crate::seeded::{fill_uniform, mix};
-use slimfit_kernels::{ALIGNMENT, AlignedBytes, KvLayer, Part, SharedMut};
+use slimfit_kernels::{ALIGNMENT, AlignedBytes, KvLayer, Part, SharedMut, WeightFormat};
 use slimfit_plan::KvSlot;
 use slimfit_quantity::NumberFormat;
 use std::ops::Range;
@@ -80,19 +80,18 @@ impl KvCache {
     pub(crate) fn fill_random(&mut self, seed: u64) {
         let mut piece = [0.0_f32; 1024];
         for (index, place) in self.places.iter().enumerate() {
-            let value_bytes = if place.slot.format == NumberFormat::F16 { 2 } else { 4 };
+            let format = match place.slot.format {
+                NumberFormat::F16 => WeightFormat::F16,
+                NumberFormat::Q8_0 => WeightFormat::Q8_0,
+                _ => WeightFormat::F32,
+            };
             for (half, range) in [(0, &place.keys), (1, &place.values)] {
                 let stream = mix(seed ^ mix(2 * index as u64 + half));
                 let bytes = &mut self.bytes.as_mut_slice()[range.clone()];
-                for (number, bytes) in bytes.chunks_mut(piece.len() * value_bytes).enumerate() {
+                for (number, bytes) in bytes.chunks_mut(format.row_bytes(piece.len())).enumerate() {
                     fill_uniform(stream, (number * piece.len()) as u64, 0.0, 1.0, &mut piece);
-                    for (value, bytes) in piece.iter().zip(bytes.chunks_exact_mut(value_bytes)) {
-                        if value_bytes == 2 {
-                            slimfit_kernels::codec::float::write_f16(*value, bytes);
-                        } else {
-                            slimfit_kernels::codec::float::write_f32(*value, bytes);
-                        }
-                    }
+                    let values = bytes.len() / format.block_bytes() * format.block_values();
+                    format.encode_row(&piece[..values], bytes);
                 }
             }
         }

@@ -149,6 +149,9 @@ impl<'a> ModelEvaluator<'a> {
         let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
         let plan_for = |threads| self.cost.plan(&architecture, weights, kv, threads, run);
         PriceTable::new(self.cost, plan_for, kinds, run).map_err(|error| match error {
+            CostError::Plan(PlanError::Format { label: "kv_cache", .. }) => {
+                Invalid::owned(format!("heads are no whole number of {kv} blocks"))
+            }
             CostError::Plan(PlanError::Format { .. }) => {
                 Invalid::owned(format!("rows are no whole number of {weights} blocks"))
             }

@@ -32,7 +32,7 @@ axes:
   window: [none, {size: 512, full_every: 4}, {size: 600, full_every: 1}, 4096]
   vocabulary_size: [32768, 49152]
   tied_embeddings: [true, false]
-  weights: [f32, bf16, q8_0, q4_0]
+  weights: [f32, bf16, q8_0, q4_0, q4_k]
   kv: [f32, f16]
 fixed:
   qk_norm: per_head

@@ -130,7 +130,7 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
         ("size: 512", "sise: 512", 12, "axes.window[2].sise", "did you mean `size`?"),
         ("vocabulary_size: 1000", "vocabulary_size: heads * 9", 13, "axes.vocabulary_size", "may not depend"),
         ("q8_0]", "q8_1]", 15, "axes.weights[1]", "did you mean `q8_0`?"),
-        ("q8_0]", "q6_k]", 15, "axes.weights[1]", "not searchable"),
+        ("kv: f16", "kv: q6_k", 16, "axes.kv", "not searchable"),
         ("min: 1M", "min: 2B", 18, "constraints.parameters", "nothing lies between"),
         ("min: 1M", "mim: 1M", 18, "constraints.parameters.mim", "did you mean `min`?"),
         ("exclude: [ffn > 700]", "exclude: [ffn > ]", 19, "exclude[0]", "the end"),

@@ -67,6 +67,29 @@ fn mlp() -> Mlp {
     Mlp { size: 96, gated: true, activation: Activation::Silu, bias: false }
 }
 
+/// Models wide enough for rows of 256 values and heads of 64: one in all its matrices, one whose feed-forward part is too
+/// narrow for its last, one whose attention is wider than the model, and one with a window.
+pub fn wide() -> Vec<(&'static str, Architecture)> {
+    let of = |heads: u64, size: u64| {
+        with(|architecture| {
+            architecture.hidden_size = 256;
+            architecture.layers[0].attention.heads = heads;
+            architecture.layers[0].attention.head_size = 64;
+            architecture.layers[0].ffn = FeedForward::Dense(Mlp { size, ..mlp() });
+        })
+    };
+    let mut tied = of(8, 256);
+    tied.tied_embeddings = true;
+    let mut window = of(4, 256);
+    window.layers[0].attention.window = Some(5);
+    vec![
+        ("wide", of(4, 512)),
+        ("wide, narrow inside", of(4, 160)),
+        ("wide heads, tied", tied),
+        ("wide, window", window),
+    ]
+}
+
 /// [`plain`] with one thing changed.
 fn with(change: impl FnOnce(&mut Architecture)) -> Architecture {
     let mut architecture = plain();
@@ -454,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_prefix_has_the_logits_of_the_whole() {
-        for (name, architecture) in architectures() {
+        for (name, architecture) in architectures().into_iter().chain(wide()) {
             let run = |tokens: &[u32]| {
                 reference::forward_in_context(&architecture, &|tensor| values(tensor, 2), tokens, 16)
             };

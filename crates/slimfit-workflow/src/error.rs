@@ -55,12 +55,6 @@ pub enum WorkflowError {
         /// Why.
         reason: String,
     },
-    /// A weight format whose products are not measured.
-    #[error("no peak is measured for weights of format `{format}`")]
-    NoPeak {
-        /// The format.
-        format: slimfit_quantity::NumberFormat,
-    },
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,

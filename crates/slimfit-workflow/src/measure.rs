@@ -81,16 +81,12 @@ impl MeasureRequest {
     }
 }
 
-/// The type whose peak bounds products with these weights: int8 for quantised ones.
-///
-/// # Errors
-/// When products with that format are not measured.
-pub fn peak_type(weights: NumberFormat) -> Result<PeakType, WorkflowError> {
+/// The type whose peak bounds products with these weights: int8 for quantised ones, f32 for those that are widened to it.
+pub fn peak_type(weights: NumberFormat) -> PeakType {
     match weights {
-        NumberFormat::F32 => Ok(PeakType::F32),
-        NumberFormat::Bf16 => Ok(PeakType::Bf16),
-        NumberFormat::Q8_0 | NumberFormat::Q4_0 => Ok(PeakType::Int8),
-        format => Err(WorkflowError::NoPeak { format }),
+        NumberFormat::F32 | NumberFormat::F16 => PeakType::F32,
+        NumberFormat::Bf16 => PeakType::Bf16,
+        NumberFormat::Q8_0 | NumberFormat::Q4_0 | NumberFormat::Q4_K | NumberFormat::Q6_K => PeakType::Int8,
     }
 }
 
@@ -130,7 +126,7 @@ pub fn measure_model(
     model.tune(request.tuning.clone())?;
     let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
     let read = ReadSentinel::new(&pool, working_set, request.isa)?;
-    let peak = PeakSentinel::new(&pool, peak_type(request.weights)?, request.isa)?;
+    let peak = PeakSentinel::new(&pool, peak_type(request.weights), request.isa)?;
     let mut session = Session::new(&model, &pool)?;
     let edges = || (read.bytes_per_s(&pool), peak.ops_per_s(&pool));
     let before = edges();

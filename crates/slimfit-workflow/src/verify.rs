@@ -282,7 +282,7 @@ fn run(
     model.tune(options.tuning.clone())?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = subject.architecture.vocabulary_size;
-    let number = peak_type(subject.weights)?;
+    let number = peak_type(subject.weights);
     let peak = PeakSentinel::new(&pool, number, options.isa)?;
     let largest = subject.cells.iter().map(|cell| cell.working_set_bytes).max().unwrap_or(1);
     let read = ReadSentinel::new(&pool, largest, options.isa)?;

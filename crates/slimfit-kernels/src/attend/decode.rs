@@ -3,7 +3,8 @@
 //! at once; parts of the others go to scratch, and the second phase adds them.
 #![expect(clippy::needless_range_loop, reason = "register tiles are indexed alongside each other")]
 
-use super::vectorised::{Element, cap, rows};
+use super::cached::Cached;
+use super::vectorised::{Element, cap};
 use super::{AttendArgs, Part};
 use crate::vector::{Tier, exp};
 use std::ops::Range;
@@ -30,9 +31,20 @@ fn width(head_size: usize) -> usize {
     head_size.next_multiple_of(16)
 }
 
-/// Floats of a thread's scratch: three stretches and a tile of scores.
+/// Floats of a thread's scratch: three stretches, a tile of scores, and a tile of keys and one of values for caches that
+/// have to be widened first.
 pub(super) fn thread_scratch_floats(group: usize, head_size: usize) -> usize {
-    3 * stretch_floats(group, head_size) + group * TILE
+    3 * stretch_floats(group, head_size) + group * TILE + 2 * widened_floats(head_size)
+}
+
+/// Keys of a tile whose numbers take so many bytes each.
+fn tile(head_size: usize, bytes: usize) -> usize {
+    (TILE_BYTES / (head_size * bytes) / 16 * 16).clamp(16, TILE)
+}
+
+/// Floats of a tile of keys as f32.
+fn widened_floats(head_size: usize) -> usize {
+    tile(head_size, 4) * head_size
 }
 
 /// Where share `index` of `of` begins: a head, and a key of it counted from the first visible one.
@@ -52,7 +64,7 @@ fn keys_of(kv_head: usize, kv_heads: usize, keys: usize, index: usize, of: usize
 }
 
 #[inline(always)]
-pub(super) fn attend<T: Tier, E: Element>(tier: T, args: &AttendArgs<'_>, part: Part) {
+pub(super) fn attend<T: Tier, C: Cached>(tier: T, args: &AttendArgs<'_>, part: Part) {
     let (kv_heads, head_size) = (args.cache.kv_heads, args.cache.head_size);
     let keys = args.visible(0).len();
     let group = args.heads / kv_heads;
@@ -78,7 +90,7 @@ pub(super) fn attend<T: Tier, E: Element>(tier: T, args: &AttendArgs<'_>, part: 
             BEGINNING
         };
         let sums = &mut sums[which * stretch..(which + 1) * stretch];
-        weigh::<T, E>(tier, args, kv_head, range, sums, scores);
+        weigh::<T, C>(tier, args, kv_head, range, sums, scores);
         if whole {
             for member in 0..group {
                 let total = sums[group * width(head_size) + group + member];
@@ -141,7 +153,7 @@ fn combine(args: &AttendArgs<'_>, part: Part) {
 
 /// Sums of a group's query heads over a range of a head's visible keys.
 #[inline(always)]
-fn weigh<T: Tier, E: Element>(
+fn weigh<T: Tier, C: Cached>(
     tier: T,
     args: &AttendArgs<'_>,
     kv_head: usize,
@@ -159,25 +171,28 @@ fn weigh<T: Tier, E: Element>(
     let visible = args.visible(0);
     let first_head = kv_head * group;
     let queries = &args.qkv[first_head * head_size..(first_head + group) * head_size];
-    let tile = (TILE_BYTES / (head_size * size_of::<E>()) / 16 * 16).clamp(16, TILE);
+    let tile = tile(head_size, size_of::<C::Element>());
+    let (scores, widened) = scores.split_at_mut(group * TILE);
+    let (widened_keys, widened_values) = widened.split_at_mut(widened_floats(head_size));
     let mut start = range.start;
     while start < range.end {
         let count = tile.min(range.end - start);
         let positions = visible.start + start..visible.start + start + count;
-        // SAFETY: nobody writes the cache in this operation, and the caller chose `E` by its format.
-        let keys: &[E] = unsafe { rows(args, args.cache.keys, kv_head, positions.clone()) };
+        // SAFETY: nobody writes the cache in this operation, and the caller chose `C` by its format.
+        let keys = unsafe { C::tile(tier, args, args.cache.keys, kv_head, positions.clone(), widened_keys) };
         // SAFETY: as above.
-        let values: &[E] = unsafe { rows(args, args.cache.values, kv_head, positions.clone()) };
+        let values =
+            unsafe { C::tile(tier, args, args.cache.values, kv_head, positions.clone(), widened_values) };
         // As many query heads at once as their sums fit registers.
         let mut member = 0;
         while member < group {
             let query = &queries[member * head_size..];
             let scores = &mut scores[member * TILE..];
             member += match (group - member).min(T::ROWS) {
-                4.. => score::<T, E, 4>(tier, query, keys, head_size, scores),
-                3 => score::<T, E, 3>(tier, query, keys, head_size, scores),
-                2 => score::<T, E, 2>(tier, query, keys, head_size, scores),
-                _ => score::<T, E, 1>(tier, query, keys, head_size, scores),
+                4.. => score::<T, C::Element, 4>(tier, query, keys, head_size, scores),
+                3 => score::<T, C::Element, 3>(tier, query, keys, head_size, scores),
+                2 => score::<T, C::Element, 2>(tier, query, keys, head_size, scores),
+                _ => score::<T, C::Element, 1>(tier, query, keys, head_size, scores),
             };
         }
         for member in 0..group {
@@ -200,10 +215,10 @@ fn weigh<T: Tier, E: Element>(
             let weights = &scores[member * TILE..];
             let sums = &mut sums[member * width..];
             member += match (group - member).min(T::ROWS) {
-                4.. => add_values::<T, E, 4>(tier, weights, values, head_size, sums),
-                3 => add_values::<T, E, 3>(tier, weights, values, head_size, sums),
-                2 => add_values::<T, E, 2>(tier, weights, values, head_size, sums),
-                _ => add_values::<T, E, 1>(tier, weights, values, head_size, sums),
+                4.. => add_values::<T, C::Element, 4>(tier, weights, values, head_size, sums),
+                3 => add_values::<T, C::Element, 3>(tier, weights, values, head_size, sums),
+                2 => add_values::<T, C::Element, 2>(tier, weights, values, head_size, sums),
+                _ => add_values::<T, C::Element, 1>(tier, weights, values, head_size, sums),
             };
         }
         start += count;

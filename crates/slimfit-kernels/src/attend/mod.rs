@@ -13,6 +13,7 @@
 
 #![expect(unsafe_code, reason = "hands out each thread's own stretch of shared scratch")]
 
+mod cached;
 mod decode;
 mod prefill;
 mod product;

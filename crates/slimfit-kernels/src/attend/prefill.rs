@@ -5,8 +5,9 @@
 //! sums += weightsᵀ V), only the queries are transposed, once, and the softmax runs along lanes without any
 //! horizontal step.
 
+use super::cached::Cached;
 use super::product::{Product, multiply};
-use super::vectorised::{Element, cap, rows};
+use super::vectorised::cap;
 use super::{AttendArgs, Part};
 use crate::vector::{Tier, exp};
 use std::ops::Range;
@@ -87,7 +88,7 @@ struct Unit {
 }
 
 #[inline(always)]
-pub(super) fn attend<T: Tier, E: Element>(tier: T, args: &AttendArgs<'_>, part: Part) {
+pub(super) fn attend<T: Tier, C: Cached>(tier: T, args: &AttendArgs<'_>, part: Part) {
     let (kv_heads, head_size) = (args.cache.kv_heads, args.cache.head_size);
     let group = args.heads / kv_heads;
     let (width, rows) = (head_size.next_multiple_of(16), unit_rows(group, args.tokens));
@@ -104,13 +105,13 @@ pub(super) fn attend<T: Tier, E: Element>(tier: T, args: &AttendArgs<'_>, part: 
             let block = blocks - 1 - index / kv_heads;
             let tokens = block * each..((block + 1) * each).min(args.tokens);
             let unit = Unit { kv_head: index % kv_heads, tokens, group, rows, width };
-            attend_unit::<T, E>(tier, args, &unit, &mut scratch);
+            attend_unit::<T, C>(tier, args, &unit, &mut scratch);
         }
     }
 }
 
 #[inline(always)]
-fn attend_unit<T: Tier, E: Element>(tier: T, args: &AttendArgs<'_>, unit: &Unit, scratch: &mut Scratch<'_>) {
+fn attend_unit<T: Tier, C: Cached>(tier: T, args: &AttendArgs<'_>, unit: &Unit, scratch: &mut Scratch<'_>) {
     let head_size = args.cache.head_size;
     let Unit { rows, width, group, .. } = *unit;
     begin(args, unit, scratch);
@@ -120,8 +121,8 @@ fn attend_unit<T: Tier, E: Element>(tier: T, args: &AttendArgs<'_>, unit: &Unit,
     while start < last.end {
         let positions = start..last.end.min(start + TILE);
         let keys = positions.len().next_multiple_of(2);
-        widen::<T, E>(tier, args, unit, args.cache.keys, positions.clone(), scratch.keys);
-        widen::<T, E>(tier, args, unit, args.cache.values, positions.clone(), scratch.values);
+        widen::<T, C>(tier, args, unit, args.cache.keys, positions.clone(), scratch.keys);
+        widen::<T, C>(tier, args, unit, args.cache.values, positions.clone(), scratch.values);
         multiply(
             tier,
             Product {
@@ -200,7 +201,7 @@ fn begin(args: &AttendArgs<'_>, unit: &Unit, scratch: &mut Scratch<'_>) {
 /// Copies a tile of the cache as f32, its rows and their number filled up with zeros: rows to the width, the number
 /// to an even one.
 #[inline(always)]
-fn widen<T: Tier, E: Element>(
+fn widen<T: Tier, C: Cached>(
     tier: T,
     args: &AttendArgs<'_>,
     unit: &Unit,
@@ -208,28 +209,11 @@ fn widen<T: Tier, E: Element>(
     positions: Range<usize>,
     to: &mut [f32],
 ) {
-    let (head_size, width) = (args.cache.head_size, unit.width);
     let count = positions.len();
-    // SAFETY: nobody writes the cache in this operation, and the caller chose `E` by its format.
-    let from: &[E] = unsafe { rows(args, half, unit.kv_head, positions) };
-    let to = &mut to[..count.next_multiple_of(2) * width];
-    to[count * width..].fill(0.0);
-    for (from, to) in from.chunks_exact(head_size).zip(to.chunks_exact_mut(width)) {
-        for column in (0..width).step_by(T::LANES) {
-            let left = head_size.saturating_sub(column);
-            let vector = if left >= T::LANES {
-                // SAFETY: `left` numbers lie there.
-                unsafe { E::load(tier, from.as_ptr().add(column)) }
-            } else if left > 0 {
-                // SAFETY: as above.
-                unsafe { E::load_first(tier, from.as_ptr().add(column), left) }
-            } else {
-                tier.splat(0.0)
-            };
-            // SAFETY: `width` is a multiple of every tier's lanes.
-            unsafe { tier.store(to[column..].as_mut_ptr(), vector) };
-        }
-    }
+    let to = &mut to[..count.next_multiple_of(2) * unit.width];
+    to[count * unit.width..].fill(0.0);
+    // SAFETY: nobody writes the cache in this operation, and the caller chose `C` by its format.
+    unsafe { C::widen(tier, args, half, unit.kv_head, positions, unit.width, to) };
 }
 
 /// Caps scores and takes off what distance costs.

@@ -8,6 +8,7 @@
 use super::AttendArgs;
 use crate::Part;
 use crate::codec::float::{read_f16, read_f32, write_f32};
+use crate::codec::{BLOCK, q8_0};
 use crate::kv::KvFormat;
 
 pub(super) fn attend(args: &AttendArgs<'_>, part: Part) {
@@ -34,6 +35,10 @@ pub(super) fn attend(args: &AttendArgs<'_>, part: Part) {
             f64::from(match cache.format {
                 KvFormat::F32 => read_f32(&bytes[index * 4..]),
                 KvFormat::F16 => read_f16(&bytes[index * 2..]),
+                KvFormat::Q8_0 => {
+                    let block = &bytes[index / BLOCK * q8_0::BYTES..][..q8_0::BYTES];
+                    q8_0::scale(block) * f32::from(q8_0::value(block, index % BLOCK))
+                }
             })
         };
         let query = args.query(token, head);

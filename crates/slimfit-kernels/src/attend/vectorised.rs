@@ -1,5 +1,6 @@
 //! Attention on vectors: which of the two ways, over which kind of cache.
 
+use super::cached::Blocks;
 use super::{AttendArgs, decode, prefill};
 use crate::Part;
 use crate::kv::KvFormat;
@@ -10,8 +11,10 @@ pub(super) fn attend<T: Tier>(tier: T, args: &AttendArgs<'_>, part: Part) {
     match (args.tokens == 1, args.cache.format) {
         (true, KvFormat::F32) => decode::attend::<T, f32>(tier, args, part),
         (true, KvFormat::F16) => decode::attend::<T, u16>(tier, args, part),
+        (true, KvFormat::Q8_0) => decode::attend::<T, Blocks>(tier, args, part),
         (false, KvFormat::F32) => prefill::attend::<T, f32>(tier, args, part),
         (false, KvFormat::F16) => prefill::attend::<T, u16>(tier, args, part),
+        (false, KvFormat::Q8_0) => prefill::attend::<T, Blocks>(tier, args, part),
     }
 }
 
@@ -70,7 +73,7 @@ pub(super) unsafe fn rows<'a, E: Element>(
     positions: std::ops::Range<usize>,
 ) -> &'a [E] {
     let cache = &args.cache;
-    assert!(size_of::<E>() == cache.format.value_bytes() && cache.holds(positions.clone()));
+    assert!(size_of::<E>() == cache.format.block_bytes() && cache.holds(positions.clone()));
     let start = cache.offset(kv_head, positions.start);
     // SAFETY: the caller's promise.
     let bytes = unsafe { half.slice(start..start + cache.bytes(positions.len())) };

@@ -1,12 +1,15 @@
-//! Activations in 8 bits: blocks of 32 int8 values under one f32 scale, made anew for each product.
+//! Activations in 8 bits: blocks of int8 values under one f32 scale, made anew for each product. A block has 32 values
+//! for `q8_0` and `q4_0`, and 256 for the k formats, as long as the weights' own blocks.
 //!
 //! The rounding is part of every quantised product's contract, so that vector and scalar kernels agree to the bit:
 //! scale = `max|x| / 127`, value = `x · (127 / max|x|)` rounded to nearest, ties to even; all zero where the block is.
 
-use super::BLOCK;
-
 /// Quantises one block and returns its scale.
-pub fn quantise(values: &[f32], quantised: &mut [i8; BLOCK]) -> f32 {
+///
+/// # Panics
+/// When the lengths differ.
+pub fn quantise(values: &[f32], quantised: &mut [i8]) -> f32 {
+    assert_eq!(values.len(), quantised.len());
     let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
     for (integer, value) in quantised.iter_mut().zip(values) {
@@ -18,6 +21,7 @@ pub fn quantise(values: &[f32], quantised: &mut [i8; BLOCK]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::BLOCK;
 
     #[test]
     fn integers_up_to_127_are_exact_and_ties_go_to_even() {

@@ -7,38 +7,61 @@
 //! | format | within a group of R rows |
 //! |---|---|
 //! | f32 | `[column][R]` |
+//! | f16 | `[column][R]` |
 //! | bf16 | `[column / 2][R][2]`, an odd last column padded with zero |
 //! | q8_0 | per pair of blocks: `[2][R]` f16 scales, then per block `[8][R][4]` int8 (columns 4c..4c + 4) |
 //! | q4_0 | per pair of blocks: `[2][R]` f16 scales, then per block `[4][R][4]` bytes, low halves columns 4c..4c + 4, high halves 16 + 4c.. |
 //!
 //! The scales of two blocks stand together so that 16 rows' scales fill a cache line and every load stays aligned. An
 //! odd last block has the whole scale line but only its own values. *Biased* q8_0 stores `value + 128` as u8, what
-//! unsigned-by-signed dot instructions want.
+//! unsigned-by-signed dot instructions want. The k formats lie as [`super::k_layout`] says.
 
-use crate::codec::{BLOCK, float, q4_0, q8_0};
+use super::k_layout;
+use crate::codec::{BLOCK, SUPER_BLOCK, float, q4_0, q4_k, q6_k, q8_0};
 
 /// Formats that a matrix can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WeightFormat {
     /// IEEE single precision.
     F32,
+    /// IEEE half precision.
+    F16,
     /// Upper half of an f32.
     Bf16,
     /// 8-bit blocks of 32.
     Q8_0,
     /// 4-bit blocks of 32.
     Q4_0,
+    /// 4-bit blocks of 256 with scales and minima.
+    Q4K,
+    /// 6-bit blocks of 256 with scales.
+    Q6K,
 }
 
 impl WeightFormat {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::F32, Self::Bf16, Self::Q8_0, Self::Q4_0];
+    pub const ALL: [Self; 7] =
+        [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4_0, Self::Q4K, Self::Q6K];
+
+    /// The name that users write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+            Self::Q4K => "q4_k",
+            Self::Q6K => "q6_k",
+        }
+    }
 
     /// Values per block.
     pub const fn block_values(self) -> usize {
         match self {
-            Self::F32 | Self::Bf16 => 1,
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 => BLOCK,
+            Self::Q4K | Self::Q6K => SUPER_BLOCK,
         }
     }
 
@@ -46,9 +69,11 @@ impl WeightFormat {
     pub const fn block_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
-            Self::Bf16 => 2,
+            Self::F16 | Self::Bf16 => 2,
             Self::Q8_0 => q8_0::BYTES,
             Self::Q4_0 => q4_0::BYTES,
+            Self::Q4K => q4_k::BYTES,
+            Self::Q6K => q6_k::BYTES,
         }
     }
 
@@ -59,7 +84,12 @@ impl WeightFormat {
 
     /// Whether products with it quantise the activations.
     pub const fn is_quantised(self) -> bool {
-        matches!(self, Self::Q8_0 | Self::Q4_0)
+        self.block_values() > 1
+    }
+
+    /// Whether blocks have 256 values in sub-blocks.
+    pub const fn is_k(self) -> bool {
+        matches!(self, Self::Q4K | Self::Q6K)
     }
 
     /// Encodes a row into GGUF's layout.
@@ -72,6 +102,7 @@ impl WeightFormat {
         );
         match self {
             Self::F32 => bytes.chunks_exact_mut(4).zip(values).for_each(|(b, v)| float::write_f32(*v, b)),
+            Self::F16 => bytes.chunks_exact_mut(2).zip(values).for_each(|(b, v)| float::write_f16(*v, b)),
             Self::Bf16 => bytes.chunks_exact_mut(2).zip(values).for_each(|(b, v)| float::write_bf16(*v, b)),
             Self::Q8_0 => {
                 for (values, bytes) in values.as_chunks().0.iter().zip(bytes.as_chunks_mut().0) {
@@ -81,6 +112,16 @@ impl WeightFormat {
             Self::Q4_0 => {
                 for (values, bytes) in values.as_chunks().0.iter().zip(bytes.as_chunks_mut().0) {
                     q4_0::quantise(values, bytes);
+                }
+            }
+            Self::Q4K => {
+                for (values, bytes) in values.as_chunks().0.iter().zip(bytes.as_chunks_mut().0) {
+                    q4_k::quantise(values, bytes);
+                }
+            }
+            Self::Q6K => {
+                for (values, bytes) in values.as_chunks().0.iter().zip(bytes.as_chunks_mut().0) {
+                    q6_k::quantise(values, bytes);
                 }
             }
         }
@@ -114,21 +155,21 @@ impl Layout {
         Self { format, interleave, biased: matches!(format, WeightFormat::Q8_0) }
     }
 
-    /// Bytes of one block's quantised values in a group of an interleaved quantised layout.
+    /// Bytes of one block's quantised values in a group of an interleaved layout of `q8_0` or `q4_0`.
     pub const fn block_quants(self) -> usize {
         match self.format {
             WeightFormat::Q8_0 => BLOCK * self.interleave,
             WeightFormat::Q4_0 => BLOCK / 2 * self.interleave,
-            WeightFormat::F32 | WeightFormat::Bf16 => 0,
+            _ => 0,
         }
     }
 
-    /// Offset in a group of block `block`'s scales, interleaved quantised layouts.
+    /// Offset in a group of block `block`'s scales, interleaved layouts of `q8_0` or `q4_0`.
     pub const fn scales_offset(self, block: usize) -> usize {
         block / 2 * self.pair_bytes() + block % 2 * 2 * self.interleave
     }
 
-    /// Offset in a group of block `block`'s values, interleaved quantised layouts.
+    /// Offset in a group of block `block`'s values, interleaved layouts of `q8_0` or `q4_0`.
     pub const fn quants_offset(self, block: usize) -> usize {
         block / 2 * self.pair_bytes() + 4 * self.interleave + block % 2 * self.block_quants()
     }
@@ -144,12 +185,15 @@ impl Layout {
         }
         match self.format {
             WeightFormat::F32 => columns * self.interleave * 4,
+            WeightFormat::F16 => columns * self.interleave * 2,
             WeightFormat::Bf16 => columns.div_ceil(2) * self.interleave * 4,
             WeightFormat::Q8_0 | WeightFormat::Q4_0 => {
                 let blocks = columns / BLOCK;
                 let odd = if blocks % 2 == 1 { 4 * self.interleave + self.block_quants() } else { 0 };
                 blocks / 2 * self.pair_bytes() + odd
             }
+            WeightFormat::Q4K => k_layout::q4_k_offset(self.interleave, columns / SUPER_BLOCK),
+            WeightFormat::Q6K => k_layout::q6_k_group_bytes(self.interleave, columns / SUPER_BLOCK),
         }
     }
 
@@ -176,6 +220,11 @@ impl Layout {
                     to[..4].copy_from_slice(from);
                 }
             }
+            WeightFormat::F16 => {
+                for (to, from) in group[row * 2..].chunks_mut(rows * 2).zip(encoded.as_chunks::<2>().0) {
+                    to[..2].copy_from_slice(from);
+                }
+            }
             WeightFormat::Bf16 => {
                 for (to, from) in group[row * 4..].chunks_mut(rows * 4).zip(encoded.chunks(4)) {
                     to[..from.len()].copy_from_slice(from);
@@ -193,6 +242,16 @@ impl Layout {
                     }
                 }
             }
+            WeightFormat::Q4K => {
+                for (index, block) in encoded.as_chunks().0.iter().enumerate() {
+                    k_layout::place_q4_k(rows, index, block, row, group);
+                }
+            }
+            WeightFormat::Q6K => {
+                for (index, block) in encoded.as_chunks().0.iter().enumerate() {
+                    k_layout::place_q6_k(rows, index, block, row, group);
+                }
+            }
         }
     }
 
@@ -203,14 +262,19 @@ impl Layout {
     pub fn read_row(self, group: &[u8], row: usize, first: usize, values: &mut [f32]) {
         let rows = self.interleave;
         assert!(row < rows);
+        if self.format.is_k() {
+            k_layout::read_row(self, group, row, first, values);
+            return;
+        }
         for (column, value) in (first..).zip(values) {
             *value = match self.format {
                 WeightFormat::F32 => float::read_f32(&group[(column * rows + row) * 4..]),
+                WeightFormat::F16 => float::read_f16(&group[(column * rows + row) * 2..]),
                 WeightFormat::Bf16 if rows == 1 => float::read_bf16(&group[column * 2..]),
                 WeightFormat::Bf16 => {
                     float::read_bf16(&group[(column / 2 * rows + row) * 4 + column % 2 * 2..])
                 }
-                WeightFormat::Q8_0 | WeightFormat::Q4_0 => {
+                _ => {
                     let (scale, integer) = self.read_quantised(group, row, column);
                     scale * f32::from(integer)
                 }

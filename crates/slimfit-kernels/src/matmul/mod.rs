@@ -4,8 +4,9 @@
 //! is the identity or `cap · tanh(· / cap)`. `x` is `(tokens, columns)`, `y` is `(tokens, rows)`, both row-major;
 //! `W` is packed in a [`Layout`].
 //!
-//! Quantised formats quantise `x` as [`codec::activation`](crate::codec::activation) says. The sum over a block is an
-//! exact integer, then `scale_w · scale_x · sum` is added up in f32 (f64 in the specification). Floats are multiplied
+//! Quantised formats quantise `x` as [`codec::activation`](crate::codec::activation) says. The sum over a block (a
+//! sub-block of the k formats) is an exact integer, then what the scales make of it is added up in f32 (f64 in the
+//! specification). Floats are multiplied
 //! as f32; the bf16 tier's product of many tokens rounds `x` to bf16 first.
 //!
 //! *gemv* is one token, one phase: each thread converts the activations for itself. *gemm* is several tokens, two
@@ -17,6 +18,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod k_layout;
 pub(crate) mod layout;
 mod portable;
 pub(crate) mod scalar;
@@ -26,7 +28,7 @@ mod tiles;
 pub use layout::{Layout, WeightFormat};
 pub use table::{GEMM, GEMV};
 
-use crate::codec::BLOCK;
+use crate::codec::{BLOCK, SUPER_BLOCK};
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
 
@@ -95,7 +97,10 @@ pub(crate) const fn phases(tokens: usize) -> usize {
 
 /// Bytes of one token's converted activations, a multiple of 64.
 pub(crate) const fn activation_bytes(format: WeightFormat, columns: usize) -> usize {
-    if format.is_quantised() {
+    if format.is_k() {
+        // 256 int8 values, their scale, and up to 16 sums of them.
+        (columns / SUPER_BLOCK * (SUPER_BLOCK + 4 + 64)).next_multiple_of(64)
+    } else if format.is_quantised() {
         // 32 values in at most 16 bits, their scale, and a correction made of their sum.
         (columns / BLOCK * (2 * BLOCK + 4 + 4)).next_multiple_of(64)
     } else {

@@ -4,9 +4,9 @@
 
 use super::{MatMulArgs, WeightFormat, activation_bytes};
 use crate::Part;
-use crate::codec::{BLOCK, activation, float, q4_0, q8_0};
+use crate::codec::{BLOCK, SUPER_BLOCK, activation, float, q4_0, q4_k, q6_k, q8_0};
 
-/// Bytes of a block of converted activations: the scale, then 32 int8.
+/// Bytes of a block of 32 converted activations: the scale, then the values. Blocks of 256 are laid out likewise.
 const ACTIVATION_BLOCK: usize = 4 + BLOCK;
 
 /// One token.
@@ -15,7 +15,7 @@ pub(crate) fn gemv(args: &MatMulArgs<'_>, part: Part) {
         let bytes = activation_bytes(args.layout.format, args.columns);
         // SAFETY: each thread has a stretch of scratch of its own.
         let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
-        convert(args.input, own);
+        convert(args.layout.format, args.input, own);
         own
     } else {
         &[]
@@ -31,7 +31,7 @@ pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
         for token in part.range(if quantised { args.tokens } else { 0 }, 1) {
             // SAFETY: each token has a stretch of its own, and only this share has this token.
             let own = unsafe { args.scratch.slice_mut(token * bytes..(token + 1) * bytes) };
-            convert(&args.input[token * args.columns..][..args.columns], own);
+            convert(args.layout.format, &args.input[token * args.columns..][..args.columns], own);
         }
         return;
     }
@@ -42,11 +42,12 @@ pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
     }
 }
 
-fn convert(input: &[f32], converted: &mut [u8]) {
-    for (values, block) in input.chunks_exact(BLOCK).zip(converted.chunks_exact_mut(ACTIVATION_BLOCK)) {
-        let mut quantised = [0; BLOCK];
-        float::write_f32(activation::quantise(values, &mut quantised), block);
-        for (byte, value) in block[4..].iter_mut().zip(quantised) {
+fn convert(format: WeightFormat, input: &[f32], converted: &mut [u8]) {
+    let values = format.block_values();
+    for (values, block) in input.chunks_exact(values).zip(converted.chunks_exact_mut(4 + values)) {
+        let quantised = &mut [0; SUPER_BLOCK][..values.len()];
+        float::write_f32(activation::quantise(values, quantised), block);
+        for (byte, &mut value) in block[4..].iter_mut().zip(quantised) {
             *byte = value as u8;
         }
     }
@@ -64,6 +65,11 @@ fn product(args: &MatMulArgs<'_>, part: Part, token: usize, converted: &[u8]) {
                 .zip(input)
                 .map(|(weight, &x)| f64::from(float::read_f32(weight)) * f64::from(x))
                 .sum(),
+            WeightFormat::F16 => weights
+                .chunks_exact(2)
+                .zip(input)
+                .map(|(weight, &x)| f64::from(float::read_f16(weight)) * f64::from(x))
+                .sum(),
             WeightFormat::Bf16 => weights
                 .chunks_exact(2)
                 .zip(input)
@@ -71,6 +77,8 @@ fn product(args: &MatMulArgs<'_>, part: Part, token: usize, converted: &[u8]) {
                 .sum(),
             WeightFormat::Q8_0 => blocks(weights, q8_0::BYTES, converted, q8_0::scale, q8_0::value),
             WeightFormat::Q4_0 => blocks(weights, q4_0::BYTES, converted, q4_0::scale, q4_0::value),
+            WeightFormat::Q4K => super_blocks(weights, q4_k::BYTES, converted, q4_k_block),
+            WeightFormat::Q6K => super_blocks(weights, q6_k::BYTES, converted, q6_k_block),
         };
         args.finish_group(row, token, &[sum as f32]);
     }
@@ -92,4 +100,40 @@ fn blocks(
             f64::from(scale(weight)) * f64::from(float::read_f32(x)) * f64::from(sum)
         })
         .sum()
+}
+
+fn super_blocks(
+    weights: &[u8],
+    block_bytes: usize,
+    converted: &[u8],
+    block: fn(&[u8], &dyn Fn(usize) -> i64) -> f64,
+) -> f64 {
+    weights
+        .chunks_exact(block_bytes)
+        .zip(converted.chunks_exact(4 + SUPER_BLOCK))
+        .map(|(weight, x)| {
+            f64::from(float::read_f32(x)) * block(weight, &|index| i64::from(x[4 + index] as i8))
+        })
+        .sum()
+}
+
+fn q4_k_block(block: &[u8], x: &dyn Fn(usize) -> i64) -> f64 {
+    let (mut products, mut minima) = (0, 0);
+    for index in 0..SUPER_BLOCK {
+        let (scale, minimum) = q4_k::scale_and_minimum(block, index / BLOCK);
+        products += i64::from(scale) * i64::from(q4_k::stored(block, index)) * x(index);
+        minima += i64::from(minimum) * x(index);
+    }
+    let (scales, minimum) = q4_k::factors(block);
+    f64::from(scales) * products as f64 - f64::from(minimum) * minima as f64
+}
+
+fn q6_k_block(block: &[u8], x: &dyn Fn(usize) -> i64) -> f64 {
+    let products: i64 = (0..SUPER_BLOCK)
+        .map(|index| {
+            let scale = i64::from(q6_k::scale(block, index / q6_k::SUB_BLOCK));
+            scale * (i64::from(q6_k::stored(block, index)) - 32) * x(index)
+        })
+        .sum();
+    f64::from(q6_k::factor(block)) * products as f64
 }

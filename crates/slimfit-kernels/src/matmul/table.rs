@@ -9,7 +9,7 @@ use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scala
 use super::{avx2, avx512};
 use crate::Isa;
 use crate::variant::Variant;
-use WeightFormat::{Bf16, F32, Q4_0, Q8_0};
+use WeightFormat::{Bf16, F16, F32, Q4_0, Q4K, Q6K, Q8_0};
 
 const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFunction) -> MatMulVariant {
     MatMulVariant { variant: Variant { name, isa, function }, layout }
@@ -75,6 +75,24 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         of("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
         of("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
         of("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
+        of("gemv-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemv),
+        of("gemv-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemv),
+        of("gemv-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemv),
+        of("gemv-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemv),
+        of("gemv-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemv),
+        of("gemv-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemv),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemv),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemv::<false>),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemv::<true>),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemv),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemv::<false>),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemv::<true>),
     }
     streams {
         "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 1024;
@@ -159,4 +177,22 @@ pub const GEMM: &[MatMulVariant] = &[
         Layout::biased(Bf16, 16),
         avx512::float::gemm_rounded::<true>,
     ),
+    of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
+    of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
+    of("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
+    of("gemm-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemm),
+    of("gemm-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemm),
+    of("gemm-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemm::<true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemm),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemm::<false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemm::<true>),
 ];

@@ -4,6 +4,7 @@
 
 use super::{QkNormKind, Role, RotateStoreArgs};
 use crate::codec::float::{write_f16, write_f32};
+use crate::codec::{BLOCK, activation, q8_0};
 use crate::kv::{KvFormat, KvLayer};
 use crate::norm::scalar::statistics;
 use crate::{Part, SharedMut};
@@ -72,6 +73,13 @@ fn store(cache: &KvLayer<'_>, to: SharedMut<'_, u8>, first: usize, position: usi
         match cache.format {
             KvFormat::F32 => bytes.chunks_exact_mut(4).zip(values).for_each(|(b, v)| write_f32(*v, b)),
             KvFormat::F16 => bytes.chunks_exact_mut(2).zip(values).for_each(|(b, v)| write_f16(*v, b)),
+            KvFormat::Q8_0 => {
+                for (block, values) in bytes.chunks_exact_mut(q8_0::BYTES).zip(values.chunks_exact(BLOCK)) {
+                    let mut quantised = [0; BLOCK];
+                    write_f16(activation::quantise(values, &mut quantised), block);
+                    block[2..].copy_from_slice(&quantised.map(|value| value as u8));
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{QkNormKind, Role, RotateStoreArgs, Unit};
 use crate::codec::float::write_f16;
+use crate::codec::{BLOCK, q8_0};
 use crate::kv::{KvFormat, KvLayer};
 use crate::norm::vectorised::statistics;
 use crate::vector::{Tier, load_tail, store_tail};
@@ -96,6 +97,11 @@ fn store<T: Tier>(tier: T, cache: &KvLayer<'_>, to: SharedMut<'_, u8>, unit: &Un
                     bytes.copy_from_slice(&value.to_le_bytes());
                 }
             }
+            KvFormat::Q8_0 => {
+                for (block, values) in bytes.chunks_exact_mut(q8_0::BYTES).zip(values.as_chunks().0) {
+                    quantise(tier, values, block);
+                }
+            }
             KvFormat::F16 => {
                 let whole = head_size / T::LANES * T::LANES;
                 for index in (0..whole).step_by(T::LANES) {
@@ -109,5 +115,26 @@ fn store<T: Tier>(tier: T, cache: &KvLayer<'_>, to: SharedMut<'_, u8>, unit: &Un
                 }
             }
         }
+    }
+}
+
+/// Rounds a block of 32 values: a copy of [`codec::activation::quantise`](crate::codec::activation::quantise) on vectors.
+#[inline(always)]
+fn quantise<T: Tier>(tier: T, values: &[f32; BLOCK], block: &mut [u8]) {
+    let mut most = tier.splat(0.0);
+    for index in (0..BLOCK).step_by(T::LANES) {
+        let value = load_tail(tier, values, index);
+        most = tier.max(most, tier.max(value, tier.sub(tier.splat(0.0), value)));
+    }
+    let largest = tier.largest(most);
+    let inverse = tier.splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+    let mut rounded = [0f32; BLOCK];
+    for index in (0..BLOCK).step_by(T::LANES) {
+        let value = tier.mul(load_tail(tier, values, index), inverse);
+        store_tail(tier, &mut rounded, index, tier.round(value));
+    }
+    write_f16(largest / 127.0, block);
+    for (byte, value) in block[2..].iter_mut().zip(rounded) {
+        *byte = value as i32 as u8;
     }
 }

@@ -94,7 +94,7 @@ impl Tuning {
 
 /// The implementations that may run for a key, the one that runs without a tuning first.
 fn candidates(key: &TuningKey) -> Result<Vec<MatMulVariant>, KernelError> {
-    let format = weight_format(key.format)?;
+    let format = weight_format(key.format);
     let table = if key.tokens == 1 { GEMV } else { GEMM };
     let default = select(table, format, key.isa);
     let layout = layout_for(format, key.isa);

@@ -74,6 +74,12 @@ pub(crate) trait Tier: Copy {
     /// `count` values lie at `from`, aligned to 2 bytes.
     unsafe fn load_f16_first(self, from: *const u16, count: usize) -> Self::Vector;
 
+    /// Reads and widens `LANES` int8 values.
+    ///
+    /// # Safety
+    /// They lie at `from`.
+    unsafe fn load_i8(self, from: *const i8) -> Self::Vector;
+
     /// Rounds to half precision, ties to even, and writes `LANES` values.
     ///
     /// # Safety

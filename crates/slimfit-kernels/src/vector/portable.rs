@@ -80,6 +80,12 @@ impl Tier for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> f32x8 {
+        // SAFETY: the caller's promise.
+        f32x8::from(unsafe { from.cast::<[i8; 8]>().read_unaligned() }.map(f32::from))
+    }
+
+    #[inline(always)]
     unsafe fn store_f16(self, to: *mut u16, vector: f32x8) {
         let halves = vector.to_array().map(|value| f16::from_f32(value).to_bits());
         // SAFETY: the caller's promise.

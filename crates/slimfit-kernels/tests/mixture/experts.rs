@@ -35,7 +35,7 @@ impl Mixture {
 
     fn pack(&self, values: &[f32], rows: usize, format: NumberFormat, isa: Isa) -> PackedMatrix {
         let columns = values.len() / self.experts / rows;
-        let stride = PackedMatrix::stacked(format, rows, isa).unwrap();
+        let stride = PackedMatrix::stacked(format, rows, isa);
         let mut matrix = PackedMatrix::new(format, self.experts * stride, columns, isa).unwrap();
         for (expert, values) in values.chunks(rows * columns).enumerate() {
             matrix.pack_rows(expert * stride, values).unwrap();

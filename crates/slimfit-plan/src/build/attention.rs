@@ -15,6 +15,12 @@ impl Builder<'_> {
             Branch { input: branch.input, output: Buffer::Projected, accumulate: None, rows: TokenRows::All };
         self.product("qkv", &parts, query + 2 * kv, hidden, attention.bias.qkv, fused, None)?;
 
+        let (format, columns) = (self.plan.options.kv, attention.head_size);
+        format.bytes_for(columns).map_err(|source| PlanError::Format {
+            label: "kv_cache",
+            columns,
+            source,
+        })?;
         let kv_slot = self.plan.kv.len();
         let PlanOptions { context, chunk, .. } = self.plan.options;
         self.plan.kv.push(KvSlot {

@@ -82,9 +82,11 @@ impl Builder<'_> {
             &[TensorRole::ExpertUp]
         };
         let up_rows = moe.expert_size * up_roles.len() as u64;
-        let up = self.matrix("experts_gate_up", up_roles, up_rows, hidden, moe.experts)?;
-        let down =
-            self.matrix("experts_down", &[TensorRole::ExpertDown], hidden, moe.expert_size, moe.experts)?;
+        // One format for both, which the columns of both allow.
+        let format = self.plan.options.weights.for_columns(hidden).for_columns(moe.expert_size);
+        let up = self.matrix_as("experts_gate_up", up_roles, up_rows, hidden, moe.experts, format)?;
+        let down_role = &[TensorRole::ExpertDown];
+        let down = self.matrix_as("experts_down", down_role, hidden, moe.expert_size, moe.experts, format)?;
         let experts = Experts {
             columns: hidden,
             size: moe.expert_size,

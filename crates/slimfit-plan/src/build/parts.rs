@@ -126,6 +126,7 @@ impl Builder<'_> {
         })
     }
 
+    /// A matrix in the format that its columns allow, see [`NumberFormat::for_columns`].
     pub(super) fn matrix(
         &mut self,
         label: &'static str,
@@ -134,7 +135,8 @@ impl Builder<'_> {
         columns: u64,
         count: u64,
     ) -> Result<usize, PlanError> {
-        self.matrix_as(label, roles, rows, columns, count, self.plan.options.weights)
+        let format = self.plan.options.weights.for_columns(columns);
+        self.matrix_as(label, roles, rows, columns, count, format)
     }
 
     pub(super) fn matrix_as(

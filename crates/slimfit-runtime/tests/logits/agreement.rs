@@ -21,25 +21,34 @@ const REFUSED: [&str; 5] = [
 /// How far the logits' root mean square error may be from the reference's root mean square.
 ///
 /// *f32*: sums of at most 160 terms in f32, some twenty of them behind each other: 20 · √160 · 2⁻²⁴ is 1.5e-5, and
-/// the polynomials of exp and tanh add little. *bf16*: the same weights exactly, and the bf16 tier also rounds activations
-/// of a prompt, to within 2⁻⁹ each: nine products behind each other and √9 · 2⁻⁹ is 0.6 %. *Quantised*: activations are
-/// rounded to steps of max / 127 in blocks of 32; for a block whose largest value is 2.5 times its root mean square that
-/// is 2.5 / 127 / √12 = 0.6 % a product, and √9 · 0.6 % = 1.7 %. Both doubled, since norms and gates amplify. An *f16
-/// cache* rounds keys and values to within 2⁻¹², which adds less than 0.1 %.
+/// the polynomials of exp and tanh add little. *f16*: the same weights exactly, in f32. *bf16*: the same weights
+/// exactly, and the bf16 tier also rounds activations of a prompt, to within 2⁻⁹ each: nine products behind each other
+/// and √9 · 2⁻⁹ is 0.6 %. *Quantised*: activations are rounded to steps of max / 127 in blocks of 32; for a block whose
+/// largest value is 2.5 times its root mean square that is 2.5 / 127 / √12 = 0.6 % a product, and √9 · 0.6 % = 1.7 %;
+/// of the 256 values that the k formats round together the largest is 3 times that, which makes 2.1 %. All doubled,
+/// since norms and gates amplify. An *f16 cache* rounds keys and values to within 2⁻¹², which adds less than 0.1 %, a
+/// *q8_0 cache* rounds them like activations, twice a layer, which adds √4 · 0.6 %, doubled again.
 fn bound(weights: NumberFormat, kv: NumberFormat) -> f64 {
     let weights = match weights {
-        NumberFormat::F32 => 2e-5,
+        NumberFormat::F32 | NumberFormat::F16 => 2e-5,
         NumberFormat::Bf16 => 1.2e-2,
-        _ => 3.5e-2,
+        NumberFormat::Q8_0 | NumberFormat::Q4_0 => 3.5e-2,
+        NumberFormat::Q4_K | NumberFormat::Q6_K => 4.2e-2,
     };
-    weights + if kv == NumberFormat::F16 { 1e-3 } else { 0.0 }
+    let kv = match kv {
+        NumberFormat::F16 => 1e-3,
+        NumberFormat::Q8_0 => 2.4e-2,
+        _ => 0.0,
+    };
+    weights + kv
 }
 
 fn agree(weights: NumberFormat) {
     let pool = Pool::new(1).unwrap();
     let tiers = Isa::available();
     let mut worst = (0.0, String::new());
-    for (name, mut architecture) in synthetic::architectures().into_iter().chain(synthetic::mixtures()) {
+    let all = synthetic::architectures().into_iter().chain(synthetic::mixtures()).chain(synthetic::wide());
+    for (name, mut architecture) in all {
         if REFUSED.contains(&name) {
             continue;
         }
@@ -49,8 +58,13 @@ fn agree(weights: NumberFormat) {
         let mut right = None;
         for &isa in &tiers {
             for kv in NumberFormat::SEARCHABLE_KV {
-                let model = load(&architecture, weights, kv, isa, 1, 4)
-                    .unwrap_or_else(|error| panic!("`{name}` in {weights}: {error}"));
+                let model = load(&architecture, weights, kv, isa, 1, 4);
+                if architecture.kv_bytes_per_token(kv).is_err() {
+                    let error = model.unwrap_err().to_string();
+                    assert!(error.contains("`kv_cache` has rows of 16 values"), "`{name}`: {error}");
+                    continue;
+                }
+                let model = model.unwrap_or_else(|error| panic!("`{name}` in {weights}: {error}"));
                 let right = right.get_or_insert_with(|| reference(&model));
                 let found = run(&model, &pool, 7);
                 let error = relative_error(&found, &right[6..TOKENS.len()]);
@@ -118,6 +132,21 @@ fn a_looped_model_agrees_with_the_reference_for_any_number_of_passes() {
         }
     }
     assert!(ran >= 8, "{ran} models ran");
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_f16() {
+    agree(NumberFormat::F16);
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_q4_k() {
+    agree(NumberFormat::Q4_K);
+}
+
+#[test]
+fn every_option_agrees_with_the_reference_in_q6_k() {
+    agree(NumberFormat::Q6_K);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const CUT: [&str; 8] = [
 
 fn chosen() -> impl Iterator<Item = (&'static str, slimfit_arch::Architecture)> {
     let cut = synthetic::architectures().into_iter().filter(|(name, _)| CUT.contains(name));
-    cut.chain(synthetic::mixtures())
+    cut.chain(synthetic::mixtures()).chain(synthetic::wide().into_iter().take(1))
 }
 
 #[test]
@@ -28,9 +28,12 @@ fn any_chunks_and_token_by_token_give_the_same_logits() {
     let pool = Pool::new(1).unwrap();
     // Activations of a quantised product that stand on the edge between two steps may fall either way; so may those
     // that the bf16 tier rounds.
-    for (weights, bound) in
-        [(NumberFormat::F32, 1e-5), (NumberFormat::Bf16, 1.2e-2), (NumberFormat::Q8_0, 1e-2)]
-    {
+    for (weights, bound) in [
+        (NumberFormat::F32, 1e-5),
+        (NumberFormat::Bf16, 1.2e-2),
+        (NumberFormat::Q8_0, 1e-2),
+        (NumberFormat::Q4_K, 1e-2),
+    ] {
         for (name, architecture) in chosen() {
             for isa in Isa::available() {
                 let logits = |chunk, prompt| {
@@ -64,7 +67,9 @@ fn the_number_of_threads_changes_nothing() {
             for isa in Isa::available() {
                 let logits = |threads| {
                     let pool = Pool::new(threads as usize).unwrap();
-                    let model = load(&architecture, weights, NumberFormat::F16, isa, threads, 5).unwrap();
+                    let blocks = architecture.kv_bytes_per_token(NumberFormat::Q8_0).is_ok();
+                    let kv = if blocks { NumberFormat::Q8_0 } else { NumberFormat::F16 };
+                    let model = load(&architecture, weights, kv, isa, threads, 5).unwrap();
                     run(&model, &pool, 7)
                 };
                 let one = logits(1);

@@ -50,7 +50,9 @@ pub fn synthetic(power: bool) -> HardwareProfile {
                     seconds: measured(overhead + gain * work),
                 });
             };
-        for (format, rate) in NumberFormat::SEARCHABLE_WEIGHTS.into_iter().zip([40e9, 35e9, 90e9, 70e9]) {
+        for (format, rate) in
+            NumberFormat::SEARCHABLE_WEIGHTS.into_iter().zip([40e9, 38e9, 35e9, 90e9, 70e9, 72e9, 68e9])
+        {
             for batch in [1, 4, 32, 128, 512] {
                 add("matmul", format, 576, 1536, batch, 576.0 * 1536.0 * batch as f64 / rate);
             }

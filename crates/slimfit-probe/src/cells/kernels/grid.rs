@@ -39,8 +39,15 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
     } else {
         &[(192, 576, &[1]), (576, 576, batches), (1536, 576, &[1, 32, 128])]
     };
+    // The k formats hold rows of whole blocks of 256 only; what a product costs per weight hardly depends on its shape.
+    let blocks: &[(u64, u64, &[u64])] = if full {
+        &[(576, 512, batches), (1536, 1536, &[1, 32]), (192, 512, &[1])]
+    } else {
+        &[(192, 512, &[1]), (576, 512, batches)]
+    };
     for format in NumberFormat::SEARCHABLE_WEIGHTS {
-        for &(rows, columns, batches) in products {
+        let of_k = format.block_values() == 256;
+        for &(rows, columns, batches) in if of_k { blocks } else { products } {
             push(
                 Operation::MatMul(MatMul {
                     rows,
@@ -53,11 +60,11 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
                 batches,
             );
         }
-        for width in widths(full) {
+        for &width in if of_k { &[512, 2048][..widths(full).len()] } else { widths(full) } {
             push(
                 Operation::Embed(Embed {
                     vocabulary: 1024,
-                    width: *width,
+                    width,
                     format,
                     scale: 1.0,
                     position_offset: None,

@@ -174,8 +174,8 @@ impl Subject {
         let (input, output) = self.widths();
         let (mut cache_bytes, mut rotation) = (0, 0);
         if let Some((format, kv_heads, head_size)) = self.cache() {
-            cache_bytes =
-                (kv_heads * head_size * keys) * format.bytes_for(1).map_or(4, |bytes| bytes as usize);
+            let half = KvLayer::half_bytes(format, kv_heads as u64, head_size as u64, keys as u64);
+            cache_bytes = half.expect("the grid holds only caches that have a kernel") as usize;
             rotation = keys * head_size / 2;
         }
         Needs {

@@ -1,0 +1,157 @@
+//! f16 with AVX-512.
+//!
+//! A 32-byte load holds one column of 16 rows, which is converted and multiplied by a broadcast activation.
+//!
+//! Activations of a tile of T tokens: `[columns][T]` f32.
+
+#![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
+
+use super::ROWS;
+use crate::Part;
+use crate::matmul::tiles::{for_streams, tiles, with_tile};
+use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use std::arch::x86_64::*;
+
+/// Tokens of a tile: two groups' sums of 12 tokens fill 24 of 32 registers.
+const SIZES: &[usize] = &[12, 8, 4, 2, 1];
+/// Bytes of a column of a group.
+const COLUMN: usize = 2 * ROWS;
+
+/// One token.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+pub(in crate::matmul) fn gemv(args: &MatMulArgs<'_>, part: Part) {
+    for_streams!(
+        part.range(args.layout.groups(args.rows), 1),
+        4,
+        |groups| product_streams(args, groups),
+        |group| product_streams(args, [group])
+    );
+}
+
+/// Several tokens: phase 0 lays the activations out in tiles, phase 1 multiplies.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
+    let token_bytes = args.columns * 4;
+    if part.phase == 0 {
+        for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+            let range = first * token_bytes..(first + size) * token_bytes;
+            // SAFETY: each tile has a stretch of its own, and only this share has this tile.
+            let own = unsafe { args.scratch.slice_mut(range) };
+            for token in 0..size {
+                let input = &args.input[(first + token) * args.columns..][..args.columns];
+                for (value, place) in input.iter().zip(own[4 * token..].chunks_mut(4 * size)) {
+                    place[..4].copy_from_slice(&value.to_ne_bytes());
+                }
+            }
+        }
+        return;
+    }
+    let groups = part.range(args.layout.groups(args.rows), 1);
+    for group in groups.clone().step_by(2) {
+        for (first, size) in tiles(0..args.tokens, SIZES) {
+            // SAFETY: phase 0 wrote it; nobody writes it in this phase.
+            let x = unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
+            if group + 1 < groups.end {
+                with_tile!(size, [12, 8, 4, 2, 1], |T| product_tile::<2, T>(
+                    args,
+                    [group, group + 1],
+                    first,
+                    x
+                ));
+            } else {
+                with_tile!(size, [12, 8, 4, 2, 1], |T| product_tile::<1, T>(args, [group], first, x));
+            }
+        }
+    }
+}
+
+/// Where groups begin.
+///
+/// # Panics
+/// When one lies outside the matrix.
+#[inline(always)]
+fn starts<const G: usize>(args: &MatMulArgs<'_>, groups: [usize; G]) -> [*const u8; G] {
+    let group_bytes = Layout::interleaved(WeightFormat::F16, ROWS).group_bytes(args.columns);
+    groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr())
+}
+
+/// `S` groups of rows from `S` places of the matrix times one token.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline]
+fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S]) {
+    let starts = starts(args, groups);
+    assert_eq!(args.input.len(), args.columns);
+    // Even and odd columns have sums of their own: a multiply-add takes longer than `S` of them to start.
+    let mut even = [_mm512_setzero_ps(); S];
+    let mut odd = [_mm512_setzero_ps(); S];
+    for column in (0..args.columns).step_by(2) {
+        // SAFETY: columns of the input and of groups whose lengths were checked.
+        unsafe {
+            let x = _mm512_set1_ps(*args.input.as_ptr().add(column));
+            for (total, start) in even.iter_mut().zip(starts) {
+                *total = _mm512_fmadd_ps(load(start.add(column * COLUMN)), x, *total);
+            }
+            if column + 1 < args.columns {
+                let x = _mm512_set1_ps(*args.input.as_ptr().add(column + 1));
+                for (total, start) in odd.iter_mut().zip(starts) {
+                    *total = _mm512_fmadd_ps(load(start.add((column + 1) * COLUMN)), x, *total);
+                }
+            }
+        }
+    }
+    for (stream, group) in groups.into_iter().enumerate() {
+        finish(args, group, 0, _mm512_add_ps(even[stream], odd[stream]));
+    }
+}
+
+/// `G` groups of rows times a tile of tokens.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline]
+fn product_tile<const G: usize, const T: usize>(
+    args: &MatMulArgs<'_>,
+    groups: [usize; G],
+    first: usize,
+    activations: &[u8],
+) {
+    let starts = starts(args, groups);
+    assert!(activations.len() >= args.columns * T * 4);
+    let activations = activations.as_ptr().cast::<f32>();
+    let mut totals = [[_mm512_setzero_ps(); G]; T];
+    for column in 0..args.columns {
+        // SAFETY: a column of the tile and of groups, whose lengths were checked above.
+        unsafe {
+            let loaded = starts.map(|start| load(start.add(column * COLUMN)));
+            for (token, totals) in totals.iter_mut().enumerate() {
+                let x = _mm512_set1_ps(*activations.add(column * T + token));
+                for (total, loaded) in totals.iter_mut().zip(loaded) {
+                    *total = _mm512_fmadd_ps(loaded, x, *total);
+                }
+            }
+        }
+    }
+    for (token, totals) in totals.into_iter().enumerate() {
+        for (group, total) in groups.into_iter().zip(totals) {
+            finish(args, group, first + token, total);
+        }
+    }
+}
+
+/// A column as f32.
+///
+/// # Safety
+/// 32 bytes at `from` are readable.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline]
+unsafe fn load(from: *const u8) -> __m512 {
+    // SAFETY: the caller's promise.
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(from.cast()) })
+}
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+#[inline]
+fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m512) {
+    let mut values = [0f32; ROWS];
+    // SAFETY: exactly 16 values.
+    unsafe { _mm512_storeu_ps(values.as_mut_ptr(), total) };
+    args.finish_group(group * ROWS, token, &values);
+}
