@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                         one_token(&pool, entry, rows)?;
                     }
                 } else {
-                    for tokens in [4, 128, 512] {
+                    for tokens in [3, 4, 5, 7, 128, 512] {
                         many_tokens(&pool, entry, tokens)?;
                     }
                 }

@@ -15,7 +15,7 @@ use std::arch::x86_64::*;
 
 /// Tokens of a tile: with two groups' f32 columns, 6 tokens' sums fill 14 of 16 registers; widening bf16 takes more.
 const fn sizes(bf16: bool) -> &'static [usize] {
-    if bf16 { &[4, 2, 1] } else { &[6, 4, 2, 1] }
+    if bf16 { &[4, 3, 2, 1] } else { &[6, 5, 4, 3, 2, 1] }
 }
 
 const fn layout(bf16: bool) -> Layout {
@@ -62,14 +62,14 @@ pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &Ma
         padded * 4,
         |groups, count, first, size, activations| {
             if count == 2 {
-                with_tile!(size, [6, 4, 2, 1], |T| product_tile::<BF16, 2, T>(
+                with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 2, T>(
                     args,
                     groups,
                     first,
                     activations
                 ));
             } else {
-                with_tile!(size, [6, 4, 2, 1], |T| product_tile::<BF16, 1, T>(
+                with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 1, T>(
                     args,
                     [groups[0]],
                     first,

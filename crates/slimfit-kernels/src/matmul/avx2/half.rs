@@ -13,7 +13,7 @@ use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Tokens of a tile: with two groups' columns, 6 tokens' sums fill 14 of 16 registers.
-const SIZES: &[usize] = &[6, 4, 2, 1];
+const SIZES: &[usize] = &[6, 5, 4, 3, 2, 1];
 /// Bytes of a column of a group.
 const COLUMN: usize = 2 * ROWS;
 
@@ -52,9 +52,14 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             let x = unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
             if group + 1 < groups.end {
-                with_tile!(size, [6, 4, 2, 1], |T| product_tile::<2, T>(args, [group, group + 1], first, x));
+                with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<2, T>(
+                    args,
+                    [group, group + 1],
+                    first,
+                    x
+                ));
             } else {
-                with_tile!(size, [6, 4, 2, 1], |T| product_tile::<1, T>(args, [group], first, x));
+                with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<1, T>(args, [group], first, x));
             }
         }
     }

@@ -30,7 +30,7 @@ const SUMS: usize = 32;
 /// Bytes of one token's part of a block of converted activations.
 const TOKEN_BLOCK: usize = 4 + SUMS + SUPER_BLOCK;
 /// Tokens of a tile.
-const SIZES: &[usize] = &[4, 2, 1];
+const SIZES: &[usize] = &[4, 3, 2, 1];
 /// How far ahead of its loads a stream prefetches, in bytes, as for the other formats of this tier.
 const AHEAD: usize = 1024;
 
@@ -66,7 +66,7 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            with_tile!(size, [4, 2, 1], |T| convert::<Q6, T>(args, first, own));
+            with_tile!(size, [4, 3, 2, 1], |T| convert::<Q6, T>(args, first, own));
         }
         return;
     }
@@ -76,9 +76,9 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
             if Q6 {
-                with_tile!(size, [4, 2, 1], |T| q6::product_tile::<T>(args, group, first, activations));
+                with_tile!(size, [4, 3, 2, 1], |T| q6::product_tile::<T>(args, group, first, activations));
             } else {
-                with_tile!(size, [4, 2, 1], |T| q4::product_tile::<T>(args, group, first, activations));
+                with_tile!(size, [4, 3, 2, 1], |T| q4::product_tile::<T>(args, group, first, activations));
             }
         }
     }

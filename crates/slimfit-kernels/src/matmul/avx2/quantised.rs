@@ -31,7 +31,7 @@ const fn token_block(q4: bool) -> usize {
 }
 
 /// Tokens of a tile.
-const SIZES: &[usize] = &[4, 2, 1];
+const SIZES: &[usize] = &[4, 3, 2, 1];
 
 const fn layout(q4: bool) -> Layout {
     Layout::interleaved(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
@@ -72,7 +72,7 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            with_tile!(size, [4, 2, 1], |T| convert::<Q4, T>(args, first, own));
+            with_tile!(size, [4, 3, 2, 1], |T| convert::<Q4, T>(args, first, own));
         }
         return;
     }
@@ -83,9 +83,9 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
             // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
             if Q4 {
-                with_tile!(size, [4, 2, 1], |T| product_tile_q4::<T>(args, group, first, activations));
+                with_tile!(size, [4, 3, 2, 1], |T| product_tile_q4::<T>(args, group, first, activations));
             } else {
-                with_tile!(size, [4, 2, 1], |T| product_tile_q8::<T>(args, group, first, activations));
+                with_tile!(size, [4, 3, 2, 1], |T| product_tile_q8::<T>(args, group, first, activations));
             }
         }
     }

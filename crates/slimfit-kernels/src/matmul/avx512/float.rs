@@ -15,7 +15,7 @@ use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Tokens of a tile: two groups' sums of 12 tokens fill 24 of 32 registers.
-const SIZES: &[usize] = &[12, 8, 4, 2, 1];
+const SIZES: &[usize] = &[12, 8, 7, 6, 5, 4, 3, 2, 1];
 
 const fn layout(bf16: bool) -> Layout {
     Layout::interleaved(if bf16 { WeightFormat::Bf16 } else { WeightFormat::F32 }, ROWS)
@@ -56,14 +56,14 @@ pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &Ma
     }
     walk_groups::<BY_TOKENS>(args, part, padded * 4, |groups, count, first, size, activations| {
         if count == 2 {
-            with_tile!(size, [12, 8, 4, 2, 1], |T| product_tile::<BF16, 2, T>(
+            with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 2, T>(
                 args,
                 groups,
                 first,
                 activations
             ));
         } else {
-            with_tile!(size, [12, 8, 4, 2, 1], |T| product_tile::<BF16, 1, T>(
+            with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 1, T>(
                 args,
                 [groups[0]],
                 first,
@@ -95,9 +95,14 @@ pub(in crate::matmul) fn gemm_rounded<const BY_TOKENS: bool>(args: &MatMulArgs<'
     }
     walk_groups::<BY_TOKENS>(args, part, pairs * 4, |groups, count, first, size, activations| {
         if count == 2 {
-            with_tile!(size, [12, 8, 4, 2, 1], |T| product_rounded::<2, T>(args, groups, first, activations));
+            with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_rounded::<2, T>(
+                args,
+                groups,
+                first,
+                activations
+            ));
         } else {
-            with_tile!(size, [12, 8, 4, 2, 1], |T| product_rounded::<1, T>(
+            with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_rounded::<1, T>(
                 args,
                 [groups[0]],
                 first,

@@ -13,7 +13,7 @@ use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Tokens of a tile: two groups' sums of 12 tokens fill 24 of 32 registers.
-const SIZES: &[usize] = &[12, 8, 4, 2, 1];
+const SIZES: &[usize] = &[12, 8, 7, 6, 5, 4, 3, 2, 1];
 /// Bytes of a column of a group.
 const COLUMN: usize = 2 * ROWS;
 
@@ -52,14 +52,19 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             let x = unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
             if group + 1 < groups.end {
-                with_tile!(size, [12, 8, 4, 2, 1], |T| product_tile::<2, T>(
+                with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<2, T>(
                     args,
                     [group, group + 1],
                     first,
                     x
                 ));
             } else {
-                with_tile!(size, [12, 8, 4, 2, 1], |T| product_tile::<1, T>(args, [group], first, x));
+                with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<1, T>(
+                    args,
+                    [group],
+                    first,
+                    x
+                ));
             }
         }
     }

@@ -26,7 +26,7 @@ const SUMS: usize = 64;
 /// Bytes of one token's part of a block of converted activations.
 const TOKEN_BLOCK: usize = 4 + SUMS + SUPER_BLOCK;
 /// Tokens of a tile.
-const SIZES: &[usize] = &[8, 4, 2, 1];
+const SIZES: &[usize] = &[8, 7, 6, 5, 4, 3, 2, 1];
 /// Groups of rows that go through a tile together.
 const GROUPS: usize = 2;
 
@@ -62,7 +62,7 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            with_tile!(size, [8, 4, 2, 1], |T| convert::<Q6, T>(args, first, own));
+            with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| convert::<Q6, T>(args, first, own));
         }
         return;
     }
@@ -75,10 +75,12 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
             let left = groups.end - group;
             if left >= GROUPS {
                 let together: [usize; GROUPS] = std::array::from_fn(|index| group + index);
-                with_tile!(size, [8, 4, 2, 1], |T| tile::<Q6, GROUPS, T>(args, together, first, x));
+                with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| tile::<Q6, GROUPS, T>(
+                    args, together, first, x
+                ));
             } else {
                 for group in group..groups.end {
-                    with_tile!(size, [8, 4, 2, 1], |T| tile::<Q6, 1, T>(args, [group], first, x));
+                    with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| tile::<Q6, 1, T>(args, [group], first, x));
                 }
             }
         }

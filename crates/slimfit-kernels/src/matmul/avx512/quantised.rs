@@ -18,7 +18,7 @@ use std::arch::x86_64::*;
 /// Bytes of one token's part of a block of converted activations.
 const TOKEN_BLOCK: usize = 4 + 4 + BLOCK;
 /// Tokens of a tile.
-const SIZES: &[usize] = &[8, 4, 2, 1];
+const SIZES: &[usize] = &[8, 7, 6, 5, 4, 3, 2, 1];
 
 const fn layout(q4: bool) -> Layout {
     Layout::biased(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
@@ -56,7 +56,7 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            with_tile!(size, [8, 4, 2, 1], |T| convert::<Q4, T>(args, first, own));
+            with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| convert::<Q4, T>(args, first, own));
         }
         return;
     }
@@ -66,7 +66,12 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
-            with_tile!(size, [8, 4, 2, 1], |T| product_tile::<Q4, T>(args, group, first, activations));
+            with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<Q4, T>(
+                args,
+                group,
+                first,
+                activations
+            ));
         }
     }
 }
