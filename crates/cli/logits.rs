@@ -5,7 +5,7 @@ use crate::interrupt;
 use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_plan::PlanOptions;
-use slimfit_runtime::{Model, SeededWeights, Session};
+use slimfit_runtime::{Model, Session};
 use slimfit_workflow::MeasureRequest;
 use std::path::Path;
 
@@ -17,11 +17,8 @@ pub fn write(request: &MeasureRequest, tokens: &Path, file: &Path) -> Result<Wri
     let pool = Pool::new(threads)?;
     let options =
         PlanOptions::new(request.weights, request.kv, request.isa, threads as u64, ids.len() as u64);
-    let model = Model::load(
-        &request.architecture,
-        options,
-        &SeededWeights::new(&request.architecture, request.seed),
-    )?;
+    let source = request.source.open(&request.architecture)?;
+    let model = Model::load(&request.architecture, options, &*source)?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = request.architecture.vocabulary_size;
     let mut bytes = header(ids.len(), vocabulary);

@@ -8,10 +8,11 @@ use crate::table::table;
 use crate::{Outcome, device, interrupt};
 use serde_json::json;
 use slimfit_cost::CostModel;
-use slimfit_formats::load_model;
+use slimfit_formats::{LoadedModel, ModelWeights, Origin, load_model};
 use slimfit_kernels::Isa;
 use slimfit_quantity::{Figure, NumberFormat, Source, format_bytes, format_seconds};
-use slimfit_study::{Measurement, Study};
+use slimfit_runtime::WeightsFrom;
+use slimfit_study::{Measurement, Study, WeightsSource};
 use slimfit_workflow::{MeasureRequest, Observer, Predictor, measure_model};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -55,7 +56,10 @@ pub struct Arguments {
     /// Runs of each phase in each of the two passes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// Seed of the random weights and tokens.
+    /// Time the model's shape with random weights although its file has its own.
+    #[arg(long)]
+    random_weights: bool,
+    /// Seed of the tokens, and of the weights where they are random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Leave out peak memory, which a child process measures.
@@ -76,6 +80,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
+    let source = source(&model, arguments)?;
     let request = MeasureRequest {
         name: Some(model.name.clone()),
         architecture: model.architecture,
@@ -88,6 +93,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         generated_tokens: arguments.generate,
         depth_tokens: arguments.depth,
         rounds: usize::from(arguments.rounds),
+        source,
         seed: arguments.seed,
         tuning: device::tuning(isa, output)?,
         memory: !arguments.no_memory,
@@ -134,13 +140,34 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// The model's own weights where its file has them, else random ones.
+fn source(model: &LoadedModel, arguments: &Arguments) -> Result<WeightsFrom, Failure> {
+    let random = WeightsFrom::Seeded { seed: arguments.seed };
+    let (Origin::Gguf(path) | Origin::HuggingFace(path)) = &model.origin else { return Ok(random) };
+    if arguments.random_weights {
+        return Ok(random);
+    }
+    match ModelWeights::open(model) {
+        Ok(Some(_)) => Ok(WeightsFrom::File { path: path.clone() }),
+        Ok(None) => Ok(random),
+        Err(error) => {
+            let hint = "`--random-weights` times the same shape without them";
+            Err(error.into_document().hint(hint).into())
+        }
+    }
+}
+
 /// Predicted beside measured, then where the time went.
 pub fn text(measurement: &Measurement) -> String {
     let mut text = String::new();
     let name = measurement.name.as_deref().unwrap_or(&measurement.id);
     let _ = writeln!(
         text,
-        "{name}: weights {}, cache {}, {} threads, {}{}; prompt {}, {} generated at depth {}",
+        "{name}: {} weights in {}, cache {}, {} threads, {}{}; prompt {}, {} generated at depth {}",
+        match measurement.weights_source {
+            WeightsSource::File => "its own",
+            WeightsSource::Seeded => "random",
+        },
         measurement.weights.name(),
         measurement.kv.name(),
         measurement.threads,

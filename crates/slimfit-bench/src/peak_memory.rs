@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use slimfit_kernels::Isa;
 use slimfit_plan::{Plan, PlanOptions};
 use slimfit_quantity::NumberFormat;
-use slimfit_runtime::{MemoryRequest, measure_memory};
+use slimfit_runtime::{MemoryRequest, WeightsFrom, measure_memory};
 
 /// What the target allows beside weights and cache.
 pub const ALLOWANCE: u64 = 64 << 20;
@@ -29,6 +29,7 @@ pub fn measure(options: &Options, isa: Isa) -> Result<Vec<MemoryCell>> {
             let plan_options = PlanOptions::new(weights, NumberFormat::F16, isa, threads, DEPTH + 1);
             let memory = Plan::new(&architecture, plan_options)?.memory();
             let report = measure_memory(&MemoryRequest {
+                source: WeightsFrom::Seeded { seed: 1 },
                 architecture: architecture.clone(),
                 weights,
                 kv: NumberFormat::F16,

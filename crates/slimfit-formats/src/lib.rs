@@ -12,8 +12,11 @@ pub mod gguf;
 pub mod huggingface;
 mod model;
 pub mod safetensors_header;
+mod storage;
+mod weights;
 
 pub use architecture_file::{ARCHITECTURE_SCHEMA, read_architecture};
 pub use builtin::PublishedModel;
 pub use error::FormatsError;
 pub use model::{LoadedModel, Origin, load_model};
+pub use weights::ModelWeights;

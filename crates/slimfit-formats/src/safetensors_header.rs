@@ -1,9 +1,8 @@
-//! The header of a safetensors file: names, shapes and types, no values.
+//! A safetensors file: its header is read and checked when it is opened, its values when they are asked for.
 
 use crate::FormatsError;
+use crate::storage::Storage;
 use safetensors::tensor::Metadata;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// One tensor of the header.
@@ -15,6 +14,8 @@ pub struct StoredTensor {
     pub shape: Vec<u64>,
     /// The type as the file writes it: `F32`, `BF16`, …
     pub kind: String,
+    /// Where its bytes begin in the file.
+    pub start: u64,
 }
 
 /// A header may be this long: the limit of the format's own library.
@@ -25,39 +26,51 @@ const MOST: u64 = 100_000_000;
 /// # Errors
 /// [`FormatsError::Binary`] when the file cannot be read, is truncated or contradicts itself.
 pub fn read_header(path: &Path) -> Result<Vec<StoredTensor>, FormatsError> {
-    let failed = |offset: u64, message: String| FormatsError::Binary {
-        file: path.display().to_string(),
-        offset,
-        message,
-    };
-    let mut file = File::open(path).map_err(|error| failed(0, format!("cannot be opened: {error}")))?;
-    let length = file.metadata().map_err(|error| failed(0, error.to_string()))?.len();
-    let mut prefix = [0_u8; 8];
-    file.read_exact(&mut prefix).map_err(|_| failed(0, "shorter than 8 bytes".to_owned()))?;
-    let header = u64::from_le_bytes(prefix);
-    if header > MOST || header > length.saturating_sub(8) {
-        return Err(failed(0, format!("the header claims {header} bytes, but the file has {length}")));
+    Ok(SafetensorsFile::open(path)?.tensors)
+}
+
+/// An open file.
+pub(crate) struct SafetensorsFile {
+    pub(crate) storage: Storage,
+    pub(crate) tensors: Vec<StoredTensor>,
+}
+
+impl SafetensorsFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, FormatsError> {
+        let storage = Storage::open(path)?;
+        let length = storage.len();
+        let mut prefix = [0_u8; 8];
+        if length < 8 {
+            return Err(storage.error(0, "shorter than 8 bytes"));
+        }
+        storage.read_at(0, &mut prefix)?;
+        let header = u64::from_le_bytes(prefix);
+        if header > MOST || header > length - 8 {
+            return Err(
+                storage.error(0, format!("the header claims {header} bytes, but the file has {length}"))
+            );
+        }
+        let mut bytes = vec![0; header as usize];
+        storage.read_at(8, &mut bytes)?;
+        // Offsets, overlaps and shapes are checked while it is parsed.
+        let metadata: Metadata =
+            serde_json::from_slice(&bytes).map_err(|error| storage.error(8, error.to_string()))?;
+        let end = metadata.data_len() as u64 + 8 + header;
+        if end != length {
+            let message = format!("the header describes {end} bytes, but the file has {length}");
+            return Err(storage.error(length, message));
+        }
+        let mut tensors: Vec<StoredTensor> = metadata
+            .tensors()
+            .into_iter()
+            .map(|(name, info)| StoredTensor {
+                name,
+                shape: info.shape.iter().map(|&size| size as u64).collect(),
+                kind: format!("{:?}", info.dtype),
+                start: 8 + header + info.data_offsets.0 as u64,
+            })
+            .collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { storage, tensors })
     }
-    let mut bytes = Vec::with_capacity(header as usize);
-    let read = file.take(header).read_to_end(&mut bytes).map_err(|error| failed(8, error.to_string()))?;
-    if read as u64 != header {
-        return Err(failed(8, "the file ends within the header".to_owned()));
-    }
-    // Offsets, overlaps and shapes are checked while it is parsed.
-    let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|error| failed(8, error.to_string()))?;
-    let end = metadata.data_len() as u64 + 8 + header;
-    if end != length {
-        return Err(failed(length, format!("the header describes {end} bytes, but the file has {length}")));
-    }
-    let mut tensors: Vec<StoredTensor> = metadata
-        .tensors()
-        .into_iter()
-        .map(|(name, info)| StoredTensor {
-            name,
-            shape: info.shape.iter().map(|&size| size as u64).collect(),
-            kind: format!("{:?}", info.dtype),
-        })
-        .collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(tensors)
 }

@@ -1,5 +1,6 @@
 //! What keeps a model from running, known before it runs.
 
+use slimfit_formats::FormatsError;
 use slimfit_kernels::KernelError;
 use slimfit_kernels::pool::PoolError;
 use slimfit_plan::PlanError;
@@ -8,6 +9,9 @@ use slimfit_quantity::format_bytes;
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
+    /// A model's files cannot be read.
+    #[error(transparent)]
+    Formats(#[from] FormatsError),
     /// The architecture cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),

@@ -15,6 +15,7 @@ mod seeded;
 mod session;
 mod source;
 mod weights;
+mod weights_from;
 
 pub use available::available_memory;
 pub use error::RuntimeError;
@@ -25,3 +26,4 @@ pub use operations::{OperationSeconds, Phase};
 pub use seeded::{SeededWeights, seeded_tokens};
 pub use session::Session;
 pub use source::TensorSource;
+pub use weights_from::WeightsFrom;

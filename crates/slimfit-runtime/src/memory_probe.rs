@@ -5,7 +5,7 @@
 //! reads the report from its stdout.
 
 use crate::seeded::seeded_tokens;
-use crate::{DepthFill, MeasureOptions, Model, RuntimeError, SeededWeights, Session};
+use crate::{DepthFill, MeasureOptions, Model, RuntimeError, Session, WeightsFrom};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Isa;
@@ -40,7 +40,9 @@ pub struct MemoryRequest {
     pub depth: u64,
     /// Most tokens computed in one step.
     pub chunk: u64,
-    /// Seed of the weights.
+    /// Where the weights come from.
+    pub source: WeightsFrom,
+    /// Seed of the tokens.
     pub seed: u64,
 }
 
@@ -80,10 +82,10 @@ pub fn memory_probe(request: &MemoryRequest) -> Result<MemoryReport, RuntimeErro
     };
     let threads = usize::try_from(request.threads).unwrap_or(usize::MAX);
     let pool = Pool::new(threads)?;
-    let source = SeededWeights::new(&request.architecture, request.seed);
+    let source = request.source.open(&request.architecture)?;
     let resident_before_bytes = status("VmRSS:")?;
 
-    let model = Model::load(&request.architecture, options, &source)?;
+    let model = Model::load(&request.architecture, options, &*source)?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = request.architecture.vocabulary_size;
     if request.prompt > 0 {

@@ -122,6 +122,8 @@ fn matrix(
     let mut packed = PackedMatrix::in_memory(slot.format, all_rows, columns, isa, memory)?;
     let piece_rows = (PIECE / slot.columns).max(1);
     let mut piece = vec![0.0; (piece_rows.min(slot.rows) * slot.columns) as usize];
+    let row_bytes = (slot.columns / slot.format.block_values() * slot.format.block_bytes()) as usize;
+    let mut encoded = vec![0; piece_rows.min(slot.rows) as usize * row_bytes];
     for index in 0..slot.count {
         let mut row = index as usize * stride;
         for &role in &slot.parts {
@@ -131,9 +133,14 @@ fn matrix(
             let mut first = 0;
             while first < rows {
                 let count = piece_rows.min(rows - first);
-                let values = &mut piece[..(count * slot.columns) as usize];
-                source.read(tensor, (index * rows + first) * slot.columns, values)?;
-                packed.pack_rows(row, values)?;
+                let bytes = &mut encoded[..count as usize * row_bytes];
+                if source.read_encoded(tensor, slot.format, index * rows + first, bytes)? {
+                    packed.pack_encoded_rows(row, bytes)?;
+                } else {
+                    let values = &mut piece[..(count * slot.columns) as usize];
+                    source.read(tensor, (index * rows + first) * slot.columns, values)?;
+                    packed.pack_rows(row, values)?;
+                }
                 row += count as usize;
                 first += count;
             }

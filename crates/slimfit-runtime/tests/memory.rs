@@ -4,7 +4,7 @@ use slimfit_arch::FeedForward;
 use slimfit_kernels::Isa;
 use slimfit_plan::{Plan, PlanOptions};
 use slimfit_quantity::NumberFormat;
-use slimfit_runtime::{MEMORY_PROBE_ARGUMENT, MemoryRequest, measure_memory, memory_probe};
+use slimfit_runtime::{MEMORY_PROBE_ARGUMENT, MemoryRequest, WeightsFrom, measure_memory, memory_probe};
 use slimfit_testing::synthetic;
 
 const NAME: &str = "peak_memory_is_what_the_plan_says";
@@ -56,6 +56,7 @@ fn peak_memory_is_what_the_plan_says() {
         generate: 4,
         depth: 4000,
         chunk: 32,
+        source: WeightsFrom::Seeded { seed: 1 },
         seed: 1,
     };
     let report = measure_memory(&request).expect("the child runs");

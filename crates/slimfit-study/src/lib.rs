@@ -16,7 +16,9 @@ pub use front::{
     BoundCount, BrokenLimit, Constraint, Front, FrontPoint, Interval, NamedHash, NearestMiss, Objective,
     ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
-pub use measurement::{Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail};
+pub use measurement::{
+    Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
+};
 pub use store::Study;
 pub use verification::{
     BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, PredictedValue, Skipped,

@@ -16,6 +16,9 @@ pub struct Measurement {
     pub architecture: Architecture,
     /// Weight format.
     pub weights: NumberFormat,
+    /// Whether they are the model's own.
+    #[serde(default)]
+    pub weights_source: WeightsSource,
     /// KV format.
     pub kv: NumberFormat,
     /// Threads.
@@ -40,6 +43,17 @@ pub struct Measurement {
     pub share: Shares,
     /// Where the time went.
     pub operations: Vec<OperationTime>,
+}
+
+/// Where the weights of a run came from: their values decide what a model says, not how fast it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsSource {
+    /// Random ones from a seed.
+    #[default]
+    Seeded,
+    /// The model's file.
+    File,
 }
 
 /// The figures of one run, measured or predicted: never both in one value.

@@ -10,10 +10,12 @@ use slimfit_plan::PlanOptions;
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
 use slimfit_runtime::{
-    DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult, SeededWeights,
-    Sentinels as RuntimeSentinels, Session,
+    DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult,
+    Sentinels as RuntimeSentinels, Session, WeightsFrom,
 };
-use slimfit_study::{Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail};
+use slimfit_study::{
+    Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to run.
@@ -41,7 +43,9 @@ pub struct MeasureRequest {
     pub depth_tokens: u64,
     /// Runs of each phase in each of the two passes.
     pub rounds: usize,
-    /// Seed of weights and tokens.
+    /// Where its weights come from.
+    pub source: WeightsFrom,
+    /// Seed of the tokens.
     pub seed: u64,
     /// The kernels found fastest on this machine.
     pub tuning: Tuning,
@@ -121,8 +125,7 @@ pub fn measure_model(
     observer.at("loading", 0.0)?;
     let cancel = observer.cancel;
     let pool = Pool::new(threads as usize)?;
-    let mut model =
-        Model::load(&request.architecture, plan, &SeededWeights::new(&request.architecture, request.seed))?;
+    let mut model = Model::load(&request.architecture, plan, &*request.source.open(&request.architecture)?)?;
     model.tune(request.tuning.clone())?;
     let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
     let read = ReadSentinel::new(&pool, working_set, request.isa)?;
@@ -212,6 +215,7 @@ pub(crate) fn memory_request(request: &MeasureRequest, threads: u32) -> MemoryRe
         generate: request.generated_tokens,
         depth: request.depth_tokens,
         chunk: PlanOptions::CHUNK,
+        source: request.source.clone(),
         seed: request.seed,
     }
 }
@@ -246,6 +250,10 @@ fn record(
         name: request.name.clone(),
         architecture: request.architecture.clone(),
         weights: request.weights,
+        weights_source: match request.source {
+            WeightsFrom::Seeded { .. } => WeightsSource::Seeded,
+            WeightsFrom::File { .. } => WeightsSource::File,
+        },
         kv: request.kv,
         threads,
         isa: request.isa.name().to_owned(),

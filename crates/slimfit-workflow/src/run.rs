@@ -13,6 +13,7 @@ use slimfit_emit::{Emission, EmitError, emit_config};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::Isa;
 use slimfit_quality::{QualityModel, Recipe};
+use slimfit_runtime::WeightsFrom;
 use slimfit_search::{Metric, Space, Workload, shortlist};
 use slimfit_study::{FrontPoint, Measurement, Study};
 use std::path::PathBuf;
@@ -259,6 +260,7 @@ fn measure_step(
             generated_tokens: whole.generated_tokens.min(GENERATED),
             depth_tokens: whole.depth_tokens,
             rounds: 1,
+            source: WeightsFrom::Seeded { seed: options.seed },
             seed: options.seed,
             tuning: local_tuning(&options.profile_folder, options.isa)?.0,
             memory: options.budget_seconds >= LEAST_BUDGET_FOR_MEMORY,

@@ -16,7 +16,9 @@ use slimfit_plan::{Plan, PlanOptions};
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_quantity::{NumberFormat, Predicted, median};
-use slimfit_runtime::{MemoryRequest, Model, SeededWeights, Session, available_memory, seeded_tokens};
+use slimfit_runtime::{
+    MemoryRequest, Model, SeededWeights, Session, WeightsFrom, available_memory, seeded_tokens,
+};
 use slimfit_search::{ModelEvaluator, Space, Workload};
 use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
 use std::sync::atomic::Ordering;
@@ -269,6 +271,7 @@ fn run(
             generate: options.generated_tokens,
             depth: largest(&options.depths),
             chunk: PlanOptions::CHUNK,
+            source: WeightsFrom::Seeded { seed: options.seed },
             seed: options.seed,
         })?;
         cell.passes.push((report.peak_memory_bytes() as f64, 1.0));

@@ -60,6 +60,9 @@ const FAMILIES: &[(&str, Family)] = &[
     ("starcoder2", Family { activation: Activation::GeluTanh, ..PLAIN }),
 ];
 
+/// The largest head that anyone has is far smaller.
+const MOST_DIVISOR_BYTES: u64 = 1 << 20;
+
 struct Reader<'a> {
     file: &'a GgufFile,
     family: &'a str,
@@ -67,10 +70,8 @@ struct Reader<'a> {
 }
 
 pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
-    let Some(GgufValue::Text(family)) = file.metadata.get("general.architecture") else {
-        return Err(file.error("`general.architecture` is missing"));
-    };
-    let Some((_, traits)) = FAMILIES.iter().find(|(name, _)| name == family) else {
+    let family = file.family()?;
+    let Some((_, traits)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
         let known: Vec<_> = FAMILIES.iter().map(|(name, _)| *name).collect();
         let known = known.join(", ");
         return Err(file.error(format!("unsupported `general.architecture` `{family}`; supported: {known}")));
@@ -91,7 +92,7 @@ pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
     };
     Ok(GgufModel {
         name,
-        family: family.clone(),
+        family: family.to_owned(),
         architecture,
         context: reader.optional("context_length")?,
         weights_format: reader.main_format(),
@@ -294,7 +295,7 @@ impl Reader<'_> {
     fn rope_scaling(&self) -> Result<Option<RopeScaling>, FormatsError> {
         let context = self.optional("context_length")?.unwrap_or(0);
         let original = self.optional("rope.scaling.original_context_length")?;
-        let lists = (self.divisors("rope_factors_short.weight"), self.divisors("rope_factors_long.weight"));
+        let lists = (self.divisors("rope_factors_short.weight")?, self.divisors("rope_factors_long.weight")?);
         if let (Some(short_factor), Some(long_factor)) = lists {
             let original_context = original.unwrap_or(context);
             let stretch = context as f64 / original_context.max(1) as f64;
@@ -308,7 +309,7 @@ impl Reader<'_> {
                 attention_factor,
             }));
         }
-        if let Some(divisors) = self.divisors("rope_freqs.weight") {
+        if let Some(divisors) = self.divisors("rope_freqs.weight")? {
             // Llama 3's smooth divisors are stored one by one; the formula they came from is not.
             let (short_factor, long_factor) = (divisors.clone(), divisors);
             let (original_context, attention_factor) = (context.max(1), 1.0);
@@ -340,13 +341,17 @@ impl Reader<'_> {
         }
     }
 
-    /// A vector of f32.
-    fn divisors(&self, name: &str) -> Option<Vec<f64>> {
-        let tensor = self.tensors.get(name).filter(|tensor| tensor.kind.name == "f32")?;
-        let values = self.file.data(tensor).chunks_exact(4);
-        Some(
-            values.map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into()).collect(),
-        )
+    /// A vector of f32, one for each rotated pair.
+    fn divisors(&self, name: &str) -> Result<Option<Vec<f64>>, FormatsError> {
+        let Some(tensor) = self.tensors.get(name) else { return Ok(None) };
+        if tensor.kind.name != "f32" || tensor.bytes > MOST_DIVISOR_BYTES {
+            let found = format!("{} values of {}", tensor.values(), tensor.kind.name);
+            return Err(self.file.error(format!("`{name}` is no short vector of f32: {found}")));
+        }
+        let mut bytes = vec![0; tensor.bytes as usize];
+        self.file.read_data(tensor, 0, &mut bytes)?;
+        let values = bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into());
+        Ok(Some(values.collect()))
     }
 
     fn feed_forward(&self, traits: Family, layer: u64) -> Result<FeedForward, FormatsError> {

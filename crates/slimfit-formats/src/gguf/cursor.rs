@@ -2,24 +2,38 @@
 
 use crate::FormatsError;
 
-/// A position in a file's bytes. Nothing is allocated before the bytes for it are known to exist.
+/// A position in the first bytes of a file. Nothing is allocated before the bytes for it are known to exist.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
+    /// Of the whole file, of which `bytes` is the beginning.
+    file_bytes: u64,
     at: usize,
     file: &'a str,
+    ran_out: bool,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8], file: &'a str) -> Self {
-        Self { bytes, at: 0, file }
+    pub(super) fn new(bytes: &'a [u8], file_bytes: u64, file: &'a str) -> Self {
+        Self { bytes, file_bytes, at: 0, file, ran_out: false }
     }
 
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    pub(super) fn remaining(&self) -> usize {
-        self.bytes.len() - self.at
+    /// Whether a read failed that would not have, had more of the file been at hand.
+    pub(super) fn ran_out(&self) -> bool {
+        self.ran_out
+    }
+
+    /// Bytes of the whole file.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    /// Bytes from here to the end of the file.
+    fn remaining(&self) -> u64 {
+        self.file_bytes - self.at as u64
     }
 
     pub(super) fn error(&self, message: impl Into<String>) -> FormatsError {
@@ -27,8 +41,9 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn take(&mut self, length: usize, what: &str) -> Result<&'a [u8], FormatsError> {
-        if length > self.remaining() {
+        if length > self.bytes.len() - self.at {
             let left = self.remaining();
+            self.ran_out = length as u64 <= left;
             return Err(
                 self.error(format!("the file ends within {what}: {length} bytes wanted, {left} left"))
             );
@@ -70,9 +85,9 @@ impl<'a> Cursor<'a> {
     /// A count of entries of at least `smallest` bytes each, so that no false count makes anyone reserve memory.
     pub(super) fn count(&mut self, smallest: usize, what: &str) -> Result<usize, FormatsError> {
         let count = self.u64(what)?;
-        let most = self.remaining() / smallest;
+        let most = self.remaining() / smallest as u64;
         match usize::try_from(count) {
-            Ok(count) if count <= most => Ok(count),
+            Ok(length) if count <= most => Ok(length),
             _ => Err(self
                 .error(format!("{what} is {count}, but the rest of the file has room for {most} at most"))),
         }

@@ -1,10 +1,5 @@
 //! GGUF files, versions 2 and 3: metadata, tensor table, tensor bytes, and the architecture they describe.
 
-#![expect(
-    unsafe_code,
-    reason = "files are memory-mapped, so that a model need not fit in memory to be inspected"
-)]
-
 mod architecture;
 mod cursor;
 #[cfg(test)]
@@ -17,6 +12,7 @@ pub use types::GgufType;
 pub use value::GgufValue;
 
 use crate::FormatsError;
+use crate::storage::Storage;
 use cursor::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -45,32 +41,18 @@ impl GgufTensor {
     }
 }
 
-/// The bytes of a file: mapped, or in memory in tests.
-enum Bytes {
-    Mapped(memmap2::Mmap),
-    Owned(Vec<u8>),
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(bytes) => bytes,
-        }
-    }
-}
-
-/// An open GGUF file, its table read and checked against its length.
+/// An open GGUF file, its table read and checked against its length. Tensor bytes stay on disk.
+#[derive(Debug)]
 pub struct GgufFile {
-    name: String,
-    bytes: Bytes,
+    storage: Storage,
     /// Metadata by key.
     pub metadata: BTreeMap<String, GgufValue>,
     /// The tensors, in the order of the file.
     pub tensors: Vec<GgufTensor>,
 }
+
+/// Bytes that are read at first: tables without a vocabulary are shorter.
+const FIRST_READ: u64 = 1 << 16;
 
 /// Whether a file begins as a GGUF file does.
 pub fn is_gguf(path: &Path) -> bool {
@@ -79,24 +61,13 @@ pub fn is_gguf(path: &Path) -> bool {
 }
 
 impl GgufFile {
-    /// Maps a file and reads its table.
+    /// Opens a file and reads its table.
     ///
     /// # Errors
     /// [`FormatsError::Binary`] with the place, when the file cannot be opened, is truncated, of an unknown version or
     /// contradicts itself.
     pub fn open(path: &Path) -> Result<Self, FormatsError> {
-        let name = path.display().to_string();
-        let failed = |error: std::io::Error| FormatsError::Binary {
-            file: name.clone(),
-            offset: 0,
-            message: format!("cannot be opened: {error}"),
-        };
-        let file = File::open(path).map_err(failed)?;
-        // SAFETY: the map is private and read-only; that nobody truncates the file while it is mapped is the contract
-        // of every reader of model files, and a change of its bytes cannot break an invariant since they are re-read
-        // through bounds-checked slices only.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(failed)?;
-        Self::read(Bytes::Mapped(map), name)
+        Self::read(Storage::open(path)?)
     }
 
     /// Reads a file that is in memory; `name` stands for it in errors.
@@ -104,17 +75,27 @@ impl GgufFile {
     /// # Errors
     /// As [`GgufFile::open`].
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self, FormatsError> {
-        Self::read(Bytes::Owned(bytes), name.to_owned())
+        Self::read(Storage::in_memory(bytes, name))
     }
 
-    fn read(bytes: Bytes, name: String) -> Result<Self, FormatsError> {
-        let (metadata, tensors) = table(&bytes, &name)?;
-        Ok(Self { name, bytes, metadata, tensors })
+    fn read(storage: Storage) -> Result<Self, FormatsError> {
+        // Nothing says how long the table is, so more is read until it is whole.
+        let mut read = FIRST_READ.min(storage.len());
+        loop {
+            let mut bytes = vec![0; usize::try_from(read).unwrap_or(usize::MAX)];
+            storage.read_at(0, &mut bytes)?;
+            let mut cursor = Cursor::new(&bytes, storage.len(), storage.name());
+            match table(&mut cursor) {
+                Ok((metadata, tensors)) => return Ok(Self { storage, metadata, tensors }),
+                Err(_) if cursor.ran_out() => read = read.saturating_mul(2).min(storage.len()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The file in errors.
     pub fn name(&self) -> &str {
-        &self.name
+        self.storage.name()
     }
 
     /// The tensor of this name.
@@ -122,10 +103,31 @@ impl GgufFile {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
-    /// The stored bytes of a tensor of this file.
-    pub fn data(&self, tensor: &GgufTensor) -> &[u8] {
-        // Both ends were checked against the length when the table was read.
-        &self.bytes[tensor.start as usize..(tensor.start + tensor.bytes) as usize]
+    /// Reads stored bytes of a tensor of this file, from its byte `first` on.
+    ///
+    /// # Errors
+    /// [`FormatsError::Binary`] when the tensor has not so many, or the file can no longer be read.
+    pub fn read_data(&self, tensor: &GgufTensor, first: u64, bytes: &mut [u8]) -> Result<(), FormatsError> {
+        if first.checked_add(bytes.len() as u64).is_none_or(|end| end > tensor.bytes) {
+            let message = format!("`{}` has {} bytes, fewer than were asked for", tensor.name, tensor.bytes);
+            return Err(self.error(message));
+        }
+        self.storage.read_at(tensor.start + first, bytes)
+    }
+
+    pub(crate) fn into_storage(self) -> Storage {
+        self.storage
+    }
+
+    /// `general.architecture`.
+    ///
+    /// # Errors
+    /// The file does not say.
+    pub fn family(&self) -> Result<&str, FormatsError> {
+        match self.metadata.get("general.architecture") {
+            Some(GgufValue::Text(family)) => Ok(family),
+            _ => Err(self.error("`general.architecture` is missing")),
+        }
     }
 
     /// The architecture, checked against the tensor table.
@@ -137,16 +139,15 @@ impl GgufFile {
     }
 
     pub(crate) fn error(&self, message: impl Into<String>) -> FormatsError {
-        FormatsError::Binary { file: self.name.clone(), offset: 0, message: message.into() }
+        self.storage.error(0, message)
     }
 }
 
 type Table = (BTreeMap<String, GgufValue>, Vec<GgufTensor>);
 
-fn table(bytes: &[u8], name: &str) -> Result<Table, FormatsError> {
-    let mut cursor = Cursor::new(bytes, name);
+fn table(cursor: &mut Cursor) -> Result<Table, FormatsError> {
     if cursor.take(4, "the signature")? != b"GGUF" {
-        return Err(Cursor::new(bytes, name).error("not a GGUF file: it does not begin with `GGUF`"));
+        return Err(cursor.error("not a GGUF file: it does not begin with `GGUF`"));
     }
     let version = cursor.u32("the version")?;
     if version != 2 && version != 3 {
@@ -159,7 +160,7 @@ fn table(bytes: &[u8], name: &str) -> Result<Table, FormatsError> {
     let mut metadata = BTreeMap::new();
     for _ in 0..entry_count {
         let key = cursor.text("a metadata key")?.to_owned();
-        let value = GgufValue::read(&mut cursor, &format!("`{key}`"))?;
+        let value = GgufValue::read(cursor, &format!("`{key}`"))?;
         if metadata.insert(key.clone(), value).is_some() {
             return Err(cursor.error(format!("the metadata key `{key}` appears twice")));
         }
@@ -167,7 +168,7 @@ fn table(bytes: &[u8], name: &str) -> Result<Table, FormatsError> {
     let mut tensors: Vec<GgufTensor> = Vec::with_capacity(tensor_count);
     let mut names = BTreeSet::new();
     for _ in 0..tensor_count {
-        let tensor = tensor(&mut cursor)?;
+        let tensor = tensor(cursor)?;
         if !names.insert(tensor.name.clone()) {
             return Err(cursor.error(format!("the tensor `{}` appears twice", tensor.name)));
         }
@@ -186,13 +187,13 @@ fn table(bytes: &[u8], name: &str) -> Result<Table, FormatsError> {
         let start = base.checked_add(tensor.start);
         let end = start.and_then(|start| start.checked_add(tensor.bytes));
         match (start, end) {
-            (Some(start), Some(end)) if aligned && end <= bytes.len() as u64 => tensor.start = start,
+            (Some(start), Some(end)) if aligned && end <= cursor.file_bytes() => tensor.start = start,
             _ => {
                 let Some(end) = end.filter(|_| aligned) else {
                     return Err(cursor.error(format!("`{}` begins at a false offset", tensor.name)));
                 };
                 let message =
-                    format!("`{}` ends at byte {end}, but the file has {}", tensor.name, bytes.len());
+                    format!("`{}` ends at byte {end}, but the file has {}", tensor.name, cursor.file_bytes());
                 return Err(cursor.error(message));
             }
         }

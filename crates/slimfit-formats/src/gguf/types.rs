@@ -56,6 +56,12 @@ impl GgufType {
         Some(Self { id, name: row.1, block_values: row.2, block_bytes: row.3 })
     }
 
+    /// The type of this name, where it is known.
+    pub fn named(name: &str) -> Option<Self> {
+        let row = TYPES.iter().find(|row| row.1 == name)?;
+        Some(Self { id: row.0, name: row.1, block_values: row.2, block_bytes: row.3 })
+    }
+
     /// The same as a format that slimfit computes in, where it is one.
     pub fn number_format(self) -> Option<NumberFormat> {
         NumberFormat::ALL.into_iter().find(|format| format.name() == self.name)

@@ -4,7 +4,7 @@ use super::{Entry, file};
 use crate::gguf::GgufFile;
 use crate::huggingface::read_config;
 use serde_json::{Value, json};
-use slimfit_arch::{Architecture, FeedForward, NormKind, TensorPart, TensorRole};
+use slimfit_arch::{Architecture, FeedForward, NormKind, NormPlacement, TensorPart, TensorRole};
 use slimfit_quantity::NumberFormat;
 
 /// What ggml's tools call a tensor of this role.
@@ -53,13 +53,15 @@ fn table(model: &Architecture, family: &str) -> Vec<(String, Vec<u64>)> {
             None => table.push((name, std::mem::take(&mut sizes))),
         }
     };
+    let two_norms = model.norm_placement == NormPlacement::ParallelTwoNorms;
     for tensor in model.tensors() {
         let fused = FUSED.contains(&family);
         let stem = match tensor.role {
             TensorRole::Query | TensorRole::Key | TensorRole::Value if fused => "attn_qkv",
             TensorRole::Gate if family == "phi3" => "ffn_up",
-            // Falcon's files call the second norm after the first.
-            TensorRole::FfnNorm if family == "falcon" => "attn_norm_2",
+            // Where Falcon's files have two norms, the second stands before the attention.
+            TensorRole::AttentionNorm if family == "falcon" && two_norms => "attn_norm_2",
+            TensorRole::FfnNorm if family == "falcon" => "attn_norm",
             role => name_of(role),
         };
         let part = if tensor.part == TensorPart::Bias { "bias" } else { "weight" };

@@ -1,0 +1,91 @@
+//! The names of ggml's tools.
+
+use super::{Place, Rows};
+use slimfit_arch::{Architecture, Attention, FeedForward, Tensor, TensorPart, TensorRole};
+
+/// Where a file of this family may have a tensor, the likeliest first.
+pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
+    let part = match tensor.part {
+        TensorPart::Weight => "weight",
+        TensorPart::Bias => "bias",
+    };
+    let prefix = tensor.layer.map_or_else(String::new, |layer| format!("blk.{layer}."));
+    let name = |stem: &str| format!("{prefix}{stem}.{part}");
+    let run = tensor.layer.and_then(|layer| architecture.each_layer().nth(layer as usize));
+    let own = Place::whole(name(stem(family, tensor.role)));
+    let (Some(run), role) = (run, tensor.role) else { return vec![own] };
+    match (role, &run.ffn) {
+        (TensorRole::Query | TensorRole::Key | TensorRole::Value, _) => {
+            let first = match role {
+                TensorRole::Query => 0,
+                TensorRole::Key => run.attention.query_size(),
+                _ => run.attention.query_size() + run.attention.kv_size(),
+            };
+            let rows = order(family, &run.attention, role);
+            vec![Place { rows, ..own }, Place::rows(name("attn_qkv"), Rows::from(first))]
+        }
+        // Where Falcon has two norms, the second stands before the attention.
+        (TensorRole::AttentionNorm, _) if family == "falcon" => vec![Place::whole(name("attn_norm_2")), own],
+        // One matrix holds the gate and, below it, the up projection.
+        (TensorRole::Gate, _) => vec![own, Place::whole(name("ffn_up"))],
+        (TensorRole::Up, FeedForward::Dense(mlp)) if family == "phi3" && mlp.gated => {
+            vec![Place::rows(name("ffn_up"), Rows::from(mlp.size))]
+        }
+        (TensorRole::ExpertGate | TensorRole::ExpertUp | TensorRole::ExpertDown, FeedForward::Moe(moe)) => {
+            let single = match role {
+                TensorRole::ExpertGate => "ffn_gate",
+                TensorRole::ExpertUp => "ffn_up",
+                _ => "ffn_down",
+            };
+            // As the first files with experts had them.
+            let apart = (0..moe.experts).map(|expert| format!("{prefix}{single}.{expert}.weight"));
+            vec![own, Place::pieces(apart)]
+        }
+        _ => vec![own],
+    }
+}
+
+/// Files of Llama's family have neighbouring rows rotate together; everyone else's, the halves of a head.
+fn order(family: &str, attention: &Attention, role: TensorRole) -> Rows {
+    match role {
+        TensorRole::Query | TensorRole::Key if family == "llama" => {
+            Rows::Interleaved { head: attention.head_size }
+        }
+        _ => Rows::from(0),
+    }
+}
+
+fn stem(family: &str, role: TensorRole) -> &'static str {
+    match role {
+        TensorRole::Embedding => "token_embd",
+        TensorRole::PositionTable => "position_embd",
+        TensorRole::EmbeddingNorm => "token_embd_norm",
+        // No family of GGUF factorises its embeddings; the names are of no file.
+        TensorRole::EmbeddingIn => "token_embd_in",
+        TensorRole::EmbeddingOut => "token_embd_out",
+        TensorRole::FfnNorm if family == "falcon" => "attn_norm",
+        TensorRole::AttentionNorm => "attn_norm",
+        TensorRole::Query => "attn_q",
+        TensorRole::Key => "attn_k",
+        TensorRole::Value => "attn_v",
+        TensorRole::AttentionOutput => "attn_output",
+        TensorRole::QueryNorm => "attn_q_norm",
+        TensorRole::KeyNorm => "attn_k_norm",
+        TensorRole::AttentionPostNorm => "post_attention_norm",
+        TensorRole::FfnNorm => "ffn_norm",
+        TensorRole::FfnPostNorm => "post_ffw_norm",
+        TensorRole::Gate => "ffn_gate",
+        TensorRole::Up => "ffn_up",
+        TensorRole::Down => "ffn_down",
+        TensorRole::Router => "ffn_gate_inp",
+        TensorRole::ExpertGate => "ffn_gate_exps",
+        TensorRole::ExpertUp => "ffn_up_exps",
+        TensorRole::ExpertDown => "ffn_down_exps",
+        TensorRole::SharedGate => "ffn_gate_shexp",
+        TensorRole::SharedUp => "ffn_up_shexp",
+        TensorRole::SharedDown => "ffn_down_shexp",
+        TensorRole::SharedExpertGate => "ffn_gate_inp_shexp",
+        TensorRole::FinalNorm => "output_norm",
+        TensorRole::Head => "output",
+    }
+}
