@@ -17,8 +17,8 @@ pub fn write(request: &MeasureRequest, tokens: &Path, file: &Path) -> Result<Wri
     let pool = Pool::new(threads)?;
     let options =
         PlanOptions::new(request.weights, request.kv, request.isa, threads as u64, ids.len() as u64);
-    let source = request.source.open(&request.architecture)?;
-    let model = Model::load(&request.architecture, options, &*source)?;
+    let weights = request.source.open(&request.architecture)?;
+    let model = Model::load_with_formats(&request.architecture, options, weights.formats, &*weights.source)?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = request.architecture.vocabulary_size;
     let mut bytes = header(ids.len(), vocabulary);

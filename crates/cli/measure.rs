@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Predict from the profile of another machine all the same.
     #[arg(long)]
     allow_other_profile: bool,
-    /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; the file's own, else q8_0. Under `q4_k` and
+    /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; each matrix as the file has it, else q8_0. Under `q4_k` and
     /// `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
     #[arg(long)]
     weights: Option<NumberFormat>,
@@ -148,7 +148,7 @@ fn source(model: &LoadedModel, arguments: &Arguments) -> Result<WeightsFrom, Fai
         return Ok(random);
     }
     match ModelWeights::open(model) {
-        Ok(Some(_)) => Ok(WeightsFrom::File { path: path.clone() }),
+        Ok(Some(_)) => Ok(WeightsFrom::File { path: path.clone(), as_stored: arguments.weights.is_none() }),
         Ok(None) => Ok(random),
         Err(error) => {
             let hint = "`--random-weights` times the same shape without them";
@@ -168,7 +168,7 @@ pub fn text(measurement: &Measurement) -> String {
             WeightsSource::File => "its own",
             WeightsSource::Seeded => "random",
         },
-        measurement.weights.name(),
+        formats(measurement),
         measurement.kv.name(),
         measurement.threads,
         measurement.isa,
@@ -238,6 +238,18 @@ pub fn text(measurement: &Measurement) -> String {
     }
     let _ = writeln!(text, "\n{}", rows.trim_fmt());
     text
+}
+
+/// `q4_k`, or `q4_k 83 %, q6_k 17 %`.
+fn formats(measurement: &Measurement) -> String {
+    let all: u64 = measurement.weight_formats.iter().map(|share| share.parameters).sum();
+    if measurement.weight_formats.len() < 2 {
+        return measurement.weights.name().to_owned();
+    }
+    let shares = measurement.weight_formats.iter().map(|share| {
+        format!("{} {:.0} %", share.format.name(), share.parameters as f64 / all as f64 * 100.0)
+    });
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 fn value(figure: &Figure, spell: fn(f64) -> String) -> String {

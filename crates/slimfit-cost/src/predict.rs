@@ -3,7 +3,7 @@
 use crate::{CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
-use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, traffic};
+use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, WeightFormats, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
 use slimfit_study::{Explanation, OperationCost};
 
@@ -76,8 +76,23 @@ impl CostModel {
         threads: u32,
         run: RunShape,
     ) -> Result<Plan, CostError> {
+        self.plan_with_formats(architecture, (weights, &WeightFormats::default()), kv, threads, run)
+    }
+
+    /// Plans `architecture` with some matrices in formats of their own.
+    ///
+    /// # Errors
+    /// When it cannot be planned.
+    pub fn plan_with_formats(
+        &self,
+        architecture: &Architecture,
+        (weights, formats): (NumberFormat, &WeightFormats),
+        kv: NumberFormat,
+        threads: u32,
+        run: RunShape,
+    ) -> Result<Plan, CostError> {
         let options = PlanOptions::new(weights, kv, self.isa(), u64::from(threads), run.context());
-        Ok(Plan::new(architecture, options)?)
+        Ok(Plan::with_formats(architecture, options, formats.clone())?)
     }
 
     /// Bytes that decoding touches again and again: all weights, looped layers' once, every expert's since tokens choose
@@ -118,10 +133,25 @@ impl CostModel {
         run: RunShape,
         threads: Option<u32>,
     ) -> Result<Prediction, CostError> {
+        self.predict_with_formats(architecture, (weights, &WeightFormats::default()), kv, run, threads)
+    }
+
+    /// The same with some matrices in formats of their own.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn predict_with_formats(
+        &self,
+        architecture: &Architecture,
+        weights: (NumberFormat, &WeightFormats),
+        kv: NumberFormat,
+        run: RunShape,
+        threads: Option<u32>,
+    ) -> Result<Prediction, CostError> {
         let counts = threads.map_or_else(|| self.thread_counts().collect(), |count| vec![count]);
         let mut best: Option<Prediction> = None;
         for count in counts {
-            let plan = self.plan(architecture, weights, kv, count, run)?;
+            let plan = self.plan_with_formats(architecture, weights, kv, count, run)?;
             let candidate = self.predict_plan(&plan, run, count)?;
             if best.as_ref().is_none_or(|best| candidate.tpot_seconds.value < best.tpot_seconds.value) {
                 best = Some(candidate);

@@ -8,7 +8,7 @@ mod ffn;
 mod parts;
 
 use crate::slots::Buffer;
-use crate::{Plan, PlanError, PlanOptions, Step, TokenRows};
+use crate::{Plan, PlanError, PlanOptions, Step, TokenRows, WeightFormats};
 use slimfit_arch::{Architecture, LayerRun, NormKind, NormPlacement, Positions, TensorPart, TensorRole};
 use slimfit_kernels::{Embed, Operation};
 use std::collections::HashMap;
@@ -34,9 +34,10 @@ struct Branch {
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(architecture: &'a Architecture, options: PlanOptions) -> Self {
+    pub(crate) fn new(architecture: &'a Architecture, options: PlanOptions, formats: WeightFormats) -> Self {
         let plan = Plan {
             options,
+            formats,
             matrices: Vec::new(),
             vectors: Vec::new(),
             ropes: Vec::new(),

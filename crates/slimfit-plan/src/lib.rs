@@ -8,6 +8,7 @@ mod plan;
 mod slots;
 mod step;
 mod traffic;
+mod weight_formats;
 
 pub use error::PlanError;
 pub use memory::Memory;
@@ -15,3 +16,4 @@ pub use plan::{Plan, PlanOptions};
 pub use slots::{Buffer, KvSlot, MatrixSlot, RopeSlot, VectorSlot};
 pub use step::{Shape, Step, TokenRows};
 pub use traffic::{Traffic, traffic};
+pub use weight_formats::WeightFormats;

@@ -1,7 +1,9 @@
 //! The plan: slots, buffers and the ordered steps of one model in one set of formats.
 
 use crate::build::Builder;
-use crate::{Buffer, KvSlot, MatrixSlot, PlanError, RopeSlot, Shape, Step, TokenRows, VectorSlot};
+use crate::{
+    Buffer, KvSlot, MatrixSlot, PlanError, RopeSlot, Shape, Step, TokenRows, VectorSlot, WeightFormats,
+};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Isa;
 use slimfit_quantity::NumberFormat;
@@ -40,6 +42,8 @@ impl PlanOptions {
 pub struct Plan {
     /// What it was made for.
     pub options: PlanOptions,
+    /// Matrices in other formats than the options say.
+    pub formats: WeightFormats,
     /// Weight matrices.
     pub matrices: Vec<MatrixSlot>,
     /// Norm weights, biases, the position table.
@@ -60,11 +64,23 @@ impl Plan {
     /// # Errors
     /// When the architecture is impossible, a matrix does not fit the format, or an axis has no kernel.
     pub fn new(architecture: &Architecture, options: PlanOptions) -> Result<Self, PlanError> {
+        Self::with_formats(architecture, options, WeightFormats::default())
+    }
+
+    /// Plans `architecture` with some matrices in formats of their own.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn with_formats(
+        architecture: &Architecture,
+        options: PlanOptions,
+        formats: WeightFormats,
+    ) -> Result<Self, PlanError> {
         if options.context == 0 || options.chunk == 0 {
             return Err(PlanError::EmptyContext);
         }
         architecture.validate()?;
-        Builder::new(architecture, options).build()
+        Builder::new(architecture, options, formats).build()
     }
 
     /// Tokens of `step` when the plan is run with `shape`.

@@ -2,10 +2,10 @@
 
 use slimfit_arch::{
     Activation, Architecture, Attention, AttentionBias, FeedForward, LayerRun, Loops, Mlp, Moe, Norm,
-    NormKind, NormPlacement, Positions, QkNorm, Rope, Scales, TensorPart,
+    NormKind, NormPlacement, Positions, QkNorm, Rope, Scales, TensorPart, TensorRole,
 };
 use slimfit_kernels::{Isa, Operation};
-use slimfit_plan::{Plan, PlanError, PlanOptions, Shape, traffic};
+use slimfit_plan::{Plan, PlanError, PlanOptions, Shape, WeightFormats, traffic};
 use slimfit_quantity::NumberFormat;
 
 fn llama() -> Architecture {
@@ -268,4 +268,30 @@ fn a_window_keeps_itself_and_room_for_a_chunk_however_long_the_context() {
         assert_eq!((plan.kv[0].positions, plan.kv[1].positions), (kept, context), "{context} by {chunk}");
         assert_eq!(plan.memory().kv_bytes, per_position * (kept + context), "{context} by {chunk}");
     }
+}
+
+#[test]
+fn matrices_keep_the_formats_that_a_file_gives_them() {
+    let options = PlanOptions::new(NumberFormat::Q4_0, NumberFormat::F16, Isa::Scalar, 1, 8);
+    let mut formats = WeightFormats::default();
+    formats.set(TensorRole::Value, Some(1), NumberFormat::Q8_0);
+    formats.set(TensorRole::Embedding, None, NumberFormat::Bf16);
+    // Rows of 64 values are no blocks of 256.
+    formats.set(TensorRole::Up, Some(2), NumberFormat::Q6_K);
+    let plan = Plan::with_formats(&llama(), options, formats).unwrap();
+    for slot in &plan.matrices {
+        let expected = match (slot.label, slot.layer) {
+            ("qkv", Some(1)) | ("gate_up", Some(2)) => NumberFormat::Q8_0,
+            ("embedding", _) => NumberFormat::Bf16,
+            _ => NumberFormat::Q4_0,
+        };
+        assert_eq!(slot.format, expected, "{} of layer {:?}", slot.label, slot.layer);
+    }
+    let product = |label, layer| {
+        let step = plan.steps.iter().find(|step| step.label == label && step.layer == layer).unwrap();
+        let Operation::MatMul(product) = &step.operation else { panic!("`{label}` is a product") };
+        product.format
+    };
+    assert_eq!(product("qkv", Some(1)), NumberFormat::Q8_0);
+    assert_eq!(product("head", None), NumberFormat::Bf16);
 }

@@ -26,4 +26,4 @@ pub use operations::{OperationSeconds, Phase};
 pub use seeded::{SeededWeights, seeded_tokens};
 pub use session::Session;
 pub use source::TensorSource;
-pub use weights_from::WeightsFrom;
+pub use weights_from::{OpenWeights, WeightsFrom};

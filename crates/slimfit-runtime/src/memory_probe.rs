@@ -82,10 +82,10 @@ pub fn memory_probe(request: &MemoryRequest) -> Result<MemoryReport, RuntimeErro
     };
     let threads = usize::try_from(request.threads).unwrap_or(usize::MAX);
     let pool = Pool::new(threads)?;
-    let source = request.source.open(&request.architecture)?;
+    let weights = request.source.open(&request.architecture)?;
     let resident_before_bytes = status("VmRSS:")?;
 
-    let model = Model::load(&request.architecture, options, &*source)?;
+    let model = Model::load_with_formats(&request.architecture, options, weights.formats, &*weights.source)?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = request.architecture.vocabulary_size;
     if request.prompt > 0 {

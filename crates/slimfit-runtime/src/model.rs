@@ -5,7 +5,7 @@ use crate::weights::{self, Weights};
 use crate::{RuntimeError, TensorSource};
 use slimfit_arch::{Architecture, Positions};
 use slimfit_kernels::{Kernels, Operation, Tuning, TuningKey};
-use slimfit_plan::{Plan, PlanOptions, TokenRows};
+use slimfit_plan::{Plan, PlanOptions, TokenRows, WeightFormats};
 
 /// Weights packed for one instruction set, shared by any number of sessions one after the other.
 #[derive(Debug)]
@@ -29,7 +29,20 @@ impl Model {
         options: PlanOptions,
         source: &dyn TensorSource,
     ) -> Result<Self, RuntimeError> {
-        let plan = checked_plan(architecture, options)?;
+        Self::load_with_formats(architecture, options, WeightFormats::default(), source)
+    }
+
+    /// The same with some matrices in formats of their own, as a file has them.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_formats(
+        architecture: &Architecture,
+        options: PlanOptions,
+        formats: WeightFormats,
+        source: &dyn TensorSource,
+    ) -> Result<Self, RuntimeError> {
+        let plan = checked_plan(architecture, options, formats)?;
         let kernels = Kernels::for_isa(options.isa)?;
         available::check(&plan)?;
         let weights = Weights::load(architecture, &plan, source)?;
@@ -52,7 +65,7 @@ impl Model {
         if options.isa != mine.isa {
             return mismatch("instruction set", options.isa.name().to_owned(), mine.isa.name().to_owned());
         }
-        self.plan = checked_plan(&self.architecture, options)?;
+        self.plan = checked_plan(&self.architecture, options, self.plan.formats.clone())?;
         self.choose_kernels()
     }
 
@@ -143,8 +156,12 @@ impl Model {
 }
 
 /// A plan whose every operation has a kernel.
-fn checked_plan(architecture: &Architecture, options: PlanOptions) -> Result<Plan, RuntimeError> {
-    let plan = Plan::new(architecture, options)?;
+fn checked_plan(
+    architecture: &Architecture,
+    options: PlanOptions,
+    formats: WeightFormats,
+) -> Result<Plan, RuntimeError> {
+    let plan = Plan::with_formats(architecture, options, formats)?;
     for step in &plan.steps {
         Kernels::supports(&step.operation)?;
     }

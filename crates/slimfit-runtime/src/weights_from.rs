@@ -4,6 +4,8 @@ use crate::{RuntimeError, SeededWeights, TensorSource};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
 use slimfit_formats::{ModelWeights, load_model};
+use slimfit_plan::WeightFormats;
+use slimfit_quantity::NumberFormat;
 use std::path::{Path, PathBuf};
 
 /// Where the weights of a run come from.
@@ -19,6 +21,8 @@ pub enum WeightsFrom {
     File {
         /// The GGUF file or the `config.json`.
         path: PathBuf,
+        /// Whether each matrix keeps the format it has in the file, or the nearest finer one that has kernels.
+        as_stored: bool,
     },
 }
 
@@ -27,12 +31,50 @@ impl WeightsFrom {
     ///
     /// # Errors
     /// Files that are gone, damaged, or of another architecture.
-    pub fn open(&self, architecture: &Architecture) -> Result<Box<dyn TensorSource>, RuntimeError> {
-        match self {
-            Self::Seeded { seed } => Ok(Box::new(SeededWeights::new(architecture, *seed))),
-            Self::File { path } => Ok(Box::new(open_file(path, architecture)?)),
-        }
+    pub fn open(&self, architecture: &Architecture) -> Result<OpenWeights, RuntimeError> {
+        let (source, formats): (Box<dyn TensorSource>, _) = match self {
+            Self::Seeded { seed } => {
+                (Box::new(SeededWeights::new(architecture, *seed)), WeightFormats::default())
+            }
+            Self::File { path, as_stored } => {
+                let weights = open_file(path, architecture)?;
+                let formats = if *as_stored {
+                    stored_formats(&weights, architecture)?
+                } else {
+                    WeightFormats::default()
+                };
+                (Box::new(weights), formats)
+            }
+        };
+        Ok(OpenWeights { source, formats })
     }
+}
+
+/// Weights that can be read, and the formats to keep them in.
+pub struct OpenWeights {
+    /// Their values.
+    pub source: Box<dyn TensorSource>,
+    /// Matrices that are kept in another format than the rest.
+    pub formats: WeightFormats,
+}
+
+/// What the file has, where there are kernels for it, else the nearest that loses nothing worth the name.
+fn stored_formats(
+    weights: &ModelWeights,
+    architecture: &Architecture,
+) -> Result<WeightFormats, RuntimeError> {
+    let mut formats = WeightFormats::default();
+    for tensor in architecture.tensors().iter().filter(|tensor| tensor.is_quantisable()) {
+        let name = weights.stored_as(tensor)?;
+        let known = NumberFormat::ALL.into_iter().find(|format| format.name() == name);
+        let format = known.unwrap_or(match name {
+            "f64" => NumberFormat::F32,
+            "q2_k" | "q3_k" => NumberFormat::Q4_K,
+            _ => NumberFormat::Q8_0,
+        });
+        formats.set(tensor.role, tensor.layer, format);
+    }
+    Ok(formats)
 }
 
 fn open_file(path: &Path, architecture: &Architecture) -> Result<ModelWeights, RuntimeError> {

@@ -17,7 +17,7 @@ pub use front::{
     ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
 pub use measurement::{
-    Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
+    FormatShare, Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
 pub use store::Study;
 pub use verification::{

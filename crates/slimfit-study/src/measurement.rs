@@ -19,6 +19,10 @@ pub struct Measurement {
     /// Whether they are the model's own.
     #[serde(default)]
     pub weights_source: WeightsSource,
+    /// The formats that the matrices really have: more than one where a file mixes them, or where rows of some do not
+    /// divide into the format's blocks.
+    #[serde(default)]
+    pub weight_formats: Vec<FormatShare>,
     /// KV format.
     pub kv: NumberFormat,
     /// Threads.
@@ -43,6 +47,15 @@ pub struct Measurement {
     pub share: Shares,
     /// Where the time went.
     pub operations: Vec<OperationTime>,
+}
+
+/// How many values of the matrices have one format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormatShare {
+    /// The format.
+    pub format: NumberFormat,
+    /// Values in it.
+    pub parameters: u64,
 }
 
 /// Where the weights of a run came from: their values decide what a model says, not how fast it is.

@@ -6,7 +6,7 @@ use slimfit_cost::{CostError, CostModel, Prediction, RunShape};
 use slimfit_hardware::PeakType;
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_kernels::{Isa, Tuning};
-use slimfit_plan::PlanOptions;
+use slimfit_plan::{Plan, PlanOptions, WeightFormats};
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
 use slimfit_runtime::{
@@ -14,7 +14,7 @@ use slimfit_runtime::{
     Sentinels as RuntimeSentinels, Session, WeightsFrom,
 };
 use slimfit_study::{
-    Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
+    FormatShare, Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,8 +110,9 @@ pub fn measure_model(
 ) -> Result<Measurement, WorkflowError> {
     let request = &request.with_loops_applied()?;
     let run = request.run_shape();
+    let opened = request.source.open(&request.architecture)?;
     // Predicted before anything runs.
-    let (threads, predicted) = predict(request, predictor, run)?;
+    let (threads, predicted) = predict(request, &opened.formats, predictor, run)?;
     let options = MeasureOptions {
         prompt: request.prompt_tokens,
         generate: request.generated_tokens,
@@ -125,7 +126,9 @@ pub fn measure_model(
     observer.at("loading", 0.0)?;
     let cancel = observer.cancel;
     let pool = Pool::new(threads as usize)?;
-    let mut model = Model::load(&request.architecture, plan, &*request.source.open(&request.architecture)?)?;
+    let mut model = Model::load_with_formats(&request.architecture, plan, opened.formats, &*opened.source)?;
+    drop(opened.source);
+    let weight_formats = weight_formats(model.plan());
     model.tune(request.tuning.clone())?;
     let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
     let read = ReadSentinel::new(&pool, working_set, request.isa)?;
@@ -147,11 +150,13 @@ pub fn measure_model(
     // After the model is gone: the child needs the same memory once more.
     observer.at("peak memory", 1.0)?;
     let peak_memory = peak_memory(request, threads)?;
-    Ok(record(request, threads, &result, predicted, peak_memory, before, after))
+    let measurement = record(request, threads, &result, predicted, peak_memory, before, after);
+    Ok(Measurement { weight_formats, ..measurement })
 }
 
 fn predict(
     request: &MeasureRequest,
+    formats: &WeightFormats,
     predictor: Predictor<'_>,
     run: RunShape,
 ) -> Result<(u32, RunFigures), WorkflowError> {
@@ -160,16 +165,35 @@ fn predict(
         Predictor::Model(cost) => cost,
         Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), unavailable(reason))),
     };
-    let predicted =
-        match cost.predict(&request.architecture, request.weights, request.kv, run, request.threads) {
-            Ok(predicted) => predicted,
-            // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
-            Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
-                return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string())));
-            }
-            Err(error) => return Err(error.into()),
-        };
+    let predicted = match cost.predict_with_formats(
+        &request.architecture,
+        (request.weights, formats),
+        request.kv,
+        run,
+        request.threads,
+    ) {
+        Ok(predicted) => predicted,
+        // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
+        Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
+            return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string())));
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok((predicted.threads, figures(&predicted, run)))
+}
+
+/// Which formats the matrices have, most values first.
+fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
+    let mut shares: Vec<FormatShare> = Vec::new();
+    for slot in &plan.matrices {
+        let values = slot.rows * slot.columns * slot.count;
+        match shares.iter_mut().find(|share| share.format == slot.format) {
+            Some(share) => share.parameters += values,
+            None => shares.push(FormatShare { format: slot.format, parameters: values }),
+        }
+    }
+    shares.sort_by_key(|share| std::cmp::Reverse(share.parameters));
+    shares
 }
 
 fn figures(predicted: &Prediction, run: RunShape) -> RunFigures {
@@ -254,6 +278,7 @@ fn record(
             WeightsFrom::Seeded { .. } => WeightsSource::Seeded,
             WeightsFrom::File { .. } => WeightsSource::File,
         },
+        weight_formats: Vec::new(),
         kv: request.kv,
         threads,
         isa: request.isa.name().to_owned(),

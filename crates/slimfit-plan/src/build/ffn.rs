@@ -83,7 +83,8 @@ impl Builder<'_> {
         };
         let up_rows = moe.expert_size * up_roles.len() as u64;
         // One format for both, which the columns of both allow.
-        let format = self.plan.options.weights.for_columns(hidden).for_columns(moe.expert_size);
+        let all = [up_roles, &[TensorRole::ExpertDown]].concat();
+        let format = self.format_of(&all).for_columns(hidden).for_columns(moe.expert_size);
         let up = self.matrix_as("experts_gate_up", up_roles, up_rows, hidden, moe.experts, format)?;
         let down_role = &[TensorRole::ExpertDown];
         let down = self.matrix_as("experts_down", down_role, hidden, moe.expert_size, moe.experts, format)?;

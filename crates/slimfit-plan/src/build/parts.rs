@@ -2,7 +2,7 @@
 
 use super::{Branch, Builder};
 use crate::slots::{Buffer, MatrixSlot, VectorSlot};
-use crate::{PlanError, Step, TokenRows};
+use crate::{Plan, PlanError, Step, TokenRows};
 use slimfit_arch::{NormKind, TensorPart, TensorRole};
 use slimfit_kernels::{MatMul, NormFormula, NormOperation, Operation, PackedMatrix};
 use slimfit_quantity::{NumberFormat, QuantityError};
@@ -126,6 +126,12 @@ impl Builder<'_> {
         })
     }
 
+    /// The format of matrices that are computed as one.
+    pub(super) fn format_of(&self, roles: &[TensorRole]) -> NumberFormat {
+        let Plan { options, formats, .. } = &self.plan;
+        formats.of(roles.iter().copied(), self.layer, options.weights)
+    }
+
     /// A matrix in the format that its columns allow, see [`NumberFormat::for_columns`].
     pub(super) fn matrix(
         &mut self,
@@ -135,7 +141,7 @@ impl Builder<'_> {
         columns: u64,
         count: u64,
     ) -> Result<usize, PlanError> {
-        let format = self.plan.options.weights.for_columns(columns);
+        let format = self.format_of(roles).for_columns(columns);
         self.matrix_as(label, roles, rows, columns, count, format)
     }
 
