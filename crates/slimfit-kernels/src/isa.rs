@@ -114,11 +114,16 @@ impl Isa {
     /// # Errors
     /// The variable names no tier, or one that this machine lacks.
     pub fn selected() -> Result<Self, IsaError> {
-        match std::env::var_os(ISA_VARIABLE) {
-            None => Ok(Self::best()),
-            Some(value) if value.is_empty() => Ok(Self::best()),
-            Some(value) => Self::capped(&value.to_string_lossy()),
-        }
+        Ok(Self::named()?.unwrap_or_else(Self::best))
+    }
+
+    /// The tier that `SLIMFIT_ISA` names; none where it is unset or empty.
+    ///
+    /// # Errors
+    /// As [`Isa::selected`].
+    pub fn named() -> Result<Option<Self>, IsaError> {
+        let value = std::env::var_os(ISA_VARIABLE).filter(|value| !value.is_empty());
+        value.map(|value| Self::capped(&value.to_string_lossy())).transpose()
     }
 
     /// The tier of that name, if this machine has it.

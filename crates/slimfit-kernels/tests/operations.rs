@@ -14,8 +14,13 @@ use slimfit_testing::Guarded;
 
 const SEED: u64 = 0x51_1f18;
 
+/// Of every tier of this machine or, where `SLIMFIT_ISA` names one, of that one.
 fn tiers() -> impl Iterator<Item = Kernels> {
-    Isa::available().into_iter().map(|isa| Kernels::for_isa(isa).unwrap())
+    Isa::named()
+        .unwrap()
+        .map_or_else(Isa::available, |isa| vec![isa])
+        .into_iter()
+        .map(|isa| Kernels::for_isa(isa).unwrap())
 }
 
 /// Does all shares of all phases, one after the other.

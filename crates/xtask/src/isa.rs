@@ -6,13 +6,21 @@ use anyhow::Result;
 use slimfit_kernels::Isa;
 use std::process::Command;
 
-const CRATES: [&str; 2] = ["slimfit-kernels", "slimfit-runtime"];
+const KERNELS: &[&str] = &["slimfit-kernels"];
+const RUNTIME: &[&str] = &["slimfit-runtime"];
+const BOTH: &[&str] = &["slimfit-kernels", "slimfit-runtime"];
 const GROUP: &str = "instruction sets";
-const FOREIGN: &str = "aarch64-unknown-linux-gnu";
+const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// The one test that means nothing under emulation.
 const NOT_EMULATED: &str = "peak_memory_is_what_the_plan_says";
-/// What each of these processors adds: plain Neon; the dot product; the int8 matrix product.
-const FOREIGN_CPUS: [&str; 3] = ["cortex-a53", "neoverse-n1", "max"];
+/// Each emulated processor, the tier that it is there for (or all that it has), and what is tested on it. Every kernel of
+/// every tier runs; whole models, which take minutes where floats are emulated, on the plainest and the richest.
+const FOREIGN: [(&str, Option<Isa>, &[&str]); 4] = [
+    ("cortex-a53", None, KERNELS),
+    ("cortex-a53", Some(Isa::Neon), RUNTIME),
+    ("neoverse-n1", Some(Isa::NeonDotprod), KERNELS),
+    ("max", Some(Isa::NeonI8mm), BOTH),
+];
 
 pub fn run() -> Result<Tally> {
     let mut tally = Tally::default();
@@ -22,7 +30,7 @@ pub fn run() -> Result<Tally> {
         if tier == best && std::env::var_os("SLIMFIT_ISA").is_none() {
             println!("  this is the best tier of this machine");
         }
-        let mut command = runner();
+        let mut command = runner(BOTH);
         command.env("SLIMFIT_ISA", tier.name());
         tally.add_runner(&format!("{GROUP}: {tier}"), &stream(&mut command)?);
     }
@@ -42,10 +50,10 @@ fn is_native(tier: Isa) -> bool {
     arm == cfg!(target_arch = "aarch64")
 }
 
-fn runner() -> Command {
+fn runner(crates: &[&str]) -> Command {
     let mut command = cargo();
     command.args(["test", "--no-fail-fast", "--lib", "--tests"]);
-    for name in CRATES {
+    for name in crates {
         command.args(["--package", name]);
     }
     command
@@ -73,19 +81,20 @@ fn aarch64(tally: &mut Tally) -> Result<()> {
         &format!("AArch64: `{NOT_EMULATED}`"),
         "an emulated process cannot start itself anew, and its memory would be the emulator's",
     );
-    for cpu in FOREIGN_CPUS {
-        let mut command = runner();
+    for (cpu, tier, crates) in FOREIGN {
+        let mut command = runner(crates);
         command
-            .args(["--target", FOREIGN, "--", "--skip", NOT_EMULATED])
+            .args(["--target", TARGET, "--", "--skip", NOT_EMULATED])
             .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", &linker)
             .env("CC_aarch64_unknown_linux_gnu", &linker)
             .env(
                 "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
                 format!("{} -L /usr/aarch64-linux-gnu -cpu {cpu}", emulator.display()),
             )
-            .env_remove("SLIMFIT_ISA");
+            .env("SLIMFIT_ISA", tier.map_or("", Isa::name));
         let finished: Finished = stream(&mut command)?;
-        tally.add_runner(&format!("{GROUP}: AArch64 {cpu}"), &finished);
+        let tested = tier.map_or("all tiers", Isa::name);
+        tally.add_runner(&format!("{GROUP}: AArch64 {cpu}, {tested}: {}", crates.join(", ")), &finished);
     }
     Ok(())
 }
@@ -94,21 +103,21 @@ fn aarch64(tally: &mut Tally) -> Result<()> {
 fn standard_library() -> Result<(), String> {
     let folder = || -> Result<bool> {
         let sysroot = read(cargo_rustc().args(["--print", "sysroot"]))?;
-        Ok(std::path::Path::new(sysroot.trim()).join("lib/rustlib").join(FOREIGN).join("lib").is_dir())
+        Ok(std::path::Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir())
     };
     if folder().map_err(|error| error.to_string())? {
         return Ok(());
     }
     if find(&["rustup"]).is_none() {
         return Err(format!(
-            "Rust's standard library for {FOREIGN} is missing, and there is no rustup to add it"
+            "Rust's standard library for {TARGET} is missing, and there is no rustup to add it"
         ));
     }
-    println!("  adding Rust's standard library for {FOREIGN}");
-    match read(Command::new("rustup").args(["target", "add", FOREIGN])) {
+    println!("  adding Rust's standard library for {TARGET}");
+    match read(Command::new("rustup").args(["target", "add", TARGET])) {
         Ok(_) => Ok(()),
         Err(_) => {
-            Err(format!("Rust's standard library for {FOREIGN} is missing, and rustup cannot fetch it here"))
+            Err(format!("Rust's standard library for {TARGET} is missing, and rustup cannot fetch it here"))
         }
     }
 }

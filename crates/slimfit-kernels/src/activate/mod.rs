@@ -51,6 +51,8 @@ pub const ACTIVATE: &[Variant<ActivateFunction>] = &[
     Variant { name: "activate-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "activate-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "activate-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 impl ActivateArgs<'_> {

@@ -26,6 +26,8 @@ pub const ADD: &[Variant<AddFunction>] = &[
     Variant { name: "add-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "add-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "add-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 crate::vector::for_each_tier!(vectorised::add, AddArgs);

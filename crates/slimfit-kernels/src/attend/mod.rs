@@ -55,6 +55,8 @@ pub const ATTEND: &[Variant<AttendFunction>] = &[
     Variant { name: "attend-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "attend-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "attend-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 crate::vector::for_each_tier!(vectorised::attend, AttendArgs);

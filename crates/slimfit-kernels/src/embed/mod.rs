@@ -39,6 +39,8 @@ pub const EMBED: &[Variant<EmbedFunction>] = &[
     Variant { name: "embed-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "embed-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "embed-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 crate::vector::for_each_tier!(vectorised::embed, EmbedArgs);

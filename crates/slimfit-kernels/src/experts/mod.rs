@@ -65,6 +65,8 @@ pub const EXPERTS: &[Variant<ExpertsFunction>] = &[
     Variant { name: "experts-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "experts-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "experts-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 crate::vector::for_each_tier!(grouped::experts, ExpertsRun);

@@ -49,6 +49,8 @@ pub const NORM: &[Variant<NormFunction>] = &[
     Variant { name: "norm-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "norm-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "norm-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 crate::vector::for_each_tier!(vectorised::norm, NormArgs);

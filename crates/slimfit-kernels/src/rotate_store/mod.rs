@@ -70,6 +70,8 @@ pub const ROTATE_STORE: &[Variant<RotateStoreFunction>] = &[
     Variant { name: "rotate_store-avx2", isa: Isa::Avx2, function: tiers::avx2 },
     #[cfg(target_arch = "x86_64")]
     Variant { name: "rotate_store-avx512", isa: Isa::Avx512, function: tiers::avx512 },
+    #[cfg(target_arch = "aarch64")]
+    Variant { name: "rotate_store-neon", isa: Isa::Neon, function: tiers::neon },
 ];
 
 crate::vector::for_each_tier!(vectorised::rotate_store, RotateStoreArgs);

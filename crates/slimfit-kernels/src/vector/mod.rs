@@ -13,6 +13,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod elementary;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod rows;
 #[cfg(test)]
@@ -23,6 +25,8 @@ pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 pub(crate) use elementary::{erfc, exp, sigmoid, tanh};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 pub(crate) use rows::{load_tail, store_tail};
 
@@ -120,7 +124,7 @@ macro_rules! for_each_tier {
         mod tiers {
             //! The algorithm, compiled for each tier.
             #![cfg_attr(
-                target_arch = "x86_64",
+                any(target_arch = "x86_64", target_arch = "aarch64"),
                 expect(unsafe_code, reason = "a tier's value is made where its features are enabled")
             )]
 
@@ -143,6 +147,14 @@ macro_rules! for_each_tier {
             pub(super) fn avx512(args: &$arguments<'_>, part: Part) {
                 // SAFETY: this function has those features enabled.
                 let tier = unsafe { crate::vector::Avx512::new() };
+                $algorithm(tier, args, part);
+            }
+
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            pub(super) fn neon(args: &$arguments<'_>, part: Part) {
+                // SAFETY: this function has the feature enabled.
+                let tier = unsafe { crate::vector::Neon::new() };
                 $algorithm(tier, args, part);
             }
         }

@@ -22,6 +22,12 @@ macro_rules! each_tier {
                 // SAFETY: enabled here.
                 body(unsafe { Avx512::new() }, values);
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            fn neon(values: &mut [f32]) {
+                // SAFETY: enabled here.
+                body(unsafe { Neon::new() }, values);
+            }
             match isa {
                 Isa::Portable => body(Portable, values),
                 #[cfg(target_arch = "x86_64")]
@@ -30,6 +36,9 @@ macro_rules! each_tier {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the caller tests available tiers.
                 Isa::Avx512 => unsafe { avx512(values) },
+                #[cfg(target_arch = "aarch64")]
+                // SAFETY: the caller tests available tiers.
+                Isa::Neon => unsafe { neon(values) },
                 _ => return false,
             }
             true

@@ -1,6 +1,6 @@
 //! Every option of an architecture, in every format, on every instruction set of this machine.
 
-use crate::case::{TOKENS, load, reference, relative_error, run};
+use crate::case::{TOKENS, load, reference, relative_error, run, tiers};
 use slimfit_arch::{Architecture, FeedForward};
 use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
@@ -45,7 +45,7 @@ fn bound(weights: NumberFormat, kv: NumberFormat) -> f64 {
 
 fn agree(weights: NumberFormat) {
     let pool = Pool::new(1).unwrap();
-    let tiers = Isa::available();
+    let tiers = tiers();
     let mut worst = (0.0, String::new());
     let all = synthetic::architectures().into_iter().chain(synthetic::mixtures()).chain(synthetic::wide());
     for (name, mut architecture) in all {

@@ -13,6 +13,12 @@ pub const TOKENS: [u32; 13] = [5, 9, 2, 60, 0, 9, 9, 1, 30, 44, 17, 17, 8];
 /// More than the original context of the scaled rotations, so that those change something.
 pub const CONTEXT: u64 = 16;
 
+/// The tiers under test: every one of this machine or, where `SLIMFIT_ISA` names one, that one. `cargo xtask isa` names
+/// each in turn.
+pub fn tiers() -> Vec<Isa> {
+    Isa::named().unwrap().map_or_else(Isa::available, |isa| vec![isa])
+}
+
 /// Synthetic values; norm weights that are offsets from 1 lie around 0, so that norms scale by about 1 everywhere.
 pub fn values(architecture: &Architecture, tensor: &Tensor) -> Vec<f32> {
     let mut values = synthetic::values(tensor, SEED);
