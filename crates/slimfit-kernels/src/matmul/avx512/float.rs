@@ -127,7 +127,7 @@ fn walk_groups<const BY_TOKENS: bool>(
     token_bytes: usize,
     mut visit: impl FnMut([usize; 2], usize, usize, usize, &[u8]),
 ) {
-    let (range, tokens) = share::<BY_TOKENS>(args, part, SIZES[0]);
+    let (range, tokens) = share::<BY_TOKENS>(args, part, SIZES[0], 1);
     for group in range.clone().step_by(2) {
         let count = 2.min(range.end - group);
         for (first, size) in tiles(tokens.clone(), SIZES) {
