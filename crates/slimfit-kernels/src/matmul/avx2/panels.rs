@@ -24,8 +24,8 @@ use std::ops::Range;
 
 /// Groups of rows of a panel.
 pub(super) const GROUPS: usize = 2;
-/// Blocks of columns of a panel: 9 KiB of q8_0, so that a tile's activations fit the first cache with it.
-const BLOCKS: usize = 8;
+/// Blocks of columns of a panel: 18 KiB of q8_0, so that a tile's activations fit the first cache with it.
+const BLOCKS: usize = 16;
 /// Tokens that pass a panel: their sums take 8 KiB.
 const TOKENS: usize = 128;
 /// Steps through a block, 4 columns each.
