@@ -1,8 +1,8 @@
 //! Prints what products reach: GB/s of one token's product beside a plain read of as many bytes, and operations per
 //! second of many tokens' beside the peak of the same instructions, each pair interleaved on the same threads.
 //!
-//! `cargo run --release -p slimfit-kernels --example matmul_rate [gemv|gemm] [FORMAT…]`, all tiers that
-//! `SLIMFIT_ISA` admits.
+//! `cargo run --release -p slimfit-kernels --example matmul_rate [gemv|gemm] [FORMAT…] [ROWSxCOLUMNS…] [TOKENS…]`, all
+//! tiers that `SLIMFIT_ISA` admits.
 
 use slimfit_kernels::limits::{Buffer, HugePages, PEAKS, READS};
 use slimfit_kernels::pool::{Pool, allowed_cpus};
@@ -15,7 +15,6 @@ use std::time::Instant;
 
 /// Short rounds, of which the best counts: what disturbs a round only ever makes it slower.
 const ROUNDS: usize = 25;
-const COLUMNS: usize = 2048;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let formats = WeightFormat::ALL.map(WeightFormat::name);
     let tiers = Isa::selected()?.available_up_to();
+    let sizes: Vec<(usize, usize)> = words
+        .iter()
+        .filter_map(|word| word.split_once('x'))
+        .map(|(rows, columns)| Ok::<_, std::num::ParseIntError>((rows.parse()?, columns.parse()?)))
+        .collect::<Result<_, _>>()?;
+    let tokens: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let chosen = |given: &[usize], usual: &[usize]| if given.is_empty() { usual } else { given }.to_vec();
+    let chosen_sizes = |usual: &[(usize, usize)]| if sizes.is_empty() { usual } else { &sizes }.to_vec();
     for threads in [1, allowed_cpus().len()] {
         let pool = Pool::new(threads)?;
         for (table, kind) in [(GEMV, "gemv"), (GEMM, "gemm")] {
@@ -36,12 +43,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                     continue;
                 }
                 if kind == "gemv" {
-                    for rows in [256, 32768] {
-                        one_token(&pool, entry, rows)?;
+                    for size in chosen_sizes(&[(256, 2048), (32768, 2048)]) {
+                        one_token(&pool, entry, size)?;
                     }
                 } else {
-                    for tokens in [3, 4, 5, 7, 128, 512] {
-                        many_tokens(&pool, entry, tokens)?;
+                    for size in chosen_sizes(&[(2048, 2048)]) {
+                        for tokens in chosen(&tokens, &[3, 4, 5, 7, 128, 512]) {
+                            many_tokens(&pool, entry, size, tokens)?;
+                        }
                     }
                 }
             }
@@ -50,8 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn one_token(pool: &Pool, entry: &MatMulVariant, rows: usize) -> Result<(), Box<dyn Error>> {
-    let mut product = Product::new(entry, rows, 1, pool.threads())?;
+fn one_token(pool: &Pool, entry: &MatMulVariant, size: (usize, usize)) -> Result<(), Box<dyn Error>> {
+    let mut product = Product::new(entry, size, 1, pool.threads())?;
     let bytes = product.matrix.bytes().len();
     let read = READS
         .iter()
@@ -85,9 +94,13 @@ fn one_token(pool: &Pool, entry: &MatMulVariant, rows: usize) -> Result<(), Box<
     Ok(())
 }
 
-fn many_tokens(pool: &Pool, entry: &MatMulVariant, tokens: usize) -> Result<(), Box<dyn Error>> {
-    let rows = 2048;
-    let mut product = Product::new(entry, rows, tokens, pool.threads())?;
+fn many_tokens(
+    pool: &Pool,
+    entry: &MatMulVariant,
+    (rows, columns): (usize, usize),
+    tokens: usize,
+) -> Result<(), Box<dyn Error>> {
+    let mut product = Product::new(entry, (rows, columns), tokens, pool.threads())?;
     let type_name = match entry.layout.format {
         WeightFormat::F32 => "f32",
         WeightFormat::Bf16 if entry.variant.isa == Isa::Avx512Bf16 => "bf16",
@@ -101,7 +114,7 @@ fn many_tokens(pool: &Pool, entry: &MatMulVariant, tokens: usize) -> Result<(), 
         })
         .filter(|peak| !peak.four_bit_only)
         .collect();
-    let operations = (2 * rows * COLUMNS * tokens) as f64;
+    let operations = (2 * rows * columns * tokens) as f64;
     let passes = (4e8 * pool.threads() as f64 / operations).max(1.0) as usize;
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
@@ -117,7 +130,7 @@ fn many_tokens(pool: &Pool, entry: &MatMulVariant, tokens: usize) -> Result<(), 
     }
     let [peak_rate, rate] = rates.map(|rates| best(&rates));
     println!(
-        "{:22} {} threads  {tokens:4} tokens  {:7.1} Gop/s  peak {:7.1} Gop/s  share {:.2}",
+        "{:22} {} threads  {rows:5} x {columns:5}  {tokens:4} tokens  {:7.1} Gop/s  peak {:7.1} Gop/s  share {:.2}",
         entry.variant.name,
         pool.threads(),
         rate / 1e9,
@@ -143,19 +156,19 @@ struct Product {
 impl Product {
     fn new(
         entry: &MatMulVariant,
-        rows: usize,
+        (rows, columns): (usize, usize),
         tokens: usize,
         threads: usize,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut matrix = PackedMatrix::with_layout(entry.layout, rows, COLUMNS)?;
+        let mut matrix = PackedMatrix::with_layout(entry.layout, rows, columns)?;
         let values =
-            |seed: usize| (0..COLUMNS).map(move |index| ((index * 31 + seed * 17) % 41) as f32 / 20.0 - 1.0);
+            |seed: usize| (0..columns).map(move |index| ((index * 31 + seed * 17) % 41) as f32 / 20.0 - 1.0);
         for row in 0..rows {
             matrix.pack_rows(row, &values(row).collect::<Vec<_>>())?;
         }
         let operation = MatMul {
             rows: rows as u64,
-            columns: COLUMNS as u64,
+            columns: columns as u64,
             format: matrix.format(),
             bias: false,
             accumulate: None,

@@ -33,17 +33,19 @@ pub(super) use for_streams;
 ///
 /// Threads split the matrix, so that each reads a part of it, or (`BY_TOKENS`) the tokens, so that each reads all of
 /// the matrix but only activations that it converted itself: what one core wrote, another gets slowly, most of all
-/// where the two share no cache. `unit` is the largest tile, in whose multiples phase 0 split the tokens.
+/// where the two share no cache. `unit` is the largest tile, in whose multiples phase 0 split the tokens; `together`
+/// groups are best not parted.
 pub(super) fn share<const BY_TOKENS: bool>(
     args: &MatMulArgs<'_>,
     part: Part,
     unit: usize,
+    together: usize,
 ) -> (Range<usize>, Range<usize>) {
     let groups = args.layout.groups(args.rows);
     if BY_TOKENS {
         (0..groups, part.range(args.tokens, unit))
     } else {
-        (part.range(groups, 1), 0..args.tokens)
+        (part.range(groups, together), 0..args.tokens)
     }
 }
 

@@ -7,7 +7,8 @@
 
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
-use super::ROWS;
+use super::transpose::lay_out_floats;
+use super::{ROWS, float_panels};
 use crate::Part;
 use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
@@ -40,44 +41,40 @@ pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: usi
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
     let padded = args.columns.next_multiple_of(2);
+    let in_panels = args.tokens >= float_panels::LEAST_TOKENS;
+    let sizes = if in_panels { float_panels::SIZES } else { sizes(BF16) };
     if part.phase == 0 {
-        for (first, size) in tiles(part.range(args.tokens, sizes(BF16)[0]), sizes(BF16)) {
+        for (first, size) in tiles(part.range(args.tokens, sizes[0]), sizes) {
             let range = first * padded * 4..(first + size) * padded * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            for column in 0..padded {
-                for token in 0..size {
-                    let place = (first + token) * args.columns + column;
-                    let value = if column < args.columns { args.input[place] } else { 0.0 };
-                    own[(column * size + token) * 4..][..4].copy_from_slice(&value.to_ne_bytes());
-                }
-            }
+            lay_out_floats(args.input, args.columns, padded, (first, size), own);
         }
         return;
     }
-    walk_groups::<BY_TOKENS>(
-        args,
-        part,
-        sizes(BF16),
-        padded * 4,
-        |groups, count, first, size, activations| {
-            if count == 2 {
-                with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 2, T>(
-                    args,
-                    groups,
-                    first,
-                    activations
-                ));
-            } else {
-                with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 1, T>(
-                    args,
-                    [groups[0]],
-                    first,
-                    activations
-                ));
-            }
-        },
-    );
+    if in_panels {
+        let (groups, tokens) = share::<BY_TOKENS>(args, part, sizes[0], float_panels::GROUPS);
+        return float_panels::product(args, groups, tokens, padded, |bytes, first, panel| {
+            widen_columns(bytes, first, panel);
+        });
+    }
+    walk_groups::<BY_TOKENS>(args, part, sizes, padded * 4, |groups, count, first, size, activations| {
+        if count == 2 {
+            with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 2, T>(
+                args,
+                groups,
+                first,
+                activations
+            ));
+        } else {
+            with_tile!(size, [6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 1, T>(
+                args,
+                [groups[0]],
+                first,
+                activations
+            ));
+        }
+    });
 }
 
 /// Walks a share's groups in pairs and, under each, all tiles of tokens: `visit(groups, how many, first token, tokens,
@@ -90,7 +87,7 @@ fn walk_groups<const BY_TOKENS: bool>(
     token_bytes: usize,
     mut visit: impl FnMut([usize; 2], usize, usize, usize, &[u8]),
 ) {
-    let (range, tokens) = share::<BY_TOKENS>(args, part, sizes[0]);
+    let (range, tokens) = share::<BY_TOKENS>(args, part, sizes[0], 1);
     for group in range.clone().step_by(2) {
         let count = 2.min(range.end - group);
         for (first, size) in tiles(tokens.clone(), sizes) {
@@ -242,6 +239,21 @@ unsafe fn columns<const BF16: bool>(start: *const u8, pair: usize) -> (__m256, _
         } else {
             let from = start.add(pair * 64).cast::<f32>();
             (_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8)))
+        }
+    }
+}
+
+/// Columns of a group of bf16 from an even one on, as f32.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn widen_columns(group: &[u8], first: usize, panel: &mut [__m256]) {
+    let bytes = &group[first / 2 * 4 * ROWS..][..panel.len().div_ceil(2) * 4 * ROWS];
+    for (two, pair) in panel.chunks_mut(2).zip(bytes.as_chunks::<{ 4 * ROWS }>().0) {
+        // SAFETY: exactly 32 bytes.
+        let (low, high) = unsafe { widen(pair.as_ptr()) };
+        two[0] = low;
+        if let Some(second) = two.get_mut(1) {
+            *second = high;
         }
     }
 }

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
+use super::transpose::lay_out_floats;
 use crate::Part;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
@@ -37,16 +38,11 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            for token in 0..size {
-                let input = &args.input[(first + token) * args.columns..][..args.columns];
-                for (value, place) in input.iter().zip(own[4 * token..].chunks_mut(4 * size)) {
-                    place[..4].copy_from_slice(&value.to_ne_bytes());
-                }
-            }
+            lay_out_floats(args.input, args.columns, args.columns, (first, size), own);
         }
         return;
     }
-    let groups = part.range(args.layout.groups(args.rows), 1);
+    let groups = part.range(args.layout.groups(args.rows), 2);
     for group in groups.clone().step_by(2) {
         for (first, size) in tiles(0..args.tokens, SIZES) {
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.

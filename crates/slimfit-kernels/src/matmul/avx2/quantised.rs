@@ -8,32 +8,36 @@
 //!   (16 · 15 · 127 = 30480), so that one `vpmaddwd` serves the block. The offset of 8 is a starting sum of minus 8
 //!   times the sum of the activations.
 //!
-//! Activations of a tile of T tokens: per block `[T]` f32 scales, `[T]` i32 starting sums, then `[T][32]` int8 (q4_0)
-//! or int16 (q8_0).
+//! Many tokens go through [`panels`](super::panels).
+//!
+//! Activations of a tile of T tokens: per block `[T]` f32 scales, `[T]` i32 starting sums, then `[T][32]` int8 (q4_0,
+//! and q8_0 in panels) or int16 (q8_0).
 
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
-use super::ROWS;
+use super::{ROWS, panels};
 use crate::Part;
 use crate::codec::BLOCK;
 use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
-/// Bytes of a token's 32 activations.
-const fn token_quants(q4: bool) -> usize {
-    if q4 { BLOCK } else { 2 * BLOCK }
+/// Bytes of a token's 32 activations, `narrow`: in int8.
+const fn token_quants(narrow: bool) -> usize {
+    if narrow { BLOCK } else { 2 * BLOCK }
 }
 
 /// Bytes of one token's part of a block of converted activations.
-const fn token_block(q4: bool) -> usize {
-    4 + 4 + token_quants(q4)
+pub(super) const fn token_block(narrow: bool) -> usize {
+    4 + 4 + token_quants(narrow)
 }
 
 /// Tokens of a tile.
-const SIZES: &[usize] = &[4, 3, 2, 1];
+pub(super) const SIZES: &[usize] = &[4, 3, 2, 1];
+/// From so many tokens on, unpacking a panel pays.
+const LEAST_PANEL_TOKENS: usize = 16;
 
-const fn layout(q4: bool) -> Layout {
+pub(super) const fn layout(q4: bool) -> Layout {
     Layout::interleaved(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
 }
 
@@ -66,17 +70,31 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize
 /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
-    let token_bytes = args.columns / BLOCK * token_block(Q4);
+    let in_panels = args.tokens >= LEAST_PANEL_TOKENS;
+    let narrow = Q4 || in_panels;
+    let token_bytes = args.columns / BLOCK * token_block(narrow);
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            with_tile!(size, [4, 3, 2, 1], |T| convert::<Q4, T>(args, first, own));
+            if narrow {
+                with_tile!(size, [4, 3, 2, 1], |T| convert::<true, T>(args, first, own));
+            } else {
+                with_tile!(size, [4, 3, 2, 1], |T| convert::<false, T>(args, first, own));
+            }
         }
         return;
     }
-    let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0]);
+    let (groups, tokens) =
+        share::<BY_TOKENS>(args, part, SIZES[0], if in_panels { panels::GROUPS } else { 1 });
+    if in_panels {
+        return if Q4 {
+            panels::product_q4(args, groups, tokens)
+        } else {
+            panels::product_q8(args, groups, tokens)
+        };
+    }
     for group in groups {
         for (first, size) in tiles(tokens.clone(), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -94,17 +112,17 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
 /// Quantises a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
+fn convert<const NARROW: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
     let input = &args.input[first * args.columns..][..T * args.columns];
     let blocks = args.columns / BLOCK;
-    assert!(converted.len() >= blocks * T * token_block(Q4));
+    assert!(converted.len() >= blocks * T * token_block(NARROW));
     let sign = _mm256_set1_ps(-0.0);
     for block in 0..blocks {
         for token in 0..T {
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above.
             unsafe {
                 let from = input.as_ptr().add(token * args.columns + block * BLOCK);
-                let to = converted.as_mut_ptr().add(block * T * token_block(Q4));
+                let to = converted.as_mut_ptr().add(block * T * token_block(NARROW));
                 let values: [__m256; 4] = std::array::from_fn(|index| _mm256_loadu_ps(from.add(8 * index)));
                 let magnitudes = values.map(|value| _mm256_andnot_ps(sign, value));
                 let largest = largest(_mm256_max_ps(
@@ -119,8 +137,8 @@ fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, 
                     _mm256_packs_epi32(integers[0], integers[1]),
                     _mm256_packs_epi32(integers[2], integers[3]),
                 ];
-                let quants = to.add(8 * T + token * token_quants(Q4)).cast::<__m256i>();
-                if Q4 {
+                let quants = to.add(8 * T + token * token_quants(NARROW)).cast::<__m256i>();
+                if NARROW {
                     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
                     let packed = _mm256_packs_epi16(halves[0], halves[1]);
                     _mm256_storeu_si256(quants, _mm256_permutevar8x32_epi32(packed, order));
@@ -363,7 +381,7 @@ unsafe fn load_wide(from: *const u8) -> [__m256i; 2] {
 /// 32 bytes at `from` are readable.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn load(from: *const u8) -> __m256i {
+pub(super) unsafe fn load(from: *const u8) -> __m256i {
     // SAFETY: the caller's promise.
     unsafe { _mm256_loadu_si256(from.cast()) }
 }
@@ -374,7 +392,7 @@ unsafe fn load(from: *const u8) -> __m256i {
 /// 16 bytes at `from` are readable.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-unsafe fn load_scales(from: *const u8) -> __m256 {
+pub(super) unsafe fn load_scales(from: *const u8) -> __m256 {
     // SAFETY: the caller's promise.
     _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
 }

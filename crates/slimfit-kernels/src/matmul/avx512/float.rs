@@ -10,6 +10,7 @@
 
 use super::ROWS;
 use crate::Part;
+use crate::matmul::avx2::transpose::{lay_out, lay_out_floats};
 use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -44,13 +45,7 @@ pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &Ma
             let range = first * padded * 4..(first + size) * padded * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            for column in 0..padded {
-                for token in 0..size {
-                    let place = (first + token) * args.columns + column;
-                    let value = if column < args.columns { args.input[place] } else { 0.0 };
-                    own[(column * size + token) * 4..][..4].copy_from_slice(&value.to_ne_bytes());
-                }
-            }
+            lay_out_floats(args.input, args.columns, padded, (first, size), own);
         }
         return;
     }
@@ -82,14 +77,25 @@ pub(in crate::matmul) fn gemm_rounded<const BY_TOKENS: bool>(args: &MatMulArgs<'
             let range = first * pairs * 4..(first + size) * pairs * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            for pair in 0..pairs {
-                for token in 0..size {
-                    let row = &args.input[(first + token) * args.columns..][..args.columns];
-                    let high = row.get(2 * pair + 1).copied().unwrap_or(0.0);
-                    let rounded = u32::from(round(row[2 * pair])) | u32::from(round(high)) << 16;
-                    own[(pair * size + token) * 4..][..4].copy_from_slice(&rounded.to_ne_bytes());
-                }
-            }
+            let input = &args.input[first * args.columns..][..size * args.columns];
+            let at = |token: usize, pair: usize| token * args.columns + 2 * pair;
+            lay_out(
+                (pairs, args.columns / 2),
+                size,
+                own,
+                |token, pair| {
+                    let values = &input[at(token, pair)..][..16];
+                    // SAFETY: exactly 16 values.
+                    let rounded = _mm512_cvtneps_pbh(unsafe { _mm512_loadu_ps(values.as_ptr()) });
+                    // SAFETY: plain vectors of the same size.
+                    unsafe { std::mem::transmute::<__m256bh, __m256>(rounded) }
+                },
+                |token, pair| {
+                    let low = input[at(token, pair)];
+                    let high = if 2 * pair + 1 < args.columns { input[at(token, pair) + 1] } else { 0.0 };
+                    u32::from(round(low)) | u32::from(round(high)) << 16
+                },
+            );
         }
         return;
     }
@@ -127,7 +133,7 @@ fn walk_groups<const BY_TOKENS: bool>(
     token_bytes: usize,
     mut visit: impl FnMut([usize; 2], usize, usize, usize, &[u8]),
 ) {
-    let (range, tokens) = share::<BY_TOKENS>(args, part, SIZES[0]);
+    let (range, tokens) = share::<BY_TOKENS>(args, part, SIZES[0], 1);
     for group in range.clone().step_by(2) {
         let count = 2.min(range.end - group);
         for (first, size) in tiles(tokens.clone(), SIZES) {

@@ -8,6 +8,7 @@
 
 use super::ROWS;
 use crate::Part;
+use crate::matmul::avx2::transpose::lay_out_floats;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -37,12 +38,7 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            for token in 0..size {
-                let input = &args.input[(first + token) * args.columns..][..args.columns];
-                for (value, place) in input.iter().zip(own[4 * token..].chunks_mut(4 * size)) {
-                    place[..4].copy_from_slice(&value.to_ne_bytes());
-                }
-            }
+            lay_out_floats(args.input, args.columns, args.columns, (first, size), own);
         }
         return;
     }

@@ -60,7 +60,7 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
         }
         return;
     }
-    let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0]);
+    let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0], 1);
     for group in groups {
         for (first, size) in tiles(tokens.clone(), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
