@@ -4,18 +4,19 @@
 
 use crate::activate::{ACTIVATE, ActivateFunction};
 use crate::add::{ADD, AddFunction};
-use crate::attend::{self, ATTEND, AttendFunction};
+use crate::attend::{self, ATTEND, AttendArgs, AttendFunction};
 use crate::embed::{EMBED, EmbedFunction};
-use crate::experts::{self, EXPERTS, ExpertsFunction, ExpertsRun};
+use crate::experts::{self, EXPERTS, ExpertsArgs, ExpertsFunction, ExpertsRun};
 use crate::invocation::{Invocation, whole_heads};
-use crate::matmul::{self, GEMM, GEMV, MatMulVariant, WeightFormat};
+use crate::matmul::{self, GEMM, GEMV, MatMulArgs, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
+use crate::pieces;
 use crate::rotate_store::{ROTATE_STORE, RotateStoreFunction};
 use crate::route::{self, ROUTE, RouteFunction};
 use crate::tuner::{self, Tuning};
 use crate::variant::{Variant, richest};
-use crate::{Isa, IsaError, KernelError, MatMul, Operation, Part};
+use crate::{Isa, IsaError, KernelError, MatMul, Operation, Part, Seat};
 
 /// The implementations that run under a cap.
 #[derive(Debug, Clone)]
@@ -180,7 +181,16 @@ impl Kernels {
     /// # Panics
     /// When a matrix was packed for another cap, or scratch is too small for so many shares.
     pub fn execute(&self, invocation: &Invocation<'_>, part: Part) {
-        debug_assert!(part.index < part.of);
+        self.execute_from(invocation, part, Seat::of(part));
+    }
+
+    /// The same where there may be more shares than threads: thread `seat` does this one, in its own scratch. Threads
+    /// and not shares decide how much scratch there must be.
+    ///
+    /// # Panics
+    /// As [`execute`](Self::execute).
+    pub fn execute_from(&self, invocation: &Invocation<'_>, part: Part, seat: Seat) {
+        debug_assert!(part.index < part.of && seat.index < seat.of);
         // SAFETY of every call below: `for_isa` chose only variants whose tier is available, argument constructors
         // checked the lengths, and shares of a phase write disjoint memory.
         match invocation {
@@ -189,10 +199,11 @@ impl Kernels {
             // SAFETY: see above.
             Invocation::Norm(args) => unsafe { (self.norm.function)(args, part) },
             Invocation::MatMul(args) => {
+                let args = &MatMulArgs { seat: Some(seat), ..*args };
                 let shape = (args.rows, args.columns);
-                let entry = self.tuned_product(args.layout.format, shape, args.tokens, Some(part.of));
+                let entry = self.tuned_product(args.layout.format, shape, args.tokens, Some(seat.of));
                 assert_eq!(entry.layout, args.layout, "a matrix packed for another instruction set");
-                let scratch = matmul::scratch_bytes(args.layout.format, args.columns, args.tokens, part.of);
+                let scratch = matmul::scratch_bytes(args.layout.format, args.columns, args.tokens, seat.of);
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
                 // SAFETY: see above.
                 unsafe { (entry.variant.function)(args, part) }
@@ -200,7 +211,8 @@ impl Kernels {
             // SAFETY: see above.
             Invocation::RotateStore(args) => unsafe { (self.rotate_store.function)(args, part) },
             Invocation::Attend(args) => {
-                let scratch = args.thread_scratch_bytes() * part.of;
+                let args = &AttendArgs { seat: Some(seat), ..*args };
+                let scratch = args.thread_scratch_bytes() * args.stretches(part.of, seat.of);
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
                 // SAFETY: see above.
                 unsafe { (self.attend.function)(args, part) }
@@ -211,7 +223,7 @@ impl Kernels {
             Invocation::Add(args) => unsafe { (self.add.function)(args, part) },
             Invocation::Route(args) => {
                 if part.phase < matmul::phases(args.product.tokens) {
-                    self.execute(&Invocation::MatMul(args.product), part);
+                    self.execute_from(&Invocation::MatMul(args.product), part, seat);
                 } else {
                     // SAFETY: see above.
                     unsafe { (self.route.function)(args, part) }
@@ -221,10 +233,10 @@ impl Kernels {
                 let format = args.layout.format;
                 let (gemv, gemm) = (&self.gemv[format as usize], &self.gemm[format as usize]);
                 assert_eq!(gemv.layout, args.layout, "experts packed for another instruction set");
-                let scratch = experts::scratch_bytes(args.shape(), args.tokens, part.of);
+                let scratch = experts::scratch_bytes(args.shape(), args.tokens, seat.of);
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
                 let run = ExpertsRun {
-                    args: *args,
+                    args: ExpertsArgs { seat: Some(seat), ..*args },
                     gemv: gemv.variant.function,
                     gemm: gemm.variant.function,
                     activate: self.activate.function,
@@ -286,7 +298,10 @@ pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads:
             let [heads, kv_heads, head_size] =
                 [attend.heads, attend.kv_heads, attend.head_size].map(|count| count as usize);
             let keys = attend::seen_keys(attend.window.map(|window| window as usize), keys);
-            attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * threads
+            // Enough for claimed shares of one token, too, each of which leaves sums.
+            let stretches =
+                if attend::phases(tokens) > 1 { pieces::most_attend_pieces(threads) } else { threads };
+            attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * stretches
         }
         Operation::Route(route) => scratch_bytes(&Operation::MatMul(route.product()), tokens, keys, threads),
         Operation::Experts(operation) => {

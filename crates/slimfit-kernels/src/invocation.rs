@@ -147,6 +147,7 @@ impl<'a> MatMulArgs<'a> {
             input,
             output,
             scratch,
+            seat: None,
         }
     }
 }
@@ -311,6 +312,7 @@ impl<'a> AttendArgs<'a> {
             cache,
             output,
             scratch,
+            seat: None,
         }
     }
 }
@@ -437,6 +439,7 @@ impl<'a> ExpertsArgs<'a> {
             choices: &routing[tokens * experts..],
             output,
             scratch,
+            seat: None,
         }
     }
 }

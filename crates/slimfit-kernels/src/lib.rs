@@ -18,6 +18,7 @@ mod memory;
 mod norm;
 mod operation;
 mod packed;
+mod pieces;
 pub mod pool;
 mod rotate_store;
 mod route;
@@ -44,8 +45,9 @@ pub use operation::{
     QkNormKind, RotateStore, Route,
 };
 pub use packed::PackedMatrix;
+pub use pieces::pieces;
 pub use rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, RotationTable};
 pub use route::{ROUTE, RouteArgs, RouteFunction};
-pub use shared::{Part, SharedMut};
+pub use shared::{Part, Seat, SharedMut};
 pub use tuner::{Tuning, TuningKey, TuningOutcome, tune, usual_keys};
 pub use variant::Variant;

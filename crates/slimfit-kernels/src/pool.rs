@@ -5,17 +5,25 @@
 //! allocates. Between runs workers spin for a while ([`Pool::set_patience`]) and then park.
 //!
 //! It is not a task scheduler: every worker gets the same closure, and which part of the work is whose follows from
-//! [`Worker::index`] and [`Worker::count`].
+//! [`Worker::index`] and [`Worker::count`]. Work that comes in phases ([`Pool::run_phases`]) is also shared by claims
+//! where equal shares would make everybody wait for the slowest core: see [`Sharing`].
 #![expect(unsafe_code, reason = "workers borrow the caller's closure for the length of one run")]
 
 mod affinity;
 mod barrier;
+mod claims;
+mod neighbours;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
 pub use affinity::allowed_cpus;
+pub use claims::Pieces;
+pub use sharing::{SHARING_VARIABLE, Sharing};
 
 use barrier::{Barrier, Poisoned};
+use claims::{Claims, Gate};
+use neighbours::Neighbours;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -55,6 +63,12 @@ pub enum PoolError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The environment asks for a way of sharing that there is not.
+    #[error("`{SHARING_VARIABLE}` is `{found}`, allowed are `automatic`, `equal` and `claimed`")]
+    UnknownSharing {
+        /// Its value.
+        found: String,
+    },
 }
 
 /// Alone on its cache line, and on the line's neighbour that the hardware fetches along with it.
@@ -70,6 +84,7 @@ struct Job {
 }
 
 struct Post {
+    /// Number of the last job; odd where its phases are claimed, so that a worker need not take part.
     epoch: AtomicU64,
     job: UnsafeCell<Option<Job>>,
 }
@@ -86,11 +101,21 @@ struct Shared {
     /// One per worker but the caller: `seats[i]` is that of worker `i + 1`.
     seats: Box<[Line<Seat>]>,
     barrier: Barrier,
+    claims: Claims,
+    gate: Gate,
+    contention: Contention,
     patience_nanoseconds: AtomicU64,
     spins: u32,
     /// The first panic of the current run.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     all_pinned: AtomicBool,
+}
+
+/// When a worker last found that somebody else wants its core.
+struct Contention {
+    began: Instant,
+    /// Nanoseconds from `began` until which that is believed.
+    until: AtomicU64,
 }
 
 // SAFETY: `job` is the only part that is not `Sync` by itself. It is written by the caller's thread while every
@@ -107,14 +132,50 @@ pub struct Worker<'a> {
     pub count: usize,
     barrier: &'a Barrier,
     barriers_passed: &'a Cell<u64>,
+    /// Where phases are claimed: from what, and how many this worker has come through.
+    claims: Option<(&'a Claims, Cell<u64>)>,
+    neighbours: &'a Neighbours,
 }
 
+/// How long a worker has its core before it gives way between phases, if somebody else wants it: less than the system
+/// lets it, so that it is not taken away in the midst of a piece.
+const TURN: Duration = Duration::from_micros(2500);
+/// The same where a worker leaves a run or the caller begins one: nobody waits for it there.
+const TURN_AT_EDGES: Duration = Duration::from_micros(1000);
+
 impl Worker<'_> {
-    /// Waits until every worker of the run has come here as often. What others wrote before is visible after.
+    /// Whether the phases of this run are claimed, and want more pieces than there are workers.
+    pub fn claims(&self) -> bool {
+        self.claims.is_some()
+    }
+
+    /// Does this worker's share of a phase and returns when all of the phase is done: what it wrote is visible then.
+    ///
+    /// `work` is called with the number of a piece and whether this worker did another of this phase before. Of equal
+    /// shares ([`claims`](Self::claims) says no) each worker does the one of its index, and `pieces` is not looked at.
     ///
     /// # Panics
     /// When another worker panicked, so that nobody waits for it in vain.
+    pub fn phase(&self, pieces: usize, mut work: impl FnMut(usize, bool)) {
+        let Some((claims, phase)) = &self.claims else {
+            work(self.index, false);
+            return self.barrier();
+        };
+        let number = phase.replace(phase.get() + 1);
+        if number == 0 && self.index == 0 {
+            self.neighbours.give_way(TURN_AT_EDGES);
+        }
+        if claims.take_part(number, pieces as u64, &self.barrier.poisoned, work) > 0 {
+            self.neighbours.give_way(TURN);
+        }
+    }
+
+    /// Waits until every worker of the run has come here as often. What others wrote before is visible after.
+    ///
+    /// # Panics
+    /// When another worker panicked, so that nobody waits for it in vain; or in a run whose phases are claimed.
     pub fn barrier(&self) {
+        assert!(self.claims.is_none(), "workers of claimed phases do not wait for each other");
         if self.count > 1 {
             let ticket = self.barriers_passed.get() + 1;
             self.barriers_passed.set(ticket);
@@ -139,6 +200,11 @@ pub struct Pool {
     running: Cell<bool>,
     barrier_base: Cell<u64>,
     caller: Option<(ThreadId, affinity::Mask)>,
+    sharing: Cell<Sharing>,
+    /// Whether the workers' cores are of different speeds by what the system says.
+    unequal: bool,
+    /// The caller's.
+    neighbours: Neighbours,
 }
 
 impl Pool {
@@ -147,9 +213,10 @@ impl Pool {
     /// they share.
     ///
     /// # Errors
-    /// `threads` is 0 or above what the barrier serves, or the system refuses a thread. Refused pinning is no error:
-    /// see [`pinned`](Self::pinned).
+    /// `threads` is 0 or above what the barrier serves, the system refuses a thread, or the environment asks for a
+    /// [`Sharing`] that there is not. Refused pinning is no error: see [`pinned`](Self::pinned).
     pub fn new(threads: usize) -> Result<Self, PoolError> {
+        let sharing = Sharing::selected()?;
         if threads == 0 {
             return Err(PoolError::NoThreads);
         }
@@ -165,6 +232,9 @@ impl Pool {
             post: Line(Post { epoch: AtomicU64::new(0), job: UnsafeCell::new(None) }),
             seats: (1..threads).map(seat).collect(),
             barrier: Barrier::new(threads, spins),
+            claims: Claims::new(spins),
+            gate: Gate::new(),
+            contention: Contention { began: Instant::now(), until: AtomicU64::new(0) },
             patience_nanoseconds: AtomicU64::new(PATIENCE.as_nanos() as u64),
             spins,
             panic: Mutex::new(None),
@@ -176,6 +246,9 @@ impl Pool {
             running: Cell::new(false),
             barrier_base: Cell::new(0),
             caller: None,
+            sharing: Cell::new(sharing),
+            unequal: affinity::unequal(cpus.iter().take(threads)),
+            neighbours: Neighbours::new(),
         };
         for index in 1..threads {
             let (shared, cpu) = (Arc::clone(&pool.shared), cpus[index % cpus.len()]);
@@ -212,6 +285,54 @@ impl Pool {
         self.shared.patience_nanoseconds.store(nanoseconds, Ordering::Relaxed);
     }
 
+    /// How [`run_phases`](Self::run_phases) shares work from now on (default: what the environment says, or
+    /// [`Sharing::Automatic`]).
+    pub fn set_sharing(&self, sharing: Sharing) {
+        self.sharing.set(sharing);
+    }
+
+    /// Whether the next run's phases will be claimed.
+    fn claims(&self) -> bool {
+        let automatic = || {
+            let contention = &self.shared.contention;
+            self.unequal
+                || contention.until.load(Ordering::Relaxed) > contention.began.elapsed().as_nanos() as u64
+        };
+        !self.handles.is_empty()
+            && match self.sharing.get() {
+                Sharing::Equal => false,
+                Sharing::Claimed => true,
+                Sharing::Automatic => automatic(),
+            }
+    }
+
+    /// Runs `closure` on the workers and returns when it is done, as [`run`](Self::run) does; but they meet by
+    /// [`Worker::phase`] alone, which lets the pool share the work of each phase as [`Sharing`] says.
+    ///
+    /// Every worker must go through the same phases with as many pieces each. Where phases are claimed, a worker may go
+    /// through phases that are over, or not take part at all: outside of `phase`'s closure nothing may be written, nor
+    /// read what a phase writes.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn run_phases<F: Fn(Worker<'_>) + Sync>(&self, closure: F) {
+        if !self.claims() {
+            return self.run(closure);
+        }
+        assert!(!self.running.replace(true), "a pool runs one closure at a time");
+        let job = Job {
+            closure: (&raw const closure).cast(),
+            call: call::<F>,
+            barrier_base: self.barrier_base.get(),
+        };
+        self.shared.claims.restart();
+        self.post(job, true);
+        self.shared.execute(job, 0, true, &self.neighbours);
+        self.shared.gate.close(self.shared.spins);
+        self.running.set(false);
+        self.rethrow();
+    }
+
     /// Runs `closure` once on every worker, the calling thread among them, and returns when all are done. With one
     /// thread this is a plain call.
     ///
@@ -226,12 +347,17 @@ impl Pool {
             call: call::<F>,
             barrier_base: self.barrier_base.get(),
         };
-        let epoch = self.post(job);
-        let passed = self.shared.execute(job, 0);
+        let epoch = self.post(job, false);
+        let passed = self.shared.execute(job, 0, false, &self.neighbours);
         self.wait_for_workers(epoch);
         // A worker is at most one barrier ahead of another, so after a panic, too, no ticket is given out twice.
         self.barrier_base.set(passed + 2);
         self.running.set(false);
+        self.rethrow();
+    }
+
+    /// Panics as a worker of the last run did, if any.
+    fn rethrow(&self) {
         if self.shared.barrier.is_poisoned() {
             self.shared.barrier.heal();
             let payload = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -239,19 +365,23 @@ impl Pool {
         }
     }
 
-    fn post(&self, job: Job) -> u64 {
+    fn post(&self, job: Job, claimed: bool) -> u64 {
         if self.handles.is_empty() {
             return 0;
         }
         let post = &self.shared.post.0;
-        // SAFETY: all workers finished the last job (`run` waited) and read this cell only after the next epoch.
+        // SAFETY: no worker reads this cell now: of a job that all must do, all are done (`run` waited), and of one whose
+        // phases were claimed, those that came in have left, and the gate lets no other in.
         unsafe { *post.job.get() = Some(job) };
-        self.announce()
+        self.announce(claimed)
     }
 
-    fn announce(&self) -> u64 {
+    fn announce(&self, claimed: bool) -> u64 {
         let post = &self.shared.post.0;
-        let epoch = post.epoch.load(Ordering::Relaxed) + 1;
+        let epoch = (post.epoch.load(Ordering::Relaxed) / 2 + 1) * 2 + u64::from(claimed);
+        if claimed {
+            self.shared.gate.open(epoch);
+        }
         // Sequentially consistent, as are the stores of `parked` and the load after them: either the worker sees the
         // new epoch before it parks, or this thread sees that it parked.
         post.epoch.store(epoch, Ordering::SeqCst);
@@ -279,7 +409,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         // SAFETY: as in `post`: no run is in progress, since `run` borrows the pool until all workers are done.
         unsafe { *self.shared.post.0.job.get() = None };
-        self.announce();
+        self.announce(false);
         for handle in self.handles.drain(..) {
             // A worker catches the panics of its closures and has no others to report.
             let _ = handle.join();
@@ -304,13 +434,15 @@ unsafe fn call<F: Fn(Worker<'_>) + Sync>(closure: *const (), worker: Worker<'_>)
 
 impl Shared {
     /// Runs the job's closure as worker `index`; returns the last barrier ticket it took. Never unwinds.
-    fn execute(&self, job: Job, index: usize) -> u64 {
+    fn execute(&self, job: Job, index: usize, claimed: bool, neighbours: &Neighbours) -> u64 {
         let barriers_passed = Cell::new(job.barrier_base);
         let worker = Worker {
             index,
             count: self.seats.len() + 1,
             barrier: &self.barrier,
             barriers_passed: &barriers_passed,
+            claims: claimed.then(|| (&self.claims, Cell::new(0))),
+            neighbours,
         };
         // SAFETY: `run` keeps the closure alive until every worker has stored its `done`, which is after this call.
         let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (job.call)(job.closure, worker) }));
@@ -320,6 +452,13 @@ impl Shared {
                 first.get_or_insert(payload);
             }
             self.barrier.poison();
+        }
+        if self.seats.is_empty() {
+            return barriers_passed.get();
+        }
+        if let Some(until) = neighbours.look() {
+            let until = until.duration_since(self.contention.began).as_nanos() as u64;
+            self.contention.until.fetch_max(until, Ordering::Relaxed);
         }
         barriers_passed.get()
     }
@@ -366,12 +505,23 @@ fn serve(shared: &Shared, index: usize, cpu: usize) {
         shared.all_pinned.store(false, Ordering::Relaxed);
     }
     let seat = &shared.seats[index - 1].0;
+    let neighbours = Neighbours::new();
     let mut seen = 0;
     loop {
         seen = shared.next_epoch(seat, seen);
-        // SAFETY: this epoch's store came after the job's, and the caller writes it again only after `done`.
+        let claimed = seen % 2 == 1;
+        if claimed && !shared.gate.enter(seen) {
+            continue;
+        }
+        // SAFETY: this epoch's store came after the job's, and the caller writes it again only after `done`, or when all
+        // that the gate let in have left.
         let Some(job) = (unsafe { *shared.post.0.job.get() }) else { return };
-        shared.execute(job, index);
-        seat.done.store(seen, Ordering::Release);
+        shared.execute(job, index, claimed, &neighbours);
+        if claimed {
+            shared.gate.leave();
+            neighbours.give_way(TURN_AT_EDGES);
+        } else {
+            seat.done.store(seen, Ordering::Release);
+        }
     }
 }

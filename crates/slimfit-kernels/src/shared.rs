@@ -136,6 +136,25 @@ impl Part {
     }
 }
 
+/// The thread that does a share. Of equal shares it is that of the share's index; where there are more shares than
+/// threads, it is the thread that owns scratch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// The thread, below `of`.
+    pub index: usize,
+    /// Threads in all.
+    pub of: usize,
+    /// Whether this thread did another share of this phase of this operation just before.
+    pub again: bool,
+}
+
+impl Seat {
+    /// That of a thread that does one share, where there are as many shares as threads.
+    pub const fn of(part: Part) -> Self {
+        Self { index: part.index, of: part.of, again: false }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

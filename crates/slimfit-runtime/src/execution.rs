@@ -6,10 +6,10 @@ use crate::buffers::SharedBuffers;
 use crate::kv_cache::SharedKvCache;
 use crate::model::Model;
 use crate::rotation::Rotation;
-use slimfit_kernels::pool::Pool;
+use slimfit_kernels::pool::{Pool, Worker};
 use slimfit_kernels::{
     ActivateArgs, AddArgs, AttendArgs, EmbedArgs, ExpertsArgs, Invocation, MatMulArgs, NormArgs, Operation,
-    Part, RotateStoreArgs, RotationTable, RouteArgs, SharedMut, phases,
+    Part, RotateStoreArgs, RotationTable, RouteArgs, Seat, SharedMut, phases, pieces,
 };
 use slimfit_plan::{Buffer, Shape, Step, TokenRows};
 use std::time::Instant;
@@ -30,9 +30,9 @@ pub(crate) struct Execution<'a> {
 pub(crate) type StepSeconds<'a> = SharedMut<'a, f64>;
 
 impl<'a> Execution<'a> {
-    /// Runs every step. With `seconds`, the first worker times each of them, barrier included.
+    /// Runs every step. With `seconds`, the first worker times each of them, waiting included.
     pub(crate) fn run(&self, pool: &Pool, seconds: Option<StepSeconds<'_>>) {
-        pool.run(|worker| {
+        pool.run_phases(|worker| {
             let mut start = Instant::now();
             for (index, step) in self.model.plan().steps.iter().enumerate() {
                 if !self.logits && step.rows != TokenRows::All {
@@ -41,17 +41,11 @@ impl<'a> Execution<'a> {
                 if let (Operation::RotateStore(_), Some(slot)) = (&step.operation, step.kv)
                     && self.cache.moves(slot)
                 {
-                    let part = Part { phase: 0, index: worker.index, of: worker.count };
-                    self.cache.move_to_front(slot, part);
-                    worker.barrier();
+                    worker.phase(worker.count, |piece, _| {
+                        self.cache.move_to_front(slot, Part { phase: 0, index: piece, of: worker.count });
+                    });
                 }
-                let invocation = self.bind(step);
-                for phase in 0..phases(&step.operation, self.tokens_of(step)) {
-                    self.model
-                        .kernels()
-                        .execute(&invocation, Part { phase, index: worker.index, of: worker.count });
-                    worker.barrier();
-                }
+                self.run_step(step, &worker);
                 if let (Some(seconds), 0) = (seconds, worker.index) {
                     let end = Instant::now();
                     // SAFETY: only the first worker touches the times.
@@ -61,6 +55,22 @@ impl<'a> Execution<'a> {
                 }
             }
         });
+    }
+
+    /// Runs the phases of a step. Its buffers are bound by who gets work of it, and only then: a worker may come when
+    /// others are further on and write them.
+    fn run_step(&self, step: &Step, worker: &Worker<'_>) {
+        let (tokens, keys) = (self.tokens_of(step), self.first_position + self.tokens.len());
+        let mut bound = None;
+        for phase in 0..phases(&step.operation, tokens) {
+            let claimed = worker.claims().then(|| pieces(&step.operation, tokens, keys, phase, worker.count));
+            worker.phase(claimed.map_or(worker.count, |pieces| pieces.count()), |piece, again| {
+                let (index, of) = claimed.map_or((piece, worker.count), |pieces| pieces.share(piece));
+                let invocation = bound.get_or_insert_with(|| self.bind(step));
+                let seat = Seat { index: worker.index, of: worker.count, again };
+                self.model.kernels().execute_from(invocation, Part { phase, index, of }, seat);
+            });
+        }
     }
 
     /// Token rows of a step.

@@ -22,7 +22,7 @@ mod vectorised;
 
 use crate::kv::KvLayer;
 use crate::variant::Variant;
-use crate::{Isa, Part, SharedMut};
+use crate::{Isa, Part, Seat, SharedMut};
 use std::ops::Range;
 
 /// Arguments of attention. Built by [`AttendArgs::new`], which checks every length.
@@ -42,6 +42,8 @@ pub struct AttendArgs<'a> {
     pub(crate) output: SharedMut<'a, f32>,
     /// 64-byte aligned, at least [`scratch_bytes`].
     pub(crate) scratch: SharedMut<'a, u8>,
+    /// The thread that computes, where it is not that of the share's index.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// A variant's function.
@@ -125,12 +127,27 @@ impl AttendArgs<'_> {
 }
 
 impl<'a> AttendArgs<'a> {
-    /// This thread's own scratch.
+    /// Stretches of scratch for so many shares and threads: one for each share where a second phase adds up what they
+    /// leave, else one for each thread.
+    pub(crate) fn stretches(&self, shares: usize, threads: usize) -> usize {
+        if phases(self.tokens) > 1 { shares } else { threads }
+    }
+
+    /// The stretch of share `index`, or of the thread that does it.
+    fn stretch(&self, index: usize) -> usize {
+        match self.seat {
+            Some(seat) if phases(self.tokens) == 1 => seat.index,
+            _ => index,
+        }
+    }
+
+    /// The own scratch of the share or thread.
     ///
     /// # Safety
-    /// Nobody else uses the stretch of share `index`.
+    /// Nobody else uses the stretch of share `index`, or of this thread.
     unsafe fn own_scratch(&self, index: usize) -> &'a mut [f32] {
         let own = self.thread_scratch_bytes();
+        let index = self.stretch(index);
         // SAFETY: the caller's promise.
         let bytes = unsafe { self.scratch.slice_mut(index * own..(index + 1) * own) };
         // SAFETY: every pattern is an f32, and stretches of scratch are aligned to 64 bytes.

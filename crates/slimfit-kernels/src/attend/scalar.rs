@@ -19,8 +19,9 @@ pub(super) fn attend(args: &AttendArgs<'_>, part: Part) {
     let cache = &args.cache;
     let head_size = cache.head_size;
     let own = args.thread_scratch_bytes();
-    // SAFETY: each thread has a stretch of scratch of its own.
-    let scores = unsafe { args.scratch.slice_mut(part.index * own..(part.index + 1) * own) };
+    let stretch = args.stretch(part.index);
+    // SAFETY: each share, or the thread that does it, has a stretch of scratch of its own.
+    let scores = unsafe { args.scratch.slice_mut(stretch * own..(stretch + 1) * own) };
     // Shares take turns: a causal prefill's later tokens have more keys.
     for unit in (part.index..args.tokens * args.heads).step_by(part.of) {
         let (token, head) = (unit / args.heads, unit % args.heads);

@@ -41,7 +41,7 @@ impl<'a> Scratch<'a> {
 
 #[inline(always)]
 pub(super) fn experts<T: Tier>(tier: T, run: &ExpertsRun<'_>, part: Part) {
-    let scratch = Scratch::new(run, part.of);
+    let scratch = Scratch::new(run, run.args.seat.map_or(part.of, |seat| seat.of));
     if run.args.tokens == 1 {
         one_token(run, &scratch, part);
     } else {

@@ -16,7 +16,7 @@ mod scalar;
 use crate::activate::{ActivateArgs, ActivateFunction, ActivationFunction};
 use crate::matmul::{self, Layout, MatMulArgs, MatMulFunction, WeightFormat};
 use crate::variant::Variant;
-use crate::{Isa, Part, SharedMut};
+use crate::{Isa, Part, Seat, SharedMut};
 
 /// Arguments of the experts. Built by [`ExpertsArgs::new`], which checks every length.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,8 @@ pub struct ExpertsArgs<'a> {
     pub(crate) output: SharedMut<'a, f32>,
     /// 64-byte aligned, at least [`scratch_bytes`] of the threads that take part.
     pub(crate) scratch: SharedMut<'a, u8>,
+    /// The thread that computes, where it is not that of the share's index.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// The arguments with the kernels of the tier that is chosen.
@@ -229,6 +231,8 @@ impl<'a> ExpertsArgs<'a> {
             input,
             output,
             scratch,
+            // Several products in one share follow each other in the same scratch.
+            seat: self.seat.map(|seat| Seat { again: false, ..seat }),
         }
     }
 

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "writes its own tokens of the output and its own scratch")]
 
-use super::ExpertsRun;
+use super::{ExpertsArgs, ExpertsRun};
 use crate::Part;
 use crate::activate::scalar::activate;
 use crate::matmul::scalar::gemv;
@@ -12,11 +12,13 @@ pub(super) fn experts(run: &ExpertsRun<'_>, part: Part) {
     if part.phase > 0 {
         return;
     }
-    let args = &run.args;
+    let seat = run.args.seat.map_or(part.index, |seat| seat.index);
+    // Its products know of one thread: the stretch of scratch is this one's alone.
+    let args = &ExpertsArgs { seat: None, ..run.args };
     let shape = args.shape();
     let own = shape.specification_bytes();
     let floats = |count: usize| (4 * count).next_multiple_of(64);
-    let scratch = args.scratch.part(part.index * own..(part.index + 1) * own);
+    let scratch = args.scratch.part(seat * own..(seat + 1) * own);
     let up = scratch.part(0..4 * shape.up_rows()).cast::<f32>();
     let after_up = floats(shape.up_rows());
     let inner = scratch.part(after_up..after_up + 4 * args.size).cast::<f32>();

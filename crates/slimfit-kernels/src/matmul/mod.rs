@@ -30,7 +30,7 @@ pub use table::{GEMM, GEMV};
 
 use crate::codec::{BLOCK, SUPER_BLOCK};
 use crate::variant::Variant;
-use crate::{Isa, Part, SharedMut};
+use crate::{Isa, Part, Seat, SharedMut};
 
 /// Arguments of a product. Built by [`MatMulArgs::new`], which checks every length.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,8 @@ pub struct MatMulArgs<'a> {
     pub(crate) output: SharedMut<'a, f32>,
     /// 64-byte aligned, at least [`scratch_bytes`] of the threads that take part.
     pub(crate) scratch: SharedMut<'a, u8>,
+    /// The thread that computes, where it is not that of the share's index.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// A variant's function. The first argument's lengths were checked; parts of a phase write disjoint outputs.
@@ -150,6 +152,18 @@ impl<'a> MatMulArgs<'a> {
     pub fn with_packed_bytes(self, weights: &'a [u8]) -> Self {
         assert_eq!(weights.len(), self.weights.len(), "packed bytes");
         Self { weights, ..self }
+    }
+
+    /// This thread's own stretch of scratch, of `bytes` bytes, where one token is converted; and whether that was done,
+    /// for an earlier share of the same phase.
+    ///
+    /// # Safety
+    /// The thread's earlier slices of it are no longer used.
+    pub(crate) unsafe fn own_scratch(&self, part: Part, bytes: usize) -> (&'a mut [u8], bool) {
+        let seat = self.seat.unwrap_or(Seat::of(part));
+        // SAFETY: each thread has a stretch of its own, and the caller promises for this one.
+        let own = unsafe { self.scratch.slice_mut(seat.index * bytes..(seat.index + 1) * bytes) };
+        (own, seat.again)
     }
 
     /// Stores what rows `first..first + values.len()` of a token sum up to: bias, cap, scale and addition, in that

@@ -19,9 +19,11 @@ const ACTIVATION_BLOCK: usize = 4 + BLOCK;
 /// One token.
 pub(super) fn gemv(args: &MatMulArgs<'_>, part: Part) {
     let bytes = scratch_per_token(args);
-    // SAFETY: each thread has a stretch of scratch of its own.
-    let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
-    convert(args, 0, own);
+    // SAFETY: a thread does one share at a time.
+    let (own, converted) = unsafe { args.own_scratch(part, bytes) };
+    if !converted {
+        convert(args, 0, own);
+    }
     for group in part.range(args.layout.groups(args.rows), 1) {
         product(args, group, 0, own);
     }

@@ -13,9 +13,11 @@ const ACTIVATION_BLOCK: usize = 4 + BLOCK;
 pub(crate) fn gemv(args: &MatMulArgs<'_>, part: Part) {
     let converted: &[u8] = if args.layout.format.is_quantised() {
         let bytes = activation_bytes(args.layout.format, args.columns);
-        // SAFETY: each thread has a stretch of scratch of its own.
-        let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
-        convert(args.layout.format, args.input, own);
+        // SAFETY: a thread does one share at a time.
+        let (own, converted) = unsafe { args.own_scratch(part, bytes) };
+        if !converted {
+            convert(args.layout.format, args.input, own);
+        }
         own
     } else {
         &[]

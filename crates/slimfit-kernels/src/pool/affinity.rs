@@ -6,6 +6,8 @@ pub(super) use linux::{Mask, pin, restore};
 #[cfg(not(target_os = "linux"))]
 pub(super) use other::{Mask, pin, restore};
 
+use std::cmp::Reverse;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The CPUs this process was allowed on when first asked, before any thread was pinned; ascending.
@@ -27,9 +29,9 @@ pub fn allowed_cpus() -> &'static [usize] {
 /// The allowed CPUs in the order in which workers take them: the CPU the caller runs on first where it is among the
 /// best, so that pools of several callers spread; then the fastest cores, distinct cores before their second thread.
 pub(super) fn placement() -> Vec<usize> {
-    static RANKED: OnceLock<Vec<((usize, u64), usize)>> = OnceLock::new();
+    static RANKED: OnceLock<Vec<((usize, Reverse<(u64, u64)>), usize)>> = OnceLock::new();
     let ranked = RANKED.get_or_init(|| {
-        let rank = |&cpu: &usize| ((sibling_rank(cpu), u64::MAX - capacity(cpu)), cpu);
+        let rank = |&cpu: &usize| ((sibling_rank(cpu), Reverse(speed(cpu))), cpu);
         let mut ranked: Vec<_> = allowed_cpus().iter().map(rank).collect();
         ranked.sort_unstable();
         ranked
@@ -52,10 +54,34 @@ fn sibling_rank(cpu: usize) -> usize {
     cpu_list(&list).iter().filter(|&&other| other < cpu && allowed_cpus().contains(&other)).count()
 }
 
-/// The scheduler's figure for a core's speed; equal where the system names none.
-fn capacity(cpu: usize) -> u64 {
-    let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpu_capacity");
-    std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+/// A core's speed in a unit of the system's: the scheduler's figure and the highest clock; 0 each where it names none.
+fn speed(cpu: usize) -> (u64, u64) {
+    speed_below(Path::new("/sys/devices/system/cpu"), cpu)
+}
+
+fn speed_below(root: &Path, cpu: usize) -> (u64, u64) {
+    let number = |file: &str| {
+        let text = std::fs::read_to_string(root.join(format!("cpu{cpu}")).join(file)).ok()?;
+        text.trim().parse().ok()
+    };
+    (number("cpu_capacity").unwrap_or(0), number("cpufreq/cpuinfo_max_freq").unwrap_or(0))
+}
+
+/// Whether some of these CPUs are of another kind than others: a part apart by either figure of their speed. Cores of one
+/// kind differ by a few percent where a maker names the best of them.
+pub(super) fn unequal<'a>(cpus: impl Iterator<Item = &'a usize>) -> bool {
+    apart(cpus.map(|&cpu| speed(cpu)))
+}
+
+fn apart(speeds: impl Iterator<Item = (u64, u64)>) -> bool {
+    /// Of the fastest core's speed: what is below is another kind.
+    const KIND: f64 = 0.9;
+    let speeds: Vec<(u64, u64)> = speeds.collect();
+    let differ = |of: fn(&(u64, u64)) -> u64| {
+        let named = || speeds.iter().map(of).filter(|&speed| speed > 0);
+        named().min().zip(named().max()).is_some_and(|(least, most)| (least as f64) < KIND * most as f64)
+    };
+    differ(|speed| speed.0) || differ(|speed| speed.1)
 }
 
 /// `0-2,5` as numbers; parts that are none are left out.
@@ -146,6 +172,27 @@ mod tests {
         assert_eq!(cpu_list("0-2,5\n"), [0, 1, 2, 5]);
         assert_eq!(cpu_list("7"), [7]);
         assert_eq!(cpu_list(""), [0; 0]);
+    }
+
+    #[test]
+    fn cores_of_two_kinds_are_unequal() {
+        assert!(!apart([(1024, 0), (1024, 0)].into_iter()));
+        assert!(apart([(1024, 0), (446, 0)].into_iter()));
+        assert!(!apart([(0, 5_700_000), (0, 5_500_000)].into_iter()), "favoured cores of one kind");
+        assert!(apart([(0, 5_700_000), (0, 4_300_000)].into_iter()));
+        assert!(!apart([(0, 0), (1024, 0)].into_iter()), "nothing named is nothing known");
+        assert!(!apart(std::iter::empty()));
+    }
+
+    #[test]
+    fn speeds_are_read_from_the_tree_of_the_system() {
+        let root = std::env::temp_dir().join(format!("slimfit-affinity-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("cpu3/cpufreq")).unwrap();
+        std::fs::write(root.join("cpu3/cpu_capacity"), "446\n").unwrap();
+        std::fs::write(root.join("cpu3/cpufreq/cpuinfo_max_freq"), "1800000\n").unwrap();
+        let found = [speed_below(&root, 3), speed_below(&root, 4)];
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(found, [(446, 1_800_000), (0, 0)]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) struct Poisoned;
 pub(super) struct Barrier {
     /// `signals[i].0[r]`: the last ticket that worker i was sent in round r.
     signals: Box<[Line<[AtomicU64; ROUNDS]>]>,
-    poisoned: AtomicBool,
+    pub(super) poisoned: AtomicBool,
     spins: u32,
 }
 

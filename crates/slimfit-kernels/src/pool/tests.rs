@@ -120,7 +120,15 @@ fn shares_cover_everything_once_in_whole_units() {
                 for index in 0..count {
                     let barrier = Barrier::new(count, 1);
                     let passed = Cell::new(0);
-                    let worker = Worker { index, count, barrier: &barrier, barriers_passed: &passed };
+                    let neighbours = &Neighbours::new();
+                    let worker = Worker {
+                        index,
+                        count,
+                        barrier: &barrier,
+                        barriers_passed: &passed,
+                        claims: None,
+                        neighbours,
+                    };
                     let share = worker.share(length, unit);
                     assert_eq!(share.start, next);
                     assert!(share.end == length || share.end.is_multiple_of(unit));
@@ -130,4 +138,91 @@ fn shares_cover_everything_once_in_whole_units() {
             }
         }
     }
+}
+
+/// Phases that each fill a row from the whole row before; what a phase writes wrong, the last row shows.
+fn rows_of_sums(pool: &Pool, width: usize, each: usize) -> Vec<usize> {
+    let rows: Vec<Vec<AtomicUsize>> =
+        (0..6).map(|_| (0..width).map(|_| AtomicUsize::new(0)).collect()).collect();
+    rows[0].iter().for_each(|cell| cell.store(1, Ordering::Relaxed));
+    pool.run_phases(|worker| {
+        for (number, pair) in rows.windows(2).enumerate() {
+            let pieces = Pieces::falling(worker.count, (number % 4) as u32);
+            let mut times = 0;
+            worker.phase(if worker.claims() { pieces.count() } else { each }, |piece, again| {
+                let (index, of) = if worker.claims() { pieces.share(piece) } else { (piece, worker.count) };
+                assert_eq!(again, times > 0);
+                times += 1;
+                // Relaxed: only the end of the phase before orders these.
+                let sum: usize = pair[0].iter().map(|cell| cell.load(Ordering::Relaxed)).sum();
+                for cell in &pair[1][width * index / of..width * (index + 1) / of] {
+                    cell.fetch_add(sum, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    rows[5].iter().map(|cell| cell.load(Ordering::Relaxed)).collect()
+}
+
+#[test]
+fn phases_are_whole_and_in_order_however_they_are_shared() {
+    const WIDTH: usize = 37;
+    for threads in SIZES {
+        let pool = Pool::new(threads).unwrap();
+        for sharing in [Sharing::Equal, Sharing::Claimed, Sharing::Automatic, Sharing::Claimed] {
+            pool.set_sharing(sharing);
+            for _ in 0..50 {
+                let found = rows_of_sums(&pool, WIDTH, threads);
+                assert_eq!(found, [WIDTH.pow(5); WIDTH], "{threads} threads, {sharing:?}");
+                pool.run(|worker| worker.barrier());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_is_away_holds_up_no_claimed_phase() {
+    let pool = Pool::new(2).unwrap();
+    pool.set_sharing(Sharing::Claimed);
+    let done = AtomicUsize::new(0);
+    pool.run_phases(|worker| {
+        if worker.index == 1 {
+            // Comes to its first phase only when the other has done all of them.
+            while done.load(Ordering::Acquire) < 30 {
+                std::thread::yield_now();
+            }
+        }
+        for _ in 0..10 {
+            worker.phase(3, |_, _| {
+                done.fetch_add(1, Ordering::AcqRel);
+            });
+        }
+    });
+    assert_eq!(done.into_inner(), 30);
+}
+
+#[test]
+fn a_panic_in_a_claimed_piece_reaches_the_caller_and_the_pool_lives_on() {
+    for guilty in 0..4 {
+        let pool = Pool::new(3).unwrap();
+        pool.set_sharing(Sharing::Claimed);
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            pool.run_phases(|worker| {
+                for phase in 0..3 {
+                    worker.phase(4, |piece, _| assert!(phase != 1 || piece != guilty, "piece {piece}"));
+                }
+            });
+        }));
+        let payload = outcome.unwrap_err();
+        assert_eq!(payload.downcast_ref::<String>().unwrap(), &format!("piece {guilty}"));
+        assert_eq!(rows_of_sums(&pool, 5, 3), [5_usize.pow(5); 5]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "claimed")]
+fn a_barrier_in_a_claimed_run_is_refused() {
+    let pool = Pool::new(2).unwrap();
+    pool.set_sharing(Sharing::Claimed);
+    pool.run_phases(|worker| worker.barrier());
 }

@@ -1,7 +1,7 @@
-//! The same text in other chunks, and on other numbers of threads.
+//! The same text in other chunks, on other numbers of threads, and with work shared otherwise.
 
 use crate::case::{TOKENS, load, relative_error, run, tiers, to_f64};
-use slimfit_kernels::pool::Pool;
+use slimfit_kernels::pool::{Pool, Sharing};
 use slimfit_quantity::NumberFormat;
 use slimfit_testing::synthetic;
 
@@ -63,20 +63,25 @@ fn any_chunks_and_token_by_token_give_the_same_logits() {
 }
 
 #[test]
-fn the_number_of_threads_changes_nothing() {
+fn the_number_of_threads_and_how_they_share_changes_nothing() {
     for (name, architecture) in chosen() {
         for weights in NumberFormat::SEARCHABLE_WEIGHTS {
             for isa in tiers() {
-                let logits = |threads| {
+                let logits = |threads, sharing| {
                     let pool = Pool::new(threads as usize).unwrap();
+                    pool.set_sharing(sharing);
                     let blocks = architecture.kv_bytes_per_token(NumberFormat::Q8_0).is_ok();
                     let kv = if blocks { NumberFormat::Q8_0 } else { NumberFormat::F16 };
                     let model = load(&architecture, weights, kv, isa, threads, 5).unwrap();
                     run(&model, &pool, 7)
                 };
-                let one = logits(1);
+                let one = logits(1, Sharing::Equal);
                 for threads in [2, 3] {
-                    assert!(logits(threads) == one, "`{name}` in {weights} on {} with {threads}", isa.name());
+                    for sharing in [Sharing::Equal, Sharing::Claimed] {
+                        let isa = isa.name();
+                        let same = logits(threads, sharing) == one;
+                        assert!(same, "`{name}` in {weights} on {isa} with {threads}, {sharing:?}");
+                    }
                 }
             }
         }

@@ -48,9 +48,11 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize
     part: Part,
 ) {
     let bytes = activation_bytes(args.layout.format, args.columns);
-    // SAFETY: each thread has a stretch of scratch of its own.
-    let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
-    convert::<Q4, 1>(args, 0, own);
+    // SAFETY: a thread does one share at a time.
+    let (own, converted) = unsafe { args.own_scratch(part, bytes) };
+    if !converted {
+        convert::<Q4, 1>(args, 0, own);
+    }
     for_streams!(
         part.range(args.layout.groups(args.rows), 1),
         S,

@@ -34,9 +34,11 @@ const GROUPS: usize = 2;
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(in crate::matmul) fn gemv<const Q6: bool>(args: &MatMulArgs<'_>, part: Part) {
     let bytes = activation_bytes(args.layout.format, args.columns);
-    // SAFETY: each thread has a stretch of scratch of its own.
-    let own = unsafe { args.scratch.slice_mut(part.index * bytes..(part.index + 1) * bytes) };
-    convert::<Q6, 1>(args, 0, own);
+    // SAFETY: a thread does one share at a time.
+    let (own, converted) = unsafe { args.own_scratch(part, bytes) };
+    if !converted {
+        convert::<Q6, 1>(args, 0, own);
+    }
     for_streams!(
         part.range(args.layout.groups(args.rows), 1),
         4,
