@@ -77,7 +77,7 @@ MODELS = {
             "query_pre_attn_scalar": 12,
             "sliding_window": 5,
             "attn_logit_softcapping": 2.0,
-            "final_logit_softcapping": 3.0,
+            "final_logit_softcapping": 8.0,
             "tie_word_embeddings": True,
         },
     ),
@@ -248,4 +248,5 @@ def main():
     print(f"{sum(make(name) for name in names)} bytes")
 
 
-main()
+if __name__ == "__main__":
+    main()
