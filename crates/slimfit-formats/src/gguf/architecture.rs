@@ -84,7 +84,7 @@ pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
     let tensors = file.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let reader = Reader { file, family, tensors };
     let architecture = reader.architecture(*traits)?.normalised();
-    architecture.validate()?;
+    architecture.validate().map_err(|error| file.error(format!("no such model can exist: {error}")))?;
     reader.compare(&architecture)?;
     let name = match file.metadata.get("general.name") {
         Some(GgufValue::Text(name)) if !name.is_empty() => Some(name.clone()),

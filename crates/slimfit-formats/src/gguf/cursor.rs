@@ -37,7 +37,12 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn error(&self, message: impl Into<String>) -> FormatsError {
-        FormatsError::Binary { file: self.file.to_owned(), offset: self.at as u64, message: message.into() }
+        self.error_at(self.at as u64, message)
+    }
+
+    /// An error about something that was read before.
+    pub(super) fn error_at(&self, offset: u64, message: impl Into<String>) -> FormatsError {
+        FormatsError::Binary { file: self.file.to_owned(), offset, message: message.into() }
     }
 
     pub(super) fn take(&mut self, length: usize, what: &str) -> Result<&'a [u8], FormatsError> {

@@ -54,6 +54,9 @@ pub struct GgufFile {
 /// Bytes that are read at first: tables without a vocabulary are shorter.
 const FIRST_READ: u64 = 1 << 16;
 
+/// A table may be this long; those of the largest vocabularies have a tenth of it.
+const MOST_TABLE: u64 = 1 << 28;
+
 /// Whether a file begins as a GGUF file does.
 pub fn is_gguf(path: &Path) -> bool {
     let mut magic = [0_u8; 4];
@@ -87,6 +90,9 @@ impl GgufFile {
             let mut cursor = Cursor::new(&bytes, storage.len(), storage.name());
             match table(&mut cursor) {
                 Ok((metadata, tensors)) => return Ok(Self { storage, metadata, tensors }),
+                Err(_) if cursor.ran_out() && read >= MOST_TABLE => {
+                    return Err(storage.error(read, format!("the table goes on past {MOST_TABLE} bytes")));
+                }
                 Err(_) if cursor.ran_out() => read = read.saturating_mul(2).min(storage.len()),
                 Err(error) => return Err(error),
             }
@@ -165,9 +171,10 @@ fn table(cursor: &mut Cursor) -> Result<Table, FormatsError> {
             return Err(cursor.error(format!("the metadata key `{key}` appears twice")));
         }
     }
-    let mut tensors: Vec<GgufTensor> = Vec::with_capacity(tensor_count);
+    let (mut tensors, mut entries) = (Vec::new(), Vec::new());
     let mut names = BTreeSet::new();
     for _ in 0..tensor_count {
+        entries.push(cursor.position() as u64);
         let tensor = tensor(cursor)?;
         if !names.insert(tensor.name.clone()) {
             return Err(cursor.error(format!("the tensor `{}` appears twice", tensor.name)));
@@ -182,23 +189,46 @@ fn table(cursor: &mut Cursor) -> Result<Table, FormatsError> {
         },
     };
     let base = (cursor.position() as u64).next_multiple_of(alignment);
-    for tensor in &mut tensors {
-        let aligned = tensor.start.is_multiple_of(alignment);
-        let start = base.checked_add(tensor.start);
-        let end = start.and_then(|start| start.checked_add(tensor.bytes));
-        match (start, end) {
-            (Some(start), Some(end)) if aligned && end <= cursor.file_bytes() => tensor.start = start,
-            _ => {
-                let Some(end) = end.filter(|_| aligned) else {
-                    return Err(cursor.error(format!("`{}` begins at a false offset", tensor.name)));
-                };
-                let message =
-                    format!("`{}` ends at byte {end}, but the file has {}", tensor.name, cursor.file_bytes());
-                return Err(cursor.error(message));
-            }
+    for (tensor, &entry) in tensors.iter_mut().zip(&entries) {
+        place(tensor, base, alignment, cursor.file_bytes())
+            .map_err(|message| cursor.error_at(entry, message))?;
+    }
+    refuse_overlaps(&tensors).map_err(|(index, message)| cursor.error_at(entries[index], message))?;
+    Ok((metadata, tensors))
+}
+
+/// Makes a tensor's start one of the file, where it was one of the data, which begins at `base`.
+fn place(tensor: &mut GgufTensor, base: u64, alignment: u64, file_bytes: u64) -> Result<(), String> {
+    let start = base.checked_add(tensor.start).filter(|_| tensor.start.is_multiple_of(alignment));
+    let Some((start, end)) = start.and_then(|start| Some((start, start.checked_add(tensor.bytes)?))) else {
+        return Err(format!(
+            "`{}` begins at the false offset {}, no multiple of {alignment} within 64 bits",
+            tensor.name, tensor.start
+        ));
+    };
+    if end > file_bytes {
+        return Err(format!("`{}` ends at byte {end}, but the file has {file_bytes}", tensor.name));
+    }
+    tensor.start = start;
+    Ok(())
+}
+
+/// No byte belongs to two tensors; else the index of the later one, and what is wrong.
+fn refuse_overlaps(tensors: &[GgufTensor]) -> Result<(), (usize, String)> {
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_by_key(|&index| tensors[index].start);
+    for pair in order.windows(2) {
+        let (first, second) = (&tensors[pair[0]], &tensors[pair[1]]);
+        if first.start + first.bytes > second.start {
+            let (begin, end) = (second.start, first.start + first.bytes);
+            let message = format!(
+                "`{}` and `{}` overlap: one begins at byte {begin}, the other ends at {end}",
+                second.name, first.name
+            );
+            return Err((pair[1], message));
         }
     }
-    Ok((metadata, tensors))
+    Ok(())
 }
 
 fn tensor(cursor: &mut Cursor) -> Result<GgufTensor, FormatsError> {
@@ -214,7 +244,10 @@ fn tensor(cursor: &mut Cursor) -> Result<GgufTensor, FormatsError> {
         return Err(cursor.error(format!("`{name}` has the unknown type {id}")));
     };
     let start = cursor.u64(&what)?;
-    if sizes.contains(&0) || !sizes[0].is_multiple_of(kind.block_values) {
+    if sizes.contains(&0) {
+        return Err(cursor.error(format!("`{name}` has the sizes {sizes:?}; allowed: above 0")));
+    }
+    if !sizes[0].is_multiple_of(kind.block_values) {
         let message =
             format!("`{name}` has rows of {} values, not a whole number of {} blocks", sizes[0], kind.name);
         return Err(cursor.error(message));
