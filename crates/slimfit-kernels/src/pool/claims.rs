@@ -4,8 +4,8 @@
 //! else between two pieces holds nobody up, and finds the others again by walking through the phases that are over.
 //! Two cache lines do it, one with the phase and the next free piece, one with the pieces that are done.
 
-use super::barrier::{Poisoned, relax};
 use super::Line;
+use super::barrier::{Poisoned, relax};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
