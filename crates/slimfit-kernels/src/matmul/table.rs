@@ -16,7 +16,7 @@ const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFuncti
 }
 
 /// The plain implementations, then those that are generic over streams and prefetch: 4 streams that prefetch `$usual`
-/// bytes ahead, then all others. `$other` is the one of 0 and 1024 that `$usual` is not.
+/// bytes ahead, then all others. `$other` is the one of 0 and 512 that `$usual` is not.
 macro_rules! gemv_table {
     (
         plain { $($plain:expr,)+ }
@@ -32,7 +32,7 @@ macro_rules! gemv_table {
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s4p", $other), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $other>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 512>),
+                of(concat!($name, "-s4p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 1024>),
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s4p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 2048>),
                 #[cfg(target_arch = "x86_64")]
@@ -95,14 +95,14 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         of("gemv-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemv::<true>),
     }
     streams {
-        "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 1024;
-        "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 1024;
-        "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 1024 not 0;
-        "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 1024 not 0;
-        "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 1024;
-        "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 1024;
-        "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 1024;
-        "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 1024;
+        "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 512;
+        "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 512;
+        "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 512 not 0;
+        "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 512 not 0;
+        "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 512;
+        "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 512;
+        "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 512;
+        "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 512;
     }
 };
 
