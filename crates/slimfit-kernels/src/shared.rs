@@ -134,6 +134,13 @@ impl Part {
         let border = |index: usize| (granules * index / self.of * granule).min(total);
         border(self.index)..border(self.index + 1)
     }
+
+    /// Whether shares are best made of whole tokens. What one core wrote, another gets slowly, many times as
+    /// slowly as from its own cache where they share none; so from so many tokens on, products and what lies between
+    /// them keep to the same tokens. Each share then reads all of a matrix, which few tokens would not pay for.
+    pub(crate) const fn by_tokens(self, tokens: usize) -> bool {
+        tokens >= LEAST_TOKENS * self.of
+    }
 }
 
 /// The thread that does a share. Of equal shares it is that of the share's index; where there are more shares than
@@ -154,6 +161,9 @@ impl Seat {
         Self { index: part.index, of: part.of, again: false }
     }
 }
+
+/// From so many tokens a share on, products take longer to compute than to read their matrix from memory.
+const LEAST_TOKENS: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,14 @@
 //! tokens have scores, times `sigmoid(s[t])`.
 //!
 //! `x` is `(tokens, 2 · size)` as `[gate, up]`, or `(tokens, size)`; `y` is `(tokens, size)`; they do not overlap.
-//! Work is split by columns, in cache lines.
+//! Work is split by tokens where there are enough of them, else by columns, in cache lines.
 
 pub(crate) mod scalar;
 mod vectorised;
 
 use crate::variant::Variant;
 use crate::{Isa, Part, SharedMut};
+use std::ops::Range;
 
 /// The non-linearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +57,15 @@ pub const ACTIVATE: &[Variant<ActivateFunction>] = &[
 ];
 
 impl ActivateArgs<'_> {
+    /// The tokens and the columns of them that a share does.
+    pub(crate) fn share(&self, part: Part) -> (Range<usize>, Range<usize>) {
+        if part.by_tokens(self.tokens) {
+            (part.range(self.tokens, 1), 0..self.size)
+        } else {
+            (0..self.tokens, part.range(self.size, 16))
+        }
+    }
+
     /// What a token's row is multiplied by.
     pub(crate) fn factor(&self, token: usize) -> Option<f64> {
         self.scores.map(|scores| 1.0 / (1.0 + (-f64::from(scores[token])).exp()))

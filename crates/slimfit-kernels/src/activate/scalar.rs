@@ -6,12 +6,12 @@ use super::{ActivateArgs, ActivationFunction};
 use crate::Part;
 
 pub(crate) fn activate(args: &ActivateArgs<'_>, part: Part) {
-    let columns = part.range(args.size, 16);
+    let (tokens, columns) = args.share(part);
     let width = if args.gated { 2 * args.size } else { args.size };
-    for token in 0..args.tokens {
+    for token in tokens {
         let input = &args.input[token * width..][..width];
         let start = token * args.size;
-        // SAFETY: only this share has these columns.
+        // SAFETY: only this share has these columns of these tokens.
         let output = unsafe { args.output.slice_mut(start + columns.start..start + columns.end) };
         for (column, y) in columns.clone().zip(output) {
             let value = apply(args.function, f64::from(input[column])) * args.factor(token).unwrap_or(1.0);

@@ -9,14 +9,14 @@ use crate::vector::{Tier, erfc, load_tail, sigmoid, store_tail};
 
 #[inline(always)]
 pub(super) fn activate<T: Tier>(tier: T, args: &ActivateArgs<'_>, part: Part) {
-    let columns = part.range(args.size, 16);
+    let (tokens, columns) = args.share(part);
     let width = if args.gated { 2 * args.size } else { args.size };
-    for token in 0..args.tokens {
+    for token in tokens {
         let input = &args.input[token * width..][..width];
         let gate = &input[columns.clone()];
         let up = args.gated.then(|| &input[args.size + columns.start..args.size + columns.end]);
         let start = token * args.size;
-        // SAFETY: only this share has these columns.
+        // SAFETY: only this share has these columns of these tokens.
         let output = unsafe { args.output.slice_mut(start + columns.start..start + columns.end) };
         // One loop for each function, so that none decides inside.
         match args.function {

@@ -1,8 +1,8 @@
 //! Every implementation of the product.
 //!
 //! Of several on a tier that read one layout, the first is what runs without a tuning; the others are candidates of the
-//! tuner: `-s<streams>p<bytes prefetched ahead>` for one token, `-tokens` for several where threads split the tokens
-//! and not the matrix.
+//! tuner: `-s<streams>p<bytes prefetched ahead>` for one token, `-rows` for several where threads split the matrix
+//! however many tokens there are.
 
 use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scalar};
 #[cfg(target_arch = "x86_64")]
@@ -16,7 +16,7 @@ const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFuncti
 }
 
 /// The plain implementations, then those that are generic over streams and prefetch: 4 streams that prefetch `$usual`
-/// bytes ahead, then all others. `$other` is the one of 0 and 1024 that `$usual` is not.
+/// bytes ahead, then all others. `$other` is the one of 0 and 512 that `$usual` is not.
 macro_rules! gemv_table {
     (
         plain { $($plain:expr,)+ }
@@ -32,7 +32,7 @@ macro_rules! gemv_table {
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s4p", $other), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $other>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 512>),
+                of(concat!($name, "-s4p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 1024>),
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s4p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 2048>),
                 #[cfg(target_arch = "x86_64")]
@@ -95,14 +95,14 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         of("gemv-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemv::<true>),
     }
     streams {
-        "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 1024;
-        "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 1024;
-        "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 1024 not 0;
-        "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 1024 not 0;
-        "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 1024;
-        "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 1024;
-        "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 1024;
-        "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 1024;
+        "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 512;
+        "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 512;
+        "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 512 not 0;
+        "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 512 not 0;
+        "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 512;
+        "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 512;
+        "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 512;
+        "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 512;
     }
 };
 
@@ -117,65 +117,60 @@ pub const GEMM: &[MatMulVariant] = &[
     of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
     of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, false>),
+    of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, true>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx2-tokens", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, true>),
+    of("gemm-f32-avx2-rows", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, false>),
+    of("gemm-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, true>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx2-tokens", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, true>),
+    of("gemm-bf16-avx2-rows", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false, false>),
+    of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false, true>),
     #[cfg(target_arch = "x86_64")]
-    of(
-        "gemm-q8_0-avx2-tokens",
-        Isa::Avx2,
-        Layout::interleaved(Q8_0, 8),
-        avx2::quantised::gemm::<false, true>,
-    ),
+    of("gemm-q8_0-avx2-rows", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false, false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, false>),
+    of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, true>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx2-tokens", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, true>),
+    of("gemm-q4_0-avx2-rows", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, false>),
+    of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, true>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx512-tokens", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, true>),
+    of("gemm-f32-avx512-rows", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, false>),
+    of("gemm-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, true>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx512-tokens", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, true>),
+    of("gemm-bf16-avx512-rows", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false, false>),
+    of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false, true>),
     #[cfg(target_arch = "x86_64")]
     of(
-        "gemm-q8_0-avx512-tokens",
+        "gemm-q8_0-avx512-rows",
         Isa::Avx512,
         Layout::biased(Q8_0, 16),
-        avx512::quantised::gemm::<false, true>,
+        avx512::quantised::gemm::<false, false>,
     ),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true, false>),
+    of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true, true>),
     #[cfg(target_arch = "x86_64")]
     of(
-        "gemm-q4_0-avx512-tokens",
+        "gemm-q4_0-avx512-rows",
         Isa::Avx512,
         Layout::biased(Q4_0, 16),
-        avx512::quantised::gemm::<true, true>,
+        avx512::quantised::gemm::<true, false>,
     ),
     #[cfg(target_arch = "x86_64")]
     of(
         "gemm-bf16-avx512_bf16",
         Isa::Avx512Bf16,
         Layout::biased(Bf16, 16),
-        avx512::float::gemm_rounded::<false>,
+        avx512::float::gemm_rounded::<true>,
     ),
     #[cfg(target_arch = "x86_64")]
     of(
-        "gemm-bf16-avx512_bf16-tokens",
+        "gemm-bf16-avx512_bf16-rows",
         Isa::Avx512Bf16,
         Layout::biased(Bf16, 16),
-        avx512::float::gemm_rounded::<true>,
+        avx512::float::gemm_rounded::<false>,
     ),
     of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
     of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),

@@ -31,10 +31,10 @@ pub(super) use for_streams;
 
 /// What a share of a product of several tokens multiplies: groups and tokens.
 ///
-/// Threads split the matrix, so that each reads a part of it, or (`BY_TOKENS`) the tokens, so that each reads all of
-/// the matrix but only activations that it converted itself: what one core wrote, another gets slowly, most of all
-/// where the two share no cache. `unit` is the largest tile, in whose multiples phase 0 split the tokens; `together`
-/// groups are best not parted.
+/// Threads split the tokens (`BY_TOKENS`, where each has enough of them: [`Part::by_tokens`]), so that each reads all
+/// of the matrix but only activations that it converted itself; else the matrix, so that each reads a part of it and
+/// all activations. `unit` is the largest tile, in whose multiples phase 0 split the tokens; `together` groups are best
+/// not parted.
 pub(super) fn share<const BY_TOKENS: bool>(
     args: &MatMulArgs<'_>,
     part: Part,
@@ -42,7 +42,7 @@ pub(super) fn share<const BY_TOKENS: bool>(
     together: usize,
 ) -> (Range<usize>, Range<usize>) {
     let groups = args.layout.groups(args.rows);
-    if BY_TOKENS {
+    if BY_TOKENS && part.by_tokens(args.tokens) {
         (0..groups, part.range(args.tokens, unit))
     } else {
         (part.range(groups, together), 0..args.tokens)

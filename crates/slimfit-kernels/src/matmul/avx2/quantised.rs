@@ -1,21 +1,23 @@
 //! q8_0 and q4_0 with AVX2.
 //!
 //! A 32-byte load holds 4 columns of 8 rows.
-//! - q8_0 widens them to 16 bits, and `vpmaddwd` multiplies them by 4 broadcast 16-bit activations and adds
-//!   neighbours; a row's two sums meet at the end of the block. `vpmaddubsw` would take fewer instructions, but its
-//!   unsigned side needs |w| and the activation with w's sign, and those compete with the products for two ports.
+//! - q8_0, one token: `vpmaddubsw` multiplies |w| by the activation with w's sign. Its pairs are at most 2 · 128 · 127 and
+//!   fit 16 bits, but no more than one of them does, so `vpmaddwd` adds each to a row's sum.
+//! - q8_0, a few tokens: weights are widened to 16 bits once for all tokens, and `vpmaddwd` multiplies them by 4 broadcast
+//!   16-bit activations; a row's two sums meet at the end of the block. Giving each token's activations w's sign would
+//!   compete with the products for two ports.
 //! - q4_0 multiplies the stored 0..=15 by int8 activations with `vpmaddubsw`; the sums over a whole block fit 16 bits
 //!   (16 · 15 · 127 = 30480), so that one `vpmaddwd` serves the block. The offset of 8 is a starting sum of minus 8
 //!   times the sum of the activations.
 //!
 //! Many tokens go through [`panels`](super::panels).
 //!
-//! Activations of a tile of T tokens: per block `[T]` f32 scales, `[T]` i32 starting sums, then `[T][32]` int8 (q4_0,
-//! and q8_0 in panels) or int16 (q8_0).
+//! Activations of a tile of T tokens: per block `[T]` f32 scales, `[T]` i32 starting sums, then `[T][32]` int8, or int16
+//! where a few tokens meet q8_0.
 
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
-use super::{ROWS, panels};
+use super::{ROWS, panels, settle};
 use crate::Part;
 use crate::codec::BLOCK;
 use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
@@ -51,7 +53,7 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
-        convert::<Q4, 1>(args, 0, own);
+        convert::<true, 1>(args, 0, own);
     }
     for_streams!(
         part.range(args.layout.groups(args.rows), 1),
@@ -210,6 +212,7 @@ fn product_streams_q4<const S: usize, const AHEAD: usize>(
                     *sum =
                         _mm256_add_epi16(_mm256_add_epi16(*sum, product), _mm256_maddubs_epi16(upper, high));
                 }
+                settle(&mut sums);
             }
             let scale = _mm256_set1_ps(token.cast::<f32>().read_unaligned());
             let offset = _mm256_set1_epi32(token.cast::<i32>().add(1).read_unaligned());
@@ -236,29 +239,34 @@ fn product_streams_q8<const S: usize, const AHEAD: usize>(
     let layout = layout(false);
     let blocks = args.columns / BLOCK;
     let group_bytes = layout.group_bytes(args.columns);
-    assert!(activations.len() >= blocks * token_block(false));
+    assert!(activations.len() >= blocks * token_block(true));
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
+    let ones = _mm256_set1_epi16(1);
     let mut totals = [_mm256_setzero_ps(); S];
     for block in 0..blocks {
         // SAFETY: block `block` of the token's activations and of each group, whose lengths were checked above.
         unsafe {
-            let token = activations.as_ptr().add(block * token_block(false));
-            let quants = token.add(8).cast::<i64>();
-            let mut sums = [[_mm256_setzero_si256(); 2]; S];
+            let token = activations.as_ptr().add(block * token_block(true));
+            let quants = token.add(8).cast::<i32>();
+            let mut sums = [_mm256_setzero_si256(); S];
             for chunk in 0..8 {
-                let x = _mm256_set1_epi64x(quants.add(chunk).read_unaligned());
-                for (sums, start) in sums.iter_mut().zip(starts) {
+                let x = _mm256_set1_epi32(quants.add(chunk).read_unaligned());
+                for (sum, start) in sums.iter_mut().zip(starts) {
                     let from = start.add(layout.quants_offset(block) + chunk * 32);
                     if chunk % 2 == 0 {
                         prefetch::<AHEAD>(from);
                     }
-                    add_products(sums, load_wide(from), x);
+                    let columns = load(from);
+                    let signed = _mm256_sign_epi8(x, columns);
+                    let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(columns), signed);
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
                 }
+                settle(&mut sums);
             }
             let scale = _mm256_set1_ps(token.cast::<f32>().read_unaligned());
-            for ((total, sums), start) in totals.iter_mut().zip(sums).zip(starts) {
+            for ((total, sum), start) in totals.iter_mut().zip(sums).zip(starts) {
                 let scales = load_scales(start.add(layout.scales_offset(block)));
-                *total = _mm256_fmadd_ps(row_sums(sums), _mm256_mul_ps(scales, scale), *total);
+                *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scales, scale), *total);
             }
         }
     }
@@ -284,20 +292,22 @@ fn product_tile_q4<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: u
         unsafe {
             let tile = activations.as_ptr().add(block * T * token_block(true));
             let quants = weights.add(layout.quants_offset(block));
-            let mut columns = [_mm256_setzero_si256(); 8];
+            let mut sums = [_mm256_setzero_si256(); T];
             for chunk in 0..4 {
                 let both = load(quants.add(chunk * 32));
-                columns[chunk] = _mm256_and_si256(both, mask);
-                columns[chunk + 4] = _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask);
+                let columns =
+                    [_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask)];
+                for (token, sum) in sums.iter_mut().enumerate() {
+                    let x = tile.add(8 * T + token * BLOCK + chunk * 4).cast::<i32>();
+                    for (half, columns) in columns.into_iter().enumerate() {
+                        let x = _mm256_set1_epi32(x.add(4 * half).read_unaligned());
+                        *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(columns, x));
+                    }
+                }
+                settle(&mut sums);
             }
             let scales = load_scales(weights.add(layout.scales_offset(block)));
-            for (token, total) in totals.iter_mut().enumerate() {
-                let x = tile.add(8 * T + token * BLOCK).cast::<i32>();
-                let mut sum = _mm256_setzero_si256();
-                for (chunk, &columns) in columns.iter().enumerate() {
-                    let x = _mm256_set1_epi32(x.add(chunk).read_unaligned());
-                    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(columns, x));
-                }
+            for (token, (total, sum)) in totals.iter_mut().zip(sums).enumerate() {
                 let start = _mm256_set1_epi32(tile.cast::<i32>().add(T + token).read_unaligned());
                 let sum = _mm256_add_epi32(_mm256_madd_epi16(sum, ones), start);
                 let scale = _mm256_set1_ps(tile.cast::<f32>().add(token).read_unaligned());
