@@ -58,7 +58,7 @@ pub struct OpenWeights {
     pub formats: WeightFormats,
 }
 
-/// What the file has, where there are kernels for it, else the nearest that loses nothing worth the name.
+/// What the file has, where there are kernels for it, else one that loses little of it.
 fn stored_formats(
     weights: &ModelWeights,
     architecture: &Architecture,
@@ -69,7 +69,8 @@ fn stored_formats(
         let known = NumberFormat::ALL.into_iter().find(|format| format.name() == name);
         let format = known.unwrap_or(match name {
             "f64" => NumberFormat::F32,
-            "q2_k" | "q3_k" => NumberFormat::Q4_K,
+            // Sub-blocks of 16 values in both. Those of q4_k are of 32, which can cost a fifth of the logits.
+            "q2_k" | "q3_k" => NumberFormat::Q6_K,
             _ => NumberFormat::Q8_0,
         });
         formats.set(tensor.role, tensor.layer, format);
