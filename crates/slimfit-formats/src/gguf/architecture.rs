@@ -166,7 +166,7 @@ impl Reader<'_> {
         let mut layers: Vec<LayerRun> = Vec::new();
         for index in 0..depth {
             let (heads, kv_heads) = (heads[index as usize], kv_heads[index as usize]);
-            let attention = self.attention(traits, hidden, index, heads, kv_heads)?;
+            let attention = self.attention(traits, hidden, index, (heads, kv_heads), depth)?;
             let ffn = self.feed_forward(traits, index)?;
             match layers.last_mut() {
                 Some(last) if last.attention == attention && last.ffn == ffn => last.repeat += 1,
@@ -235,8 +235,8 @@ impl Reader<'_> {
         traits: Family,
         hidden: u64,
         layer: u64,
-        heads: u64,
-        kv_heads: u64,
+        (heads, kv_heads): (u64, u64),
+        depth: u64,
     ) -> Result<Attention, FormatsError> {
         let named = self.optional("attention.key_length")?;
         let head_size = match named {
@@ -263,6 +263,9 @@ impl Reader<'_> {
             Some(_) => QkNorm::AllHeads,
         };
         let scale = self.decimal("attention.scale").filter(|&scale| scale != 0.0);
+        // The largest Gemma 2 and 3 scale by the hidden size's share of a head; their files do not say so.
+        let largest = matches!((self.family, depth), ("gemma2", 46) | ("gemma3", 62));
+        let scale = scale.or_else(|| largest.then(|| 1.0 / (hidden as f64 / heads as f64).sqrt()));
         Ok(Attention {
             heads,
             kv_heads,

@@ -26,10 +26,13 @@ pub fn allowed_cpus() -> &'static [usize] {
     })
 }
 
+/// Which thread of its core a CPU is, then how fast it is, fastest first.
+type Rank = (usize, Reverse<(u64, u64)>);
+
 /// The allowed CPUs in the order in which workers take them: the CPU the caller runs on first where it is among the
 /// best, so that pools of several callers spread; then the fastest cores, distinct cores before their second thread.
 pub(super) fn placement() -> Vec<usize> {
-    static RANKED: OnceLock<Vec<((usize, Reverse<(u64, u64)>), usize)>> = OnceLock::new();
+    static RANKED: OnceLock<Vec<(Rank, usize)>> = OnceLock::new();
     let ranked = RANKED.get_or_init(|| {
         let rank = |&cpu: &usize| ((sibling_rank(cpu), Reverse(speed(cpu))), cpu);
         let mut ranked: Vec<_> = allowed_cpus().iter().map(rank).collect();

@@ -159,7 +159,13 @@ fn gemma_in_three_generations() {
     );
     let third =
         json!({"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 128, "num_hidden_layers": 8});
-    check("gemma3", &config("gemma3_text", third));
+    check("gemma3", &config("gemma3_text", third.clone()));
+    // Known by their depth: scores scaled by 64 / 4 heads, not by the head's size.
+    let largest =
+        json!({"query_pre_attn_scalar": 16, "num_hidden_layers": 46, "head_dim": 32, "sliding_window": 128});
+    check("gemma2", &config("gemma2", largest));
+    let largest = json!({"query_pre_attn_scalar": 16, "num_hidden_layers": 62});
+    check("gemma3", &config("gemma3_text", with(third, largest)));
 }
 
 #[test]
