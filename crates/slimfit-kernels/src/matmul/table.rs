@@ -4,6 +4,11 @@
 //! tuner: `-s<streams>p<bytes prefetched ahead>` for one token, `-rows` for several where threads split the matrix
 //! however many tokens there are.
 
+#[cfg(target_arch = "aarch64")]
+use super::neon::{
+    self,
+    float::{OfBf16, OfF16, OfF32},
+};
 use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -22,6 +27,9 @@ macro_rules! gemv_table {
         plain { $($plain:expr,)+ }
         streams {
             $($name:literal, $isa:ident, $layout:expr, $tier:ident $module:ident $flag:literal, usual $usual:literal not $other:literal;)+
+        }
+        neon {
+            $($neon_name:literal, $neon_isa:ident $format:ident, $neon_module:ident $function:ident $neon_flag:tt;)+
         }
     ) => {
         &[
@@ -59,6 +67,12 @@ macro_rules! gemv_table {
                 of(concat!($name, "-s8p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 1024>),
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s8p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 2048>),
+            )+
+            $(
+                #[cfg(target_arch = "aarch64")]
+                of($neon_name, Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 4>),
+                #[cfg(target_arch = "aarch64")]
+                of(concat!($neon_name, "-s2p0"), Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 2>),
             )+
         ]
     };
@@ -104,10 +118,44 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 512;
         "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 512;
     }
+    neon {
+        "gemv-f32-neon", Neon F32, float gemv OfF32;
+        "gemv-f16-neon", Neon F16, float gemv OfF16;
+        "gemv-bf16-neon", Neon Bf16, float gemv OfBf16;
+        "gemv-q8_0-neon", Neon Q8_0, widened gemv false;
+        "gemv-q4_0-neon", Neon Q4_0, widened gemv true;
+        "gemv-q4_k-neon", Neon Q4K, widened k_gemv false;
+        "gemv-q6_k-neon", Neon Q6K, widened k_gemv true;
+        "gemv-q8_0-neon_dotprod", NeonDotprod Q8_0, dot gemv false;
+        "gemv-q4_0-neon_dotprod", NeonDotprod Q4_0, dot gemv true;
+        "gemv-q4_k-neon_dotprod", NeonDotprod Q4K, dot k_gemv false;
+        "gemv-q6_k-neon_dotprod", NeonDotprod Q6K, dot k_gemv true;
+    }
 };
 
+/// The products of several tokens: those listed one by one, then those of AArch64, where threads split the matrix or, as
+/// a candidate, the tokens.
+macro_rules! gemm_table {
+    (
+        plain { $($plain:expr,)+ }
+        neon {
+            $($name:literal, $isa:ident $format:ident, $module:ident $function:ident $flag:tt;)+
+        }
+    ) => {
+        &[
+            $($plain,)+
+            $(
+                #[cfg(target_arch = "aarch64")]
+                of($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, false>),
+                #[cfg(target_arch = "aarch64")]
+                of(concat!($name, "-tokens"), Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
+            )+
+        ]
+    };
+}
+
 /// Every implementation for several tokens.
-pub const GEMM: &[MatMulVariant] = &[
+pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
     of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
     of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
     of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
@@ -190,4 +238,34 @@ pub const GEMM: &[MatMulVariant] = &[
     of("gemm-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
     of("gemm-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemm::<true>),
-];
+    #[cfg(target_arch = "aarch64")]
+    of(
+        "gemm-bf16-neon_bf16",
+        Isa::NeonBf16,
+        Layout::interleaved(Bf16, 8),
+        neon::rounded::gemm::<false>,
+    ),
+    #[cfg(target_arch = "aarch64")]
+    of(
+        "gemm-bf16-neon_bf16-tokens",
+        Isa::NeonBf16,
+        Layout::interleaved(Bf16, 8),
+        neon::rounded::gemm::<true>,
+    ),
+} neon {
+    "gemm-f32-neon", Neon F32, float gemm OfF32;
+    "gemm-f16-neon", Neon F16, float gemm OfF16;
+    "gemm-bf16-neon", Neon Bf16, float gemm OfBf16;
+    "gemm-q8_0-neon", Neon Q8_0, widened gemm false;
+    "gemm-q4_0-neon", Neon Q4_0, widened gemm true;
+    "gemm-q4_k-neon", Neon Q4K, widened k_gemm false;
+    "gemm-q6_k-neon", Neon Q6K, widened k_gemm true;
+    "gemm-q8_0-neon_dotprod", NeonDotprod Q8_0, dot gemm false;
+    "gemm-q4_0-neon_dotprod", NeonDotprod Q4_0, dot gemm true;
+    "gemm-q4_k-neon_dotprod", NeonDotprod Q4K, dot k_gemm false;
+    "gemm-q6_k-neon_dotprod", NeonDotprod Q6K, dot k_gemm true;
+    "gemm-q8_0-neon_i8mm", NeonI8mm Q8_0, matrix gemm false;
+    "gemm-q4_0-neon_i8mm", NeonI8mm Q4_0, matrix gemm true;
+    "gemm-q4_k-neon_i8mm", NeonI8mm Q4K, matrix k_gemm false;
+    "gemm-q6_k-neon_i8mm", NeonI8mm Q6K, matrix k_gemm true;
+} };
