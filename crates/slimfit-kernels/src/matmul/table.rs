@@ -11,7 +11,7 @@ use super::neon::{
 };
 use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scalar};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{avx_vnni, avx2, avx512};
 use crate::Isa;
 use crate::variant::Variant;
 use WeightFormat::{Bf16, F16, F32, Q4_0, Q4K, Q6K, Q8_0};
@@ -101,6 +101,11 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         of("gemv-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemv::<false>),
         #[cfg(target_arch = "x86_64")]
         of("gemv-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemv::<true>),
+        // Of the other encoding, on a layout that no tier with AVX-512 packs: listed for the tests.
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemv::<false, 4, 512>),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemv::<true, 4, 512>),
         #[cfg(target_arch = "x86_64")]
         of("gemv-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemv),
         #[cfg(target_arch = "x86_64")]
@@ -113,6 +118,8 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 512;
         "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 512 not 0;
         "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 512 not 0;
+        "gemv-q8_0-avx_vnni", AvxVnni, Layout::biased(Q8_0, 8), avx_vnni vex false, usual 512 not 0;
+        "gemv-q4_0-avx_vnni", AvxVnni, Layout::biased(Q4_0, 8), avx_vnni vex true, usual 512 not 0;
         "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 512;
         "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 512;
         "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 512;
@@ -133,8 +140,8 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
     }
 };
 
-/// The products of several tokens: those listed one by one, then those of AArch64, where threads split the matrix or, as
-/// a candidate, the tokens.
+/// The products of several tokens: those listed one by one, then those of AArch64, where threads split the tokens where
+/// there are enough or, as a candidate, the matrix.
 macro_rules! gemm_table {
     (
         plain { $($plain:expr,)+ }
@@ -146,9 +153,9 @@ macro_rules! gemm_table {
             $($plain,)+
             $(
                 #[cfg(target_arch = "aarch64")]
-                of($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, false>),
+                of($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
                 #[cfg(target_arch = "aarch64")]
-                of(concat!($name, "-tokens"), Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
+                of(concat!($name, "-rows"), Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, false>),
             )+
         ]
     };
@@ -220,6 +227,19 @@ pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
         Layout::biased(Bf16, 16),
         avx512::float::gemm_rounded::<false>,
     ),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx_vnni", Isa::AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm::<false, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx_vnni-rows", Isa::AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm::<false, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx_vnni", Isa::AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm::<true, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx_vnni-rows", Isa::AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm::<true, false>),
+    // As among the products of one token.
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemm::<false, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemm::<true, true>),
     of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
     of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
     of("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
@@ -243,14 +263,14 @@ pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
         "gemm-bf16-neon_bf16",
         Isa::NeonBf16,
         Layout::interleaved(Bf16, 8),
-        neon::rounded::gemm::<false>,
+        neon::rounded::gemm::<true>,
     ),
     #[cfg(target_arch = "aarch64")]
     of(
-        "gemm-bf16-neon_bf16-tokens",
+        "gemm-bf16-neon_bf16-rows",
         Isa::NeonBf16,
         Layout::interleaved(Bf16, 8),
-        neon::rounded::gemm::<true>,
+        neon::rounded::gemm::<false>,
     ),
 } neon {
     "gemm-f32-neon", Neon F32, float gemm OfF32;
