@@ -103,7 +103,7 @@ fn many_tokens(
     let mut product = Product::new(entry, (rows, columns), tokens, pool.threads())?;
     let type_name = match entry.layout.format {
         WeightFormat::F32 => "f32",
-        WeightFormat::Bf16 if entry.variant.isa == Isa::Avx512Bf16 => "bf16",
+        WeightFormat::Bf16 if entry.variant.isa.rounds_activations() => "bf16",
         WeightFormat::Bf16 | WeightFormat::F16 => "f32",
         _ => "int8",
     };

@@ -33,6 +33,8 @@ pub enum Isa {
     NeonDotprod,
     /// AArch64: `neon_dotprod` and the int8 matrix product.
     NeonI8mm,
+    /// AArch64: `neon_i8mm` and the bf16 products.
+    NeonBf16,
 }
 
 /// A tier that cannot be had by its name.
@@ -58,7 +60,7 @@ pub enum IsaError {
 
 impl Isa {
     /// Every tier of every architecture, in rank order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Scalar,
         Self::Portable,
         Self::Avx2,
@@ -68,6 +70,7 @@ impl Isa {
         Self::Neon,
         Self::NeonDotprod,
         Self::NeonI8mm,
+        Self::NeonBf16,
     ];
 
     /// The tier's name in tables, variables, profiles and logs.
@@ -82,7 +85,13 @@ impl Isa {
             Self::Neon => "neon",
             Self::NeonDotprod => "neon_dotprod",
             Self::NeonI8mm => "neon_i8mm",
+            Self::NeonBf16 => "neon_bf16",
         }
+    }
+
+    /// Whether what is written for the tier itself rounds the activations of many tokens to bf16, as its instructions want.
+    pub const fn rounds_activations(self) -> bool {
+        matches!(self, Self::Avx512Bf16 | Self::NeonBf16)
     }
 
     /// Whether this machine has every feature of the tier. No variable is consulted.
@@ -160,7 +169,7 @@ impl Isa {
             Self::AvxVnni => avx2() && is_x86_feature_detected!("avxvnni"),
             Self::Avx512 => avx512(),
             Self::Avx512Bf16 => avx512() && is_x86_feature_detected!("avx512bf16"),
-            Self::Neon | Self::NeonDotprod | Self::NeonI8mm => false,
+            Self::Neon | Self::NeonDotprod | Self::NeonI8mm | Self::NeonBf16 => false,
         }
     }
 
@@ -172,6 +181,7 @@ impl Isa {
             Self::Neon => is_aarch64_feature_detected!("neon"),
             Self::NeonDotprod => Self::Neon.detect() && is_aarch64_feature_detected!("dotprod"),
             Self::NeonI8mm => Self::NeonDotprod.detect() && is_aarch64_feature_detected!("i8mm"),
+            Self::NeonBf16 => Self::NeonI8mm.detect() && is_aarch64_feature_detected!("bf16"),
             Self::Avx2 | Self::AvxVnni | Self::Avx512 | Self::Avx512Bf16 => false,
         }
     }
@@ -213,7 +223,7 @@ mod tests {
             assert_eq!(tier.name().parse::<Isa>(), Ok(tier));
             assert_eq!(tier as usize, rank);
         }
-        assert!(Isa::Avx2 < Isa::Avx512 && Isa::AvxVnni < Isa::Avx512Bf16 && Isa::Neon < Isa::NeonI8mm);
+        assert!(Isa::Avx2 < Isa::Avx512 && Isa::AvxVnni < Isa::Avx512Bf16 && Isa::Neon < Isa::NeonBf16);
     }
 
     #[test]

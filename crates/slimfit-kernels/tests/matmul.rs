@@ -218,7 +218,7 @@ fn real_products_are_within_the_rounding_bound() {
 /// `|error| ≤ 2 · √k · 2⁻²⁴ · Σ|w||x|`, with what the formats themselves round taken as given: weights as stored,
 /// activations as quantised. The product that rounds activations to bf16 may lose half of bf16's last bit of each.
 fn check_against_f64(problem: &Problem, matrix: &PackedMatrix, entry: &MatMulVariant, output: &[f32]) {
-    let rounded = entry.variant.name.contains("avx512_bf16");
+    let rounded = entry.variant.isa.rounds_activations();
     let unit = 2.0 * (problem.columns as f64).sqrt().max(2.0) * 2f64.powi(-24)
         + if rounded { 2f64.powi(-8) } else { 0.0 };
     let mut weights = vec![0.0; problem.columns];

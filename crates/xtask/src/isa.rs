@@ -15,11 +15,12 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 const NOT_EMULATED: &str = "peak_memory_is_what_the_plan_says";
 /// Each emulated processor, the tier that it is there for (or all that it has), and what is tested on it. Every kernel of
 /// every tier runs; whole models, which take minutes where floats are emulated, on the plainest and the richest.
-const FOREIGN: [(&str, Option<Isa>, &[&str]); 4] = [
+const FOREIGN: [(&str, Option<Isa>, &[&str]); 5] = [
     ("cortex-a53", None, KERNELS),
     ("cortex-a53", Some(Isa::Neon), RUNTIME),
     ("neoverse-n1", Some(Isa::NeonDotprod), KERNELS),
-    ("max", Some(Isa::NeonI8mm), BOTH),
+    ("max", Some(Isa::NeonI8mm), KERNELS),
+    ("max", Some(Isa::NeonBf16), BOTH),
 ];
 
 pub fn run() -> Result<Tally> {
@@ -46,7 +47,7 @@ pub fn run() -> Result<Tally> {
 }
 
 fn is_native(tier: Isa) -> bool {
-    let arm = matches!(tier, Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm);
+    let arm = matches!(tier, Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm | Isa::NeonBf16);
     arm == cfg!(target_arch = "aarch64")
 }
 

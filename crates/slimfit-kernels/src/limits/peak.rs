@@ -86,8 +86,11 @@ pub const PEAKS: &[PeakLoop] = &[
     neon::F64,
     neon::BF16_WIDENED,
     neon::INT8_WIDENED,
+    neon::INT8_SHORT,
     neon::INT8_DOT,
     neon::INT8_MATRIX,
+    neon::BF16_DOT,
+    neon::BF16_MATRIX,
 ];
 
 /// Every peak loop of this architecture.

@@ -18,8 +18,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 mod k_layout;
 pub(crate) mod layout;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 pub(crate) mod scalar;
 mod table;
@@ -71,9 +75,10 @@ pub struct MatMulVariant {
 pub const fn layout_for(format: WeightFormat, cap: Isa) -> Layout {
     match cap {
         Isa::Scalar => Layout::rows(format),
-        Isa::Portable | Isa::Avx2 | Isa::AvxVnni | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm => {
+        Isa::Portable | Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm | Isa::NeonBf16 => {
             Layout::interleaved(format, 8)
         }
+        Isa::AvxVnni => Layout::biased(format, 8),
         Isa::Avx512 | Isa::Avx512Bf16 => Layout::biased(format, 16),
     }
 }

@@ -4,9 +4,14 @@
 //! tuner: `-s<streams>p<bytes prefetched ahead>` for one token, `-rows` for several where threads split the matrix
 //! however many tokens there are.
 
+#[cfg(target_arch = "aarch64")]
+use super::neon::{
+    self,
+    float::{OfBf16, OfF16, OfF32},
+};
 use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scalar};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{avx_vnni, avx2, avx512};
 use crate::Isa;
 use crate::variant::Variant;
 use WeightFormat::{Bf16, F16, F32, Q4_0, Q4K, Q6K, Q8_0};
@@ -22,6 +27,9 @@ macro_rules! gemv_table {
         plain { $($plain:expr,)+ }
         streams {
             $($name:literal, $isa:ident, $layout:expr, $tier:ident $module:ident $flag:literal, usual $usual:literal not $other:literal;)+
+        }
+        neon {
+            $($neon_name:literal, $neon_isa:ident $format:ident, $neon_module:ident $function:ident $neon_flag:tt;)+
         }
     ) => {
         &[
@@ -60,6 +68,12 @@ macro_rules! gemv_table {
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s8p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 2048>),
             )+
+            $(
+                #[cfg(target_arch = "aarch64")]
+                of($neon_name, Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 4>),
+                #[cfg(target_arch = "aarch64")]
+                of(concat!($neon_name, "-s2p0"), Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 2>),
+            )+
         ]
     };
 }
@@ -87,6 +101,11 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         of("gemv-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemv::<false>),
         #[cfg(target_arch = "x86_64")]
         of("gemv-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemv::<true>),
+        // Of the other encoding, on a layout that no tier with AVX-512 packs: listed for the tests.
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemv::<false, 4, 512>),
+        #[cfg(target_arch = "x86_64")]
+        of("gemv-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemv::<true, 4, 512>),
         #[cfg(target_arch = "x86_64")]
         of("gemv-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemv),
         #[cfg(target_arch = "x86_64")]
@@ -99,15 +118,51 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
         "gemv-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2 float true, usual 0 not 512;
         "gemv-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2 quantised false, usual 512 not 0;
         "gemv-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2 quantised true, usual 512 not 0;
+        "gemv-q8_0-avx_vnni", AvxVnni, Layout::biased(Q8_0, 8), avx_vnni vex false, usual 512 not 0;
+        "gemv-q4_0-avx_vnni", AvxVnni, Layout::biased(Q4_0, 8), avx_vnni vex true, usual 512 not 0;
         "gemv-f32-avx512", Avx512, Layout::biased(F32, 16), avx512 float false, usual 0 not 512;
         "gemv-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512 float true, usual 0 not 512;
         "gemv-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512 quantised false, usual 0 not 512;
         "gemv-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512 quantised true, usual 0 not 512;
     }
+    neon {
+        "gemv-f32-neon", Neon F32, float gemv OfF32;
+        "gemv-f16-neon", Neon F16, float gemv OfF16;
+        "gemv-bf16-neon", Neon Bf16, float gemv OfBf16;
+        "gemv-q8_0-neon", Neon Q8_0, widened gemv false;
+        "gemv-q4_0-neon", Neon Q4_0, widened gemv true;
+        "gemv-q4_k-neon", Neon Q4K, widened k_gemv false;
+        "gemv-q6_k-neon", Neon Q6K, widened k_gemv true;
+        "gemv-q8_0-neon_dotprod", NeonDotprod Q8_0, dot gemv false;
+        "gemv-q4_0-neon_dotprod", NeonDotprod Q4_0, dot gemv true;
+        "gemv-q4_k-neon_dotprod", NeonDotprod Q4K, dot k_gemv false;
+        "gemv-q6_k-neon_dotprod", NeonDotprod Q6K, dot k_gemv true;
+    }
 };
 
+/// The products of several tokens: those listed one by one, then those of AArch64, where threads split the tokens where
+/// there are enough or, as a candidate, the matrix.
+macro_rules! gemm_table {
+    (
+        plain { $($plain:expr,)+ }
+        neon {
+            $($name:literal, $isa:ident $format:ident, $module:ident $function:ident $flag:tt;)+
+        }
+    ) => {
+        &[
+            $($plain,)+
+            $(
+                #[cfg(target_arch = "aarch64")]
+                of($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
+                #[cfg(target_arch = "aarch64")]
+                of(concat!($name, "-rows"), Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, false>),
+            )+
+        ]
+    };
+}
+
 /// Every implementation for several tokens.
-pub const GEMM: &[MatMulVariant] = &[
+pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
     of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
     of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
     of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
@@ -172,6 +227,19 @@ pub const GEMM: &[MatMulVariant] = &[
         Layout::biased(Bf16, 16),
         avx512::float::gemm_rounded::<false>,
     ),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx_vnni", Isa::AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm::<false, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx_vnni-rows", Isa::AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm::<false, false>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx_vnni", Isa::AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm::<true, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx_vnni-rows", Isa::AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm::<true, false>),
+    // As among the products of one token.
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemm::<false, true>),
+    #[cfg(target_arch = "x86_64")]
+    of("gemm-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemm::<true, true>),
     of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
     of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
     of("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
@@ -190,4 +258,34 @@ pub const GEMM: &[MatMulVariant] = &[
     of("gemm-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
     of("gemm-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemm::<true>),
-];
+    #[cfg(target_arch = "aarch64")]
+    of(
+        "gemm-bf16-neon_bf16",
+        Isa::NeonBf16,
+        Layout::interleaved(Bf16, 8),
+        neon::rounded::gemm::<true>,
+    ),
+    #[cfg(target_arch = "aarch64")]
+    of(
+        "gemm-bf16-neon_bf16-rows",
+        Isa::NeonBf16,
+        Layout::interleaved(Bf16, 8),
+        neon::rounded::gemm::<false>,
+    ),
+} neon {
+    "gemm-f32-neon", Neon F32, float gemm OfF32;
+    "gemm-f16-neon", Neon F16, float gemm OfF16;
+    "gemm-bf16-neon", Neon Bf16, float gemm OfBf16;
+    "gemm-q8_0-neon", Neon Q8_0, widened gemm false;
+    "gemm-q4_0-neon", Neon Q4_0, widened gemm true;
+    "gemm-q4_k-neon", Neon Q4K, widened k_gemm false;
+    "gemm-q6_k-neon", Neon Q6K, widened k_gemm true;
+    "gemm-q8_0-neon_dotprod", NeonDotprod Q8_0, dot gemm false;
+    "gemm-q4_0-neon_dotprod", NeonDotprod Q4_0, dot gemm true;
+    "gemm-q4_k-neon_dotprod", NeonDotprod Q4K, dot k_gemm false;
+    "gemm-q6_k-neon_dotprod", NeonDotprod Q6K, dot k_gemm true;
+    "gemm-q8_0-neon_i8mm", NeonI8mm Q8_0, matrix gemm false;
+    "gemm-q4_0-neon_i8mm", NeonI8mm Q4_0, matrix gemm true;
+    "gemm-q4_k-neon_i8mm", NeonI8mm Q4K, matrix k_gemm false;
+    "gemm-q6_k-neon_i8mm", NeonI8mm Q6K, matrix k_gemm true;
+} };

@@ -17,13 +17,13 @@ const UPPER: u64 = 0xFFFF_0000_FFFF_0000;
 macro_rules! peak {
     (
         $name:ident, $function:ident: $type:literal, $sequence:literal, $isa:ident needs $tier:literal,
-        $operations:expr, sums $sums:expr, [$element:ident; $lanes:literal], $operands:expr, $body:expr
+        $operations:expr, four_bit_only $four_bit_only:literal, sums $sums:expr, [$element:ident; $lanes:literal], $operands:expr, $body:expr
     ) => {
         pub(super) const $name: PeakLoop = PeakLoop {
             type_name: $type,
             isa: Isa::$isa,
             sequence: $sequence,
-            four_bit_only: false,
+            four_bit_only: $four_bit_only,
             operations: $operations,
             run: $function,
         };
@@ -120,27 +120,71 @@ macro_rules! widened_int8 {
     };
 }
 
+/// Products of 8 steps summed in 16 bits, then widened once: 16 groups of 8 by 8 products.
+macro_rules! short_int8 {
+    () => {
+        concat!(
+            short_int8!(@ "0", "19"), short_int8!(@ "1", "20"), short_int8!(@ "2", "21"), short_int8!(@ "3", "22"),
+            short_int8!(@ "4", "19"), short_int8!(@ "5", "20"), short_int8!(@ "6", "21"), short_int8!(@ "7", "22"),
+            short_int8!(@ "8", "19"), short_int8!(@ "9", "20"), short_int8!(@ "10", "21"), short_int8!(@ "11", "22"),
+            short_int8!(@ "12", "19"), short_int8!(@ "13", "20"), short_int8!(@ "14", "21"), short_int8!(@ "15", "22")
+        )
+    };
+    (@ $sum:literal, $product:literal) => {
+        concat!(
+            "smull v", $product, ".8h, v16.8b, v17.8b\n",
+            short_int8!(@step $product), short_int8!(@step $product), short_int8!(@step $product),
+            "smlal2 v", $product, ".8h, v16.16b, v17.16b\n",
+            "sadalp v", $sum, ".4s, v", $product, ".8h\n"
+        )
+    };
+    (@step $product:literal) => {
+        concat!(
+            "smlal2 v", $product, ".8h, v16.16b, v17.16b\n",
+            "smlal v", $product, ".8h, v16.8b, v17.8b\n"
+        )
+    };
+}
+
 peak! {
-    F32, f32_sums: "f32", "fmla", Neon needs "neon", 2 * 16 * 4, sums ..16, [f32; 4],
+    F32, f32_sums: "f32", "fmla", Neon needs "neon", 2 * 16 * 4,
+    four_bit_only false, sums ..16, [f32; 4],
     [ONE_F32, ONE_F32, 0], sixteen!("fmla", ".4s", ".4s")
 }
 peak! {
-    F64, f64_sums: "f64", "fmla", Neon needs "neon", 2 * 16 * 2, sums ..16, [f64; 2],
+    F64, f64_sums: "f64", "fmla", Neon needs "neon", 2 * 16 * 2,
+    four_bit_only false, sums ..16, [f64; 2],
     [ONE_F64, ONE_F64, 0], sixteen!("fmla", ".2d", ".2d")
 }
 peak! {
-    BF16_WIDENED, bf16_widened: "bf16", "shift_mask_fmla", Neon needs "neon", 2 * 16 * 4, sums ..16, [f32; 4],
+    BF16_WIDENED, bf16_widened: "bf16", "shift_mask_fmla", Neon needs "neon", 2 * 16 * 4,
+    four_bit_only false, sums ..16, [f32; 4],
     [ONE_BF16, ONE_F32, UPPER], widened_bf16!()
 }
 peak! {
-    INT8_WIDENED, int8_widened: "int8", "smull_smlal_sadalp", Neon needs "neon", 2 * 16 * 16, sums ..16, [i32; 4],
+    INT8_WIDENED, int8_widened: "int8", "smull_smlal_sadalp", Neon needs "neon", 2 * 16 * 16,
+    four_bit_only false, sums ..16, [i32; 4],
     [ONE_INT8, ONE_INT8, 0], widened_int8!()
 }
 peak! {
-    INT8_DOT, int8_dot: "int8", "sdot", NeonDotprod needs "neon,dotprod", 2 * 16 * 16, sums ..16, [i32; 4],
+    INT8_DOT, int8_dot: "int8", "sdot", NeonDotprod needs "neon,dotprod", 2 * 16 * 16,
+    four_bit_only false, sums ..16, [i32; 4],
     [ONE_INT8, ONE_INT8, 0], sixteen!("sdot", ".4s", ".16b")
 }
 peak! {
-    INT8_MATRIX, int8_matrix: "int8", "smmla", NeonI8mm needs "neon,dotprod,i8mm", 2 * 16 * 32, sums ..16, [i32; 4],
+    INT8_MATRIX, int8_matrix: "int8", "smmla", NeonI8mm needs "neon,dotprod,i8mm", 2 * 16 * 32,
+    four_bit_only false, sums ..16, [i32; 4],
     [ONE_INT8, ONE_INT8, 0], sixteen!("smmla", ".4s", ".16b")
+}
+peak! {
+    INT8_SHORT, int8_short: "int8", "smull_smlal_short", Neon needs "neon", 2 * 16 * 64,
+    four_bit_only true, sums ..16, [i32; 4], [ONE_INT8, ONE_INT8, 0], short_int8!()
+}
+peak! {
+    BF16_DOT, bf16_dot: "bf16", "bfdot", NeonBf16 needs "neon,bf16", 2 * 16 * 8,
+    four_bit_only false, sums ..16, [f32; 4], [ONE_BF16, ONE_BF16, 0], sixteen!("bfdot", ".4s", ".8h")
+}
+peak! {
+    BF16_MATRIX, bf16_matrix: "bf16", "bfmmla", NeonBf16 needs "neon,bf16", 2 * 16 * 16,
+    four_bit_only false, sums ..16, [f32; 4], [ONE_BF16, ONE_BF16, 0], sixteen!("bfmmla", ".4s", ".8h")
 }
