@@ -1,5 +1,7 @@
 //! Prints what attention reaches on each tier: decode as bytes of cache per second beside a plain read of the same
 //! buffers, prefill as multiply-adds (those a causal mask leaves) beside the f32 peak.
+//!
+//! `cargo run --release -p slimfit-kernels --example attend_rate [FORMAT…] [TIER…]`
 
 use slimfit_kernels::limits::{Buffer, HugePages, PEAKS, READS};
 use slimfit_kernels::pool::{Pool, allowed_cpus};
@@ -13,13 +15,23 @@ use std::time::Instant;
 const LAYERS: usize = 30;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |word: &str, of: &[&str]| {
+        !words.iter().any(|given| of.contains(&given.as_str())) || words.iter().any(|given| given == word)
+    };
+    let tiers = Isa::available();
+    let tier_names: Vec<&str> = tiers.iter().map(|isa| isa.name()).collect();
+    let formats = ["f16", "q8_0", "f32"];
     for (name, heads, kv_heads, head_size) in
         [("9/3 heads of 64", 9, 3, 64), ("32/4 heads of 64", 32, 4, 64), ("12/12 heads of 64", 12, 12, 64)]
     {
-        for format in ["f16", "q8_0", "f32"] {
+        for format in formats.into_iter().filter(|format| wants(format, &formats)) {
             for threads in [1, allowed_cpus().len()] {
                 let pool = Pool::new(threads)?;
-                for isa in Isa::available().into_iter().filter(|isa| *isa != Isa::Scalar) {
+                for &isa in &tiers {
+                    if isa == Isa::Scalar || !wants(isa.name(), &tier_names) {
+                        continue;
+                    }
                     let kernels = Kernels::for_isa(isa)?;
                     let operation = Attend {
                         heads,

@@ -179,8 +179,11 @@ impl Tier for Avx2 {
     fn sum_each(self, [a, b, c, d]: [__m256; 4]) -> [f32; 4] {
         // SAFETY: see above.
         let sums = unsafe {
-            // Lanes by vector: (a a b b | a a b b), then (a b c d | a b c d).
-            let pairs = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+            // Lanes by vector: (a b a b | a b a b), then (a b c d | a b c d). Horizontal additions would take longer.
+            let left = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let right = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let pairs =
+                _mm256_add_ps(_mm256_shuffle_ps::<0x44>(left, right), _mm256_shuffle_ps::<0xEE>(left, right));
             _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps::<1>(pairs))
         };
         // SAFETY: both are four f32.

@@ -14,6 +14,16 @@ impl Avx512 {
     pub(crate) unsafe fn new() -> Self {
         Self(())
     }
+
+    /// The lower half plus the upper.
+    #[inline(always)]
+    fn halves(self, a: __m512) -> __m256 {
+        // SAFETY: the features are there.
+        unsafe {
+            let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(a));
+            _mm256_add_ps(_mm512_castps512_ps256(a), _mm256_castpd_ps(upper))
+        }
+    }
 }
 
 #[inline(always)]
@@ -159,17 +169,13 @@ impl Tier for Avx512 {
     fn sum_each(self, [a, b, c, d]: [__m512; 4]) -> [f32; 4] {
         // SAFETY: see above.
         let sums = unsafe {
-            // Quarters by vector: (a a b b) and (c c d d), then (a b c d).
-            let left = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
-            let right = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xEE>(c, d));
-            let quarters = _mm512_add_ps(
-                _mm512_shuffle_f32x4::<0x88>(left, right),
-                _mm512_shuffle_f32x4::<0xDD>(left, right),
-            );
-            let pairs = _mm512_add_ps(quarters, _mm512_permute_ps::<0b10_11_00_01>(quarters));
-            let sums = _mm512_add_ps(pairs, _mm512_permute_ps::<0b01_00_11_10>(pairs));
-            let first_of_quarters = _mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12));
-            _mm512_castps512_ps128(_mm512_permutexvar_ps(first_of_quarters, sums))
+            // Halves first, as 256 bits: lanes by vector (a b a b | a b a b), then (a b c d | a b c d).
+            let (a, b, c, d) = (self.halves(a), self.halves(b), self.halves(c), self.halves(d));
+            let left = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let right = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let pairs =
+                _mm256_add_ps(_mm256_shuffle_ps::<0x44>(left, right), _mm256_shuffle_ps::<0xEE>(left, right));
+            _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps::<1>(pairs))
         };
         // SAFETY: both are four f32.
         unsafe { std::mem::transmute::<__m128, [f32; 4]>(sums) }
