@@ -33,8 +33,8 @@ fn any_chunks_and_token_by_token_give_the_same_logits() {
     for (weights, bound) in [
         (NumberFormat::F32, 1e-5),
         (NumberFormat::Bf16, 1.2e-2),
-        (NumberFormat::Q8_0, 1e-2),
-        (NumberFormat::Q4_K, 1e-2),
+        (NumberFormat::Q8_0, 1.5e-2),
+        (NumberFormat::Q4_K, 1.5e-2),
     ] {
         for (name, architecture) in chosen() {
             for isa in tiers() {
