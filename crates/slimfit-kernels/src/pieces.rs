@@ -8,7 +8,7 @@ use crate::pool::Pieces;
 use crate::{attend, matmul};
 
 /// Bytes of a matrix that one token's product reads in a piece, at least.
-const LEAST_BYTES: u64 = 32 << 10;
+const LEAST_BYTES: u64 = 48 << 10;
 /// Multiplications and additions of a piece, at least.
 const LEAST_OPERATIONS: u64 = 4 << 20;
 /// Values that an operation without a matrix writes in a piece, at least.
@@ -16,7 +16,7 @@ const LEAST_VALUES: u64 = 16 << 10;
 /// Rows that no piece divides.
 const GROUP_ROWS: u64 = 16;
 /// The last pieces are at least a worker's equal share divided by two to this.
-const MOST_HALVINGS: u32 = 4;
+const MOST_HALVINGS: u32 = 3;
 /// Equal pieces for each worker, at most.
 const MOST_EACH: u64 = 4;
 
@@ -124,8 +124,8 @@ mod tests {
     fn what_is_large_is_cut_into_pieces_of_the_least_size_or_more() {
         // 16 MiB, of which each worker has 8: halved until the most.
         assert_eq!(pieces(&product(49_152, 576), 1, 1, 0, 2), Pieces::falling(2, MOST_HALVINGS));
-        // 180 KiB: 90 each, 45 after one halving.
-        assert_eq!(pieces(&product(576, 576), 1, 1, 0, 2), Pieces::falling(2, 1));
+        // 365 KiB: 182 each, 91 after one halving.
+        assert_eq!(pieces(&product(1152, 576), 1, 1, 0, 2), Pieces::falling(2, 1));
         // No more pieces than groups of rows.
         assert_eq!(pieces(&product(64, 1 << 20), 1, 1, 0, 2), Pieces::falling(2, 1));
         assert_eq!(pieces(&product(576, 576), 512, 512, 1, 2), Pieces::falling(2, MOST_HALVINGS));

@@ -22,7 +22,7 @@ pub use claims::Pieces;
 pub use sharing::{SHARING_VARIABLE, Sharing};
 
 use barrier::{Barrier, Poisoned};
-use claims::{Claims, Gate};
+use claims::{Claims, Gate, Phase};
 use neighbours::Neighbours;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -132,8 +132,8 @@ pub struct Worker<'a> {
     pub count: usize,
     barrier: &'a Barrier,
     barriers_passed: &'a Cell<u64>,
-    /// Where phases are claimed: from what, and how many this worker has come through.
-    claims: Option<(&'a Claims, Cell<u64>)>,
+    /// Where phases are claimed: from what, and which comes next.
+    claims: Option<(&'a Claims, Cell<Phase>)>,
     neighbours: &'a Neighbours,
 }
 
@@ -161,11 +161,12 @@ impl Worker<'_> {
             work(self.index, false);
             return self.barrier();
         };
-        let number = phase.replace(phase.get() + 1);
-        if number == 0 && self.index == 0 {
+        let this = Phase { pieces, ..phase.get() };
+        phase.set(Phase { number: this.number + 1, before: this.before + pieces as u64, pieces });
+        if this.number == 0 && self.index == 0 {
             self.neighbours.give_way(TURN_AT_EDGES);
         }
-        if claims.take_part(number, pieces as u64, &self.barrier.poisoned, work) > 0 {
+        if claims.take_part(self.index, this, &self.barrier.poisoned, work) > 0 {
             self.neighbours.give_way(TURN);
         }
     }
@@ -232,7 +233,7 @@ impl Pool {
             post: Line(Post { epoch: AtomicU64::new(0), job: UnsafeCell::new(None) }),
             seats: (1..threads).map(seat).collect(),
             barrier: Barrier::new(threads, spins),
-            claims: Claims::new(spins),
+            claims: Claims::new(threads, spins),
             gate: Gate::new(),
             contention: Contention { began: Instant::now(), until: AtomicU64::new(0) },
             patience_nanoseconds: AtomicU64::new(PATIENCE.as_nanos() as u64),
@@ -441,7 +442,7 @@ impl Shared {
             count: self.seats.len() + 1,
             barrier: &self.barrier,
             barriers_passed: &barriers_passed,
-            claims: claimed.then(|| (&self.claims, Cell::new(0))),
+            claims: claimed.then(|| (&self.claims, Cell::default())),
             neighbours,
         };
         // SAFETY: `run` keeps the closure alive until every worker has stored its `done`, which is after this call.

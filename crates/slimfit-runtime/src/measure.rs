@@ -2,7 +2,7 @@
 
 use crate::seeded::seeded_tokens;
 use crate::{OperationSeconds, RuntimeError, Session};
-use slimfit_plan::{Shape, TokenRows, Traffic, traffic};
+use slimfit_plan::{Shape, TokenRows, traffic};
 use slimfit_quantity::{Bracketed, Cell, CellResult, Measured, interleave, quantile};
 use std::cell::RefCell;
 
@@ -68,7 +68,9 @@ pub struct RunResult {
     pub decode: Option<CellResult>,
     /// Seconds of each decoded token.
     pub token_seconds: Vec<f64>,
-    /// Bytes of weights and cache that one decoded token streams, on average over the generated ones.
+    /// Bytes of weights and cache that must come from memory for one decoded token, on average over the generated ones:
+    /// each matrix once, however often a looped block reads it again, since a cache may hold it. Less than what
+    /// `operations` sums up, where each pass counts.
     pub decode_streamed_bytes: f64,
     /// Operations of the whole prefill.
     pub prefill_flops: f64,
@@ -127,7 +129,8 @@ impl RunResult {
         Tail::of(&self.token_seconds)
     }
 
-    /// Bytes streamed per second over the bracketing read bandwidth, one sample a run.
+    /// Bytes that must come from memory, per second, over the bracketing read bandwidth, one sample a run. Above 1 where
+    /// part of the weights stays in a cache from token to token.
     pub fn decode_of_bandwidth(&self) -> Option<Measured> {
         let share = |run: &Bracketed| self.decode_streamed_bytes / run.value / run.sentinel_per_s();
         Measured::new(runs(self.decode.as_ref()?).map(share).collect())
@@ -283,9 +286,18 @@ fn decode_streamed_bytes(session: &Session<'_>, options: &MeasureOptions) -> f64
         return 0.0;
     }
     let of_token = |depth| -> f64 {
-        let steps = session.model().plan().steps.iter();
-        let moved: Traffic = steps.map(|step| traffic(step, Shape::decode(depth))).sum();
-        moved.weight_bytes + moved.kv_read_bytes
+        let mut matrices = vec![0_f64; session.model().plan().matrices.len()];
+        let mut rest = 0.0;
+        for step in &session.model().plan().steps {
+            let moved = traffic(step, Shape::decode(depth));
+            rest += moved.kv_read_bytes;
+            match step.matrix {
+                // Steps of one matrix read the same of it, but for a tied table, of which the embedding reads a row.
+                Some(slot) => matrices[slot] = matrices[slot].max(moved.weight_bytes),
+                None => rest += moved.weight_bytes,
+            }
+        }
+        rest + matrices.iter().sum::<f64>()
     };
     // Keys read grow by one a token or, past a window, not at all, so the ends tell the mean but for the bend.
     let last = options.depth + options.generate - 1;

@@ -78,10 +78,11 @@ impl Model {
         self.choose_kernels()
     }
 
-    /// What to race for so that a tuning knows exactly this model's products: each of one token, and of a chunk.
+    /// What to race for so that a tuning knows exactly this model's products: each of one token, and of a chunk. First what
+    /// most of a step's time goes to.
     pub fn tuning_keys(&self) -> Vec<TuningKey> {
         let options = &self.plan.options;
-        let mut keys = Vec::new();
+        let mut keys: Vec<(TuningKey, u64)> = Vec::new();
         for step in &self.plan.steps {
             let Operation::MatMul(product) = &step.operation else { continue };
             let key = TuningKey {
@@ -100,9 +101,16 @@ impl Model {
                 TokenRows::All if chunk > 1 => vec![key, prompt],
                 _ => vec![key],
             };
-            keys.extend(new.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+            for key in new {
+                let place = keys.iter().position(|(known, _)| *known == key).unwrap_or(keys.len());
+                if place == keys.len() {
+                    keys.push((key, 0));
+                }
+                keys[place].1 += key.rows * key.columns;
+            }
         }
-        keys
+        keys.sort_by_key(|(_, values)| std::cmp::Reverse(*values));
+        keys.into_iter().map(|(key, _)| key).collect()
     }
 
     fn choose_kernels(&mut self) -> Result<(), RuntimeError> {

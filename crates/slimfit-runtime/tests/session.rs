@@ -190,3 +190,42 @@ fn a_measurement_holds_every_run_and_every_token() {
     let refused = measure(&mut session, &nothing, sentinels, |_, _, _| {});
     assert!(matches!(refused, Err(RuntimeError::NothingToMeasure)));
 }
+
+#[test]
+fn a_looped_blocks_weights_come_from_memory_once_and_its_cache_each_pass() {
+    let looped = synthetic::architectures().into_iter().find(|(name, _)| *name == "loops").unwrap().1;
+    let pool = Pool::new(1).unwrap();
+    let streamed = |passes| {
+        let architecture = looped.with_loop_count(passes).unwrap();
+        let model =
+            Model::load(&architecture, options(12, 1), &SeededWeights::new(&architecture, 1)).unwrap();
+        let mut session = Session::new(&model, &pool).unwrap();
+        let asked = MeasureOptions {
+            prompt: 0,
+            generate: 1,
+            depth: 7,
+            depth_fill: DepthFill::Random,
+            rounds: 1,
+            seed: 1,
+        };
+        let sentinels = Sentinels::<RuntimeError> {
+            read_bytes_per_s: Box::new(|| Ok(1e9)),
+            peak_ops_per_s: Box::new(|| Ok(1e12)),
+        };
+        let result = measure(&mut session, &asked, sentinels, |_, _, _| {}).unwrap();
+        let caches: f64 = model
+            .plan()
+            .steps
+            .iter()
+            .map(|step| slimfit_plan::traffic(step, slimfit_plan::Shape::decode(7)).kv_read_bytes)
+            .sum();
+        let touched: f64 = result.operations.iter().map(|operation| operation.streamed_bytes).sum();
+        (result.decode_streamed_bytes, caches, touched)
+    };
+    let ((once, caches_once, _), (thrice, caches_thrice, touched)) = (streamed(1), streamed(3));
+    assert!(caches_thrice > caches_once);
+    // Norms have no matrix and are counted each pass; they are small.
+    let more = thrice - once - (caches_thrice - caches_once);
+    assert!((0.0..0.05 * once).contains(&more), "{once} {thrice} {more}");
+    assert!(touched > 1.2 * thrice, "each pass touches the block's weights: {touched} and {thrice}");
+}

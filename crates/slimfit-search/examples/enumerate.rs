@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!(
             "    described in {:.2} s, {groups} tie groups, peak memory {} MiB",
             start.elapsed().as_secs_f64(),
-            front.head.peak_memory_bytes >> 20
+            front.head.peak_memory_bytes.unwrap_or(0) >> 20
         );
         for place in shortlist(&front, 10) {
             let point = &front.points[place];

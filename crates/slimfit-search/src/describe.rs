@@ -54,7 +54,7 @@ impl ModelEvaluator<'_> {
         let exact = outcome.unvisited == 0;
         if !exact {
             let message = format!(
-                "the search was stopped with {} of {} points unvisited: the front holds only what was seen; give it more time",
+                "the search was stopped with {} of {} points unvisited: the front holds only what was seen, and `epsilon` is null, because nothing is proven about the rest; give it more time",
                 outcome.unvisited, outcome.space_size
             );
             warnings.push(Warning::new("search-stopped", message));
@@ -69,11 +69,12 @@ impl ModelEvaluator<'_> {
             };
             warnings.push(Warning::new("empty-front", message));
         }
-        let peak_memory_bytes = peak_memory_bytes().unwrap_or_else(|| {
-            let message = "this system does not tell the peak memory of a process: `peak_memory_bytes` is 0";
+        let peak_memory_bytes = peak_memory_bytes();
+        if peak_memory_bytes.is_none() {
+            let message =
+                "this system does not tell the peak memory of a process: `peak_memory_bytes` is null";
             warnings.push(Warning::new("peak-memory-unknown", message));
-            0
-        });
+        }
         let columns: Vec<usize> = options.objectives.iter().map(|metric| *metric as usize).collect();
         let cloud = outcome
             .sample
@@ -102,7 +103,7 @@ impl ModelEvaluator<'_> {
             unvisited: outcome.unvisited,
             exact,
             // Nothing is proven about points that were not visited.
-            epsilon: if exact { 0.0 } else { f64::MAX },
+            epsilon: exact.then_some(0.0),
             seconds: outcome.duration.as_secs_f64(),
             peak_memory_bytes,
             front_size: points.len() as u64,

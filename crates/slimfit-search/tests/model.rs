@@ -145,6 +145,22 @@ fn the_front_of_a_real_space_is_brute_force_with_and_without_limits() {
 }
 
 #[test]
+fn of_a_stopped_search_no_distance_is_claimed_and_a_warning_says_why() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let space = Space::load("slm-demo", &[]).unwrap();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    let stopped = std::time::Instant::now();
+    let options = SearchOptions { deadline: Some(stopped), ..options(&evaluator, &space) };
+    let outcome = search(&space, &evaluator, &options).unwrap();
+    assert!(outcome.unvisited > 0);
+    let (front, _) = evaluator.front(&space, &outcome, &options, profile_ref()).unwrap();
+    assert_eq!((front.head.exact, front.head.epsilon), (false, None));
+    let warning = front.head.warnings.iter().find(|warning| warning.code == "search-stopped").unwrap();
+    assert!(warning.message.contains("`epsilon` is null"), "{}", warning.message);
+    assert!(serde_json::to_value(&front.head).unwrap()["epsilon"].is_null());
+}
+
+#[test]
 fn a_front_is_recorded_with_intervals_groups_and_picks() {
     let World { cost, quality, workload } = world(false, "voice-command");
     let space = Space::load("slm-demo", &[]).unwrap();
@@ -153,7 +169,7 @@ fn a_front_is_recorded_with_intervals_groups_and_picks() {
     let outcome = search(&space, &evaluator, &options).unwrap();
     let (front, cloud) = evaluator.front(&space, &outcome, &options, profile_ref()).unwrap();
     assert_eq!(front.head.front_size as usize, front.points.len());
-    assert!(front.head.exact && front.head.epsilon == 0.0);
+    assert!(front.head.exact && front.head.epsilon == Some(0.0));
     assert!(front.points.len() > 50 && cloud.len() > 500, "{} {}", front.points.len(), cloud.len());
     for point in &front.points {
         for (name, value) in &point.objectives {

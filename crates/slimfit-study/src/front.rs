@@ -48,12 +48,13 @@ pub struct SearchHead {
     pub unvisited: u64,
     /// Whether the front is exact for the model.
     pub exact: bool,
-    /// Proven multiplicative distance to the exact front; 0 when exact.
-    pub epsilon: f64,
+    /// Proven multiplicative distance to the exact front; 0 when exact. Absent where nothing is proven, which a warning
+    /// explains.
+    pub epsilon: Option<f64>,
     /// Seconds the search took.
     pub seconds: f64,
-    /// Peak resident memory of the process while it searched.
-    pub peak_memory_bytes: u64,
+    /// Peak resident memory of the process while it searched. Absent where the system does not tell, as a warning says.
+    pub peak_memory_bytes: Option<u64>,
     /// Points of the front.
     pub front_size: u64,
     /// Where no point keeps all limits: the one that comes nearest, and what it breaks.

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod comparison;
+mod energy;
 mod error;
 mod machine;
 mod measure;

@@ -1,5 +1,6 @@
 //! Runs one model for real and puts what was predicted beside it.
 
+use crate::energy::Energy;
 use crate::{Observer, WorkflowError};
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostError, CostModel, Prediction, RunShape};
@@ -16,6 +17,7 @@ use slimfit_runtime::{
 use slimfit_study::{
     FormatShare, Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to run.
@@ -136,8 +138,15 @@ pub fn measure_model(
     let mut session = Session::new(&model, &pool)?;
     let edges = || (read.bytes_per_s(&pool), peak.ops_per_s(&pool));
     let before = edges();
+    let energy = RefCell::new(Energy::live());
     let sentinels = RuntimeSentinels {
-        read_bytes_per_s: Box::new(|| stop(cancel).map(|()| read.bytes_per_s(&pool))),
+        read_bytes_per_s: Box::new(|| {
+            stop(cancel)?;
+            energy.borrow_mut().sentinel_begins();
+            let rate = read.bytes_per_s(&pool);
+            energy.borrow_mut().sentinel_ended();
+            Ok(rate)
+        }),
         peak_ops_per_s: Box::new(|| stop(cancel).map(|()| peak.ops_per_s(&pool))),
     };
     let result =
@@ -150,7 +159,10 @@ pub fn measure_model(
     // After the model is gone: the child needs the same memory once more.
     observer.at("peak memory", 1.0)?;
     let peak_memory = peak_memory(request, threads)?;
-    let measurement = record(request, threads, &result, predicted, peak_memory, before, after);
+    let mut measurement = record(request, threads, &result, predicted, peak_memory, before, after);
+    if request.generated_tokens > 0 {
+        measurement.measured.joules_per_token = energy.borrow().joules_per_token(request.generated_tokens);
+    }
     Ok(Measurement { weight_formats, ..measurement })
 }
 
@@ -291,7 +303,7 @@ fn record(
             ttft_seconds: figure(result.ttft_seconds(), no_prompt),
             tpot_seconds: figure(result.tpot_seconds(), no_decode),
             peak_memory_bytes,
-            joules_per_token: Figure::unavailable("no power meter was read during the run"),
+            joules_per_token: Figure::unavailable(no_decode),
         },
         percentiles: Percentiles {
             ttft_seconds: tail(result.ttft_tail()),

@@ -174,9 +174,12 @@ pub(super) fn head_size(fields: &Fields, hidden: u64, heads: u64) -> Result<u64,
     Ok(hidden / heads)
 }
 
-/// A number of layers small enough to be walked one by one.
+/// A number of layers: at least one, and few enough to be walked one by one.
 pub(super) fn depth(fields: &Fields, name: &str, default: u64) -> Result<u64, FormatsError> {
     let depth = fields.size(name, default)?;
+    if depth == 0 {
+        return Err(fields.refuse(name, depth, "at least 1 layer"));
+    }
     if depth > MAX_STORED_LAYERS {
         return Err(fields.refuse(name, depth, format!("at most {MAX_STORED_LAYERS} layers")));
     }

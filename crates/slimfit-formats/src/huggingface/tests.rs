@@ -271,6 +271,13 @@ fn unknown_model_types_are_refused_by_name_with_the_known_ones() {
 }
 
 #[test]
+fn a_model_without_layers_is_refused_at_its_own_field() {
+    let error = refused(&with(llama(), json!({"num_hidden_layers": 0})));
+    assert_eq!(error.field.as_deref(), Some("num_hidden_layers"));
+    assert_eq!((error.found.as_deref(), error.allowed.as_deref()), (Some("0"), Some("at least 1 layer")));
+}
+
+#[test]
 fn unknown_fields_that_change_the_shape_are_refused_and_others_ignored() {
     for field in [
         "q_lora_rank",
@@ -305,8 +312,6 @@ fn contradictions_and_impossible_sizes_name_their_field() {
     assert_eq!(field(json!({"architectures": ["LlamaForSequenceClassification"]})), "architectures[0]");
     let error = refused(&with(llama(), json!({"num_key_value_heads": 4})));
     assert!(error.message.contains("layers[0].attention.kv_heads"), "{error}");
-    let error = refused(&with(llama(), json!({"num_hidden_layers": 0})));
-    assert!(error.message.contains("layers"), "{error}");
     let error = refused(&with(llama(), json!({"vocab_size": u64::MAX})));
     assert!(error.message.contains("overflow"), "{error}");
     let mixtral = json!({"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 3});

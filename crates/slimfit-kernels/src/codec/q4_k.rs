@@ -8,6 +8,7 @@
 
 use super::float::{read_f16, write_f16};
 use super::{BLOCK, SUPER_BLOCK, round_small};
+use wide::f32x8;
 
 /// Bytes of a block.
 pub const BYTES: usize = 4 + PACKED + SUPER_BLOCK / 2;
@@ -101,14 +102,46 @@ fn level(value: f32, inverse: f32, minimum: f32) -> f32 {
     round_small(((value + minimum) * inverse).clamp(0.0, LEVELS))
 }
 
-/// Sums over lanes, so that compilers vectorise without reordering.
-fn sum(lanes: [f32; 8]) -> f32 {
-    lanes.iter().sum()
+/// [`level`] of eight values at once: the same bits.
+#[inline(always)]
+fn level_lanes(values: f32x8, inverse: f32x8, minimum: f32x8) -> f32x8 {
+    /// As in [`round_small`].
+    const SHIFT: f32x8 = f32x8::splat(12_582_912.0);
+    let level = ((values + minimum) * inverse).fast_max(f32x8::ZERO).fast_min(f32x8::splat(LEVELS));
+    (level + SHIFT) - SHIFT
+}
+
+/// Sums over a sub-block for eight divisions of its range at once: of the levels, of their squares, and of their products
+/// with the values. Each is a sum of eight sums, of the values of one place in every eight.
+#[inline(always)]
+fn level_sums(values: &[f32; BLOCK], inverse: f32x8, minimum: f32x8) -> [f32x8; 3] {
+    let mut sums = [f32x8::ZERO; 3];
+    for place in 0..8 {
+        let mut some = [f32x8::ZERO; 3];
+        for value in values[place..].iter().step_by(8) {
+            let value = f32x8::splat(*value);
+            let level = level_lanes(value, inverse, minimum);
+            some[0] += level;
+            some[1] += level * level;
+            some[2] += level * value;
+        }
+        for (sum, some) in sums.iter_mut().zip(some) {
+            *sum += some;
+        }
+    }
+    sums
 }
 
 fn fit(values: &[f32; BLOCK]) -> Fit {
-    let lowest = values.iter().fold(0f32, |lowest, &value| lowest.min(value));
-    let highest = values.iter().fold(f32::MIN, |highest, &value| highest.max(value));
+    let chunks = values.as_chunks::<8>().0;
+    let most = |start: f32, pick: fn(f32, f32) -> f32| {
+        let mut lanes = [start; 8];
+        for chunk in chunks {
+            lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane = pick(*lane, *value));
+        }
+        lanes.into_iter().fold(start, pick)
+    };
+    let (lowest, highest) = (most(0.0, f32::min), most(f32::MIN, f32::max));
     let range = highest - lowest;
     if range <= 0.0 {
         // All are the same and not positive: the minimum alone says it.
@@ -117,18 +150,13 @@ fn fit(values: &[f32; BLOCK]) -> Fit {
     let total: f32 = values.iter().sum();
     let mut best = Fit { scale: range / LEVELS, minimum: -lowest };
     let mut least = f32::INFINITY;
-    for levels in CANDIDATES {
-        let inverse = levels / range;
-        let (mut first, mut second, mut mixed) = ([0f32; 8], [0f32; 8], [0f32; 8]);
-        for values in values.as_chunks::<8>().0 {
-            for lane in 0..8 {
-                let level = level(values[lane], inverse, -lowest);
-                first[lane] += level;
-                second[lane] += level * level;
-                mixed[lane] += level * values[lane];
-            }
-        }
-        let (first, second, mixed) = (sum(first), sum(second), sum(mixed));
+    let minimum = f32x8::splat(-lowest);
+    let eight = std::array::from_fn(|candidate| CANDIDATES[candidate] / range);
+    let of_eight = level_sums(values, f32x8::new(eight), minimum);
+    let of_last = level_sums_of_one(values, f32x8::splat(CANDIDATES[8] / range), minimum);
+    let of_eight = of_eight.map(|sums| sums.to_array());
+    let sums = (0..8).map(|lane| of_eight.map(|sums| sums[lane])).chain([of_last]);
+    for [first, second, mixed] in sums {
         let count = BLOCK as f32;
         let determinant = count * second - first * first;
         if determinant <= 0.0 {
@@ -154,31 +182,54 @@ fn fit(values: &[f32; BLOCK]) -> Fit {
 fn nearest(values: &[f32; BLOCK], fit: &Fit, scales: f32, minima: f32) -> (u8, u8) {
     let round = |value: f32, factor: f32| (value * inverse(factor)).round().clamp(0.0, STEPS);
     let (scale, minimum) = (round(fit.scale, scales), round(fit.minimum, minima));
+    const STEPS_AROUND: [(f32, f32); 7] =
+        [(0.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-1.0, 0.0), (1.0, 0.0), (-1.0, -1.0), (1.0, 1.0)];
+    // The last lane repeats the first.
+    let around: [(f32, f32); 8] = std::array::from_fn(|lane| {
+        let (up, right) = STEPS_AROUND[lane % STEPS_AROUND.len()];
+        (scale + up, minimum + right)
+    });
+    let errors =
+        errors(values, around.map(|around| scales * around.0), around.map(|around| minima * around.1));
     let mut best = (scale, minimum);
     let mut least = f32::INFINITY;
-    for (up, right) in
-        [(0.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-1.0, 0.0), (1.0, 0.0), (-1.0, -1.0), (1.0, 1.0)]
-    {
-        let (scale, minimum) = (scale + up, minimum + right);
-        if !(0.0..=STEPS).contains(&scale) || !(0.0..=STEPS).contains(&minimum) {
-            continue;
-        }
-        let error = error(values, scales * scale, minima * minimum);
-        if error < least {
+    for ((scale, minimum), error) in around.into_iter().zip(errors) {
+        let allowed = (0.0..=STEPS).contains(&scale) && (0.0..=STEPS).contains(&minimum);
+        if allowed && error < least {
             (best, least) = ((scale, minimum), error);
         }
     }
     (best.0 as u8, best.1 as u8)
 }
 
-fn error(values: &[f32; BLOCK], scale: f32, minimum: f32) -> f32 {
-    let inverse = inverse(scale);
-    let mut squares = [0f32; 8];
+/// [`level_sums`] for one division, eight values at once: the same bits.
+#[inline(always)]
+fn level_sums_of_one(values: &[f32; BLOCK], inverse: f32x8, minimum: f32x8) -> [f32; 3] {
+    let mut sums = [f32x8::ZERO; 3];
     for values in values.as_chunks::<8>().0 {
-        for lane in 0..8 {
-            let error = scale * level(values[lane], inverse, minimum) - minimum - values[lane];
-            squares[lane] += error * error;
-        }
+        let values = f32x8::new(*values);
+        let level = level_lanes(values, inverse, minimum);
+        sums[0] += level;
+        sums[1] += level * level;
+        sums[2] += level * values;
     }
-    sum(squares)
+    sums.map(|lanes| lanes.to_array().iter().sum())
+}
+
+/// Squared errors of a sub-block for eight scales and minima, summed as [`level_sums`] does.
+#[inline(always)]
+fn errors(values: &[f32; BLOCK], scales: [f32; 8], minima: [f32; 8]) -> [f32; 8] {
+    let inverse = f32x8::new(scales.map(inverse));
+    let (scale, minimum) = (f32x8::new(scales), f32x8::new(minima));
+    let mut sum = f32x8::ZERO;
+    for place in 0..8 {
+        let mut squares = f32x8::ZERO;
+        for value in values[place..].iter().step_by(8) {
+            let value = f32x8::splat(*value);
+            let error = scale * level_lanes(value, inverse, minimum) - minimum - value;
+            squares += error * error;
+        }
+        sum += squares;
+    }
+    sum.to_array()
 }

@@ -1,81 +1,125 @@
-//! Phases that are cut into more pieces than there are workers, claimed one after the other by whoever is free.
+//! Phases that are cut into more pieces than there are workers. Each worker has pieces of its own, which together are its
+//! equal share, and when they are done it takes what others have left.
 //!
 //! A phase is over when its pieces are done, not when every worker has come: a worker that its core lost to somebody
 //! else between two pieces holds nobody up, and finds the others again by walking through the phases that are over.
-//! Two cache lines do it, one with the phase and the next free piece, one with the pieces that are done.
+//! Where all are equally fast, a worker writes its own line for each piece, and like at a barrier one line of all.
 
 use super::Line;
 use super::barrier::{Poisoned, relax};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Bits of the next free piece; the phase's number lies above.
-const PIECE_BITS: u32 = 32;
+/// Bits of the number of pieces taken; one more than the phase's number lies above.
+const TAKEN_BITS: u32 = 32;
 /// Bits of the number of workers in a [`Gate`], the topmost of which says that it is closed.
 const WORKER_BITS: u32 = 16;
 const CLOSED: u64 = 1 << (WORKER_BITS - 1);
 
-/// The pieces of the phase that is under way.
+/// Pauses before a worker looks for pieces of others: about a microsecond.
+const MOMENT: u32 = 32;
+
+/// A phase of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Phase {
+    /// Phases before it.
+    pub(super) number: u64,
+    /// Their pieces.
+    pub(super) before: u64,
+    /// Its pieces.
+    pub(super) pieces: usize,
+}
+
+/// The pieces of the phase that is under way. Piece p belongs to worker `p mod workers`.
 pub(super) struct Claims {
-    /// The phase's number and its next free piece.
-    next: Line<AtomicU64>,
-    /// Pieces of the phase that are done and reported.
+    /// How many of each worker's pieces are taken, and in which phase: of a line that is behind, none. A line only grows,
+    /// and is never behind a phase that is over, so nobody who comes late takes a piece of that.
+    taken: Box<[Line<AtomicU64>]>,
+    /// Pieces of all phases of the run that are done and reported.
     done: Line<AtomicU64>,
     spins: u32,
 }
 
 impl Claims {
-    pub(super) fn new(spins: u32) -> Self {
-        Self { next: Line(AtomicU64::new(0)), done: Line(AtomicU64::new(0)), spins }
+    pub(super) fn new(workers: usize, spins: u32) -> Self {
+        let taken = (0..workers).map(|_| Line(AtomicU64::new(0))).collect();
+        Self { taken, done: Line(AtomicU64::new(0)), spins }
     }
 
     /// Ready for a run's first phase, number 0. Only while no worker claims.
     pub(super) fn restart(&self) {
-        self.next.0.store(0, Ordering::Relaxed);
-        self.done.0.store(0, Ordering::Relaxed);
+        let lines = self.taken.iter().chain([&self.done]);
+        lines.for_each(|line| line.0.store(0, Ordering::Relaxed));
     }
 
-    /// Claims and does pieces of phase `phase` until it is over. `work` is told the piece, and whether this worker did
-    /// one of this phase before. Returns the number of pieces done here. What was done in earlier phases is visible to
-    /// every piece, and all of this one after it.
+    /// Does pieces of phase `phase` as worker `index` until it is over; earlier phases had `before` pieces together. `work`
+    /// is told the piece, and whether this worker did one of this phase before. Returns the number of pieces done here.
+    /// What was done in earlier phases is visible to every piece, and all of this one after it.
     pub(super) fn take_part(
         &self,
-        phase: u64,
-        pieces: u64,
+        index: usize,
+        phase: Phase,
         poisoned: &AtomicBool,
         mut work: impl FnMut(usize, bool),
     ) -> u64 {
-        let (mut mine, mut reported, mut spins) = (0, 0, 0);
-        loop {
-            let state = self.next.0.load(Ordering::Acquire);
-            if state >> PIECE_BITS != phase {
-                return mine;
+        let (workers, all) = (self.taken.len(), phase.before + phase.pieces as u64);
+        let over = || self.done.0.load(Ordering::Acquire) >= all;
+        // Releases what this worker wrote, and acquires what those wrote who reported before.
+        let report = |pieces| self.done.0.fetch_add(pieces, Ordering::AcqRel) + pieces >= all;
+        if over() {
+            return 0;
+        }
+        let mut mine = 0;
+        let mut take_all = |owner: usize| {
+            let count = phase.pieces.saturating_sub(owner).div_ceil(workers);
+            let before = mine;
+            while let Some(taken) = self.take(owner, phase.number, count) {
+                work(taken * workers + owner, mine > 0);
+                mine += 1;
             }
-            let piece = state & ((1 << PIECE_BITS) - 1);
-            if piece < pieces {
-                if self
-                    .next
-                    .0
-                    .compare_exchange_weak(state, state + 1, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
-                {
-                    work(piece as usize, mine > 0);
-                    mine += 1;
-                }
-                continue;
+            mine - before
+        };
+        let own = take_all(index);
+        if own > 0 && report(own) {
+            return own;
+        }
+        // Who looks at others' lines takes them from their caches, so not before those had a moment to end.
+        for _ in 0..self.spins.min(MOMENT) {
+            if over() {
+                return own;
             }
-            if mine > reported {
-                // Releases what this worker wrote, and acquires what those wrote who reported before.
-                let before = self.done.0.fetch_add(mine - reported, Ordering::AcqRel);
-                if before + (mine - reported) == pieces {
-                    self.done.0.store(0, Ordering::Relaxed);
-                    self.next.0.store((phase + 1) << PIECE_BITS, Ordering::Release);
-                    return mine;
-                }
-                reported = mine;
-            }
+            std::hint::spin_loop();
+        }
+        let taken = (index + 1..workers).chain(0..index).map(&mut take_all).sum();
+        if taken > 0 && report(taken) {
+            return own + taken;
+        }
+        let mut spins = 0;
+        while !over() {
             if relax(&mut spins, self.spins) && poisoned.load(Ordering::Acquire) {
                 resume_unwind(Box::new(Poisoned));
+            }
+        }
+        own + taken
+    }
+
+    /// Takes the next of an owner's `count` pieces; which one.
+    fn take(&self, owner: usize, phase: u64, count: usize) -> Option<usize> {
+        let line = &self.taken[owner].0;
+        let mut state = line.load(Ordering::Relaxed);
+        loop {
+            let taken = match (state >> TAKEN_BITS).cmp(&(phase + 1)) {
+                std::cmp::Ordering::Less => 0,
+                std::cmp::Ordering::Equal => (state & ((1 << TAKEN_BITS) - 1)) as usize,
+                std::cmp::Ordering::Greater => return None,
+            };
+            if taken >= count {
+                return None;
+            }
+            let next = ((phase + 1) << TAKEN_BITS) | (taken as u64 + 1);
+            match line.compare_exchange_weak(state, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(taken),
+                Err(found) => state = found,
             }
         }
     }
@@ -121,8 +165,8 @@ impl Gate {
     }
 }
 
-/// Pieces of falling size, so that few claims are made and the last pieces are small: half of the work in as many
-/// pieces as there are workers, then half of what is left, and so on; the last round is as large as the one before.
+/// The pieces of a phase: of each worker's equal share, equal ones or falling ones, half of it, then half of what is left,
+/// and so on. Falling ones are few, and what is taken from a slow worker last is small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pieces {
     rounds: Rounds,
@@ -136,12 +180,12 @@ enum Rounds {
 }
 
 impl Pieces {
-    /// `count` equal pieces for each worker.
+    /// `count` equal pieces of each worker's share.
     pub fn equal(workers: usize, count: usize) -> Self {
         Self { rounds: Rounds::Equal(count), workers }
     }
 
-    /// Pieces that fall `halvings` times to half the size; a worker's share of equal ones is `2^halvings` of the last.
+    /// Pieces that fall `halvings` times to half the size, the last as large as the one before.
     pub fn falling(workers: usize, halvings: u32) -> Self {
         Self { rounds: Rounds::Falling(halvings), workers }
     }
@@ -155,18 +199,20 @@ impl Pieces {
             }
     }
 
-    /// A piece as a share: `(index, of)`, the part `index / of` to `(index + 1) / of` of the work.
+    /// A piece as a share: `(index, of)`, the part `index / of` to `(index + 1) / of` of the work. Piece p is of the share
+    /// of worker `p mod workers`.
     pub fn share(&self, piece: usize) -> (usize, usize) {
         debug_assert!(piece < self.count());
+        let (round, worker) = (piece / self.workers, piece % self.workers);
         match self.rounds {
-            Rounds::Equal(each) => (piece, self.workers * each),
+            Rounds::Equal(each) => (worker * each + round, self.workers * each),
+            Rounds::Falling(halvings) if (round as u32) < halvings => {
+                let parts = 2 << round;
+                (worker * parts + parts - 2, self.workers * parts)
+            }
             Rounds::Falling(halvings) => {
-                let (round, place) = ((piece / self.workers) as u32, piece % self.workers);
-                if round < halvings {
-                    (((2 << round) - 2) * self.workers + place, self.workers << (round + 1))
-                } else {
-                    (((1 << halvings) - 1) * self.workers + place, self.workers << halvings)
-                }
+                let parts = 1 << halvings;
+                (worker * parts + parts - 1, self.workers * parts)
             }
         }
     }
@@ -177,22 +223,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_cover_the_work_once_in_order() {
+    fn each_workers_pieces_are_its_equal_share_in_order() {
         for workers in 1..6 {
             let falling = (0..6).map(|halvings| Pieces::falling(workers, halvings));
             for pieces in falling.chain((1..5).map(|each| Pieces::equal(workers, each))) {
                 let total = 64 * workers * 60;
-                let mut end = 0;
-                for piece in 0..pieces.count() {
-                    let (index, of) = pieces.share(piece);
-                    assert_eq!(total * index / of, end, "{pieces:?} {piece}");
-                    end = total * (index + 1) / of;
+                for worker in 0..workers {
+                    let mut end = total * worker / workers;
+                    for piece in (worker..pieces.count()).step_by(workers) {
+                        let (index, of) = pieces.share(piece);
+                        assert_eq!(total * index / of, end, "{pieces:?} {piece}");
+                        end = total * (index + 1) / of;
+                    }
+                    assert_eq!(end, total * (worker + 1) / workers, "{pieces:?}");
                 }
-                assert_eq!(end, total, "{pieces:?}");
             }
         }
-        assert_eq!(Pieces::falling(3, 0), Pieces { rounds: Rounds::Falling(0), workers: 3 });
         assert_eq!(Pieces::falling(3, 0).share(2), Pieces::equal(3, 1).share(2));
+    }
+
+    #[test]
+    fn what_is_over_has_no_pieces_left_for_who_comes_late() {
+        let (claims, fine) = (Claims::new(2, 1), AtomicBool::new(false));
+        let phase = |number| Phase { number, before: 5 * number, pieces: 5 };
+        for number in 0..3 {
+            let mut done = Vec::new();
+            let count = claims.take_part(1, phase(number), &fine, |piece, again| done.push((piece, again)));
+            assert_eq!((count, done), (5, vec![(1, false), (3, true), (0, true), (2, true), (4, true)]));
+        }
+        for number in 0..3 {
+            assert_eq!((claims.take(0, number, 3), claims.take(1, number, 2)), (None, None));
+            assert_eq!(claims.take_part(0, phase(number), &fine, |_, _| unreachable!()), 0);
+        }
+        assert_eq!(claims.take(0, 3, 3), Some(0));
     }
 
     #[test]

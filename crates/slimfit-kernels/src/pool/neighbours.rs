@@ -5,19 +5,23 @@
 //! earlier, has the same share of the core's time and holds nobody up.
 
 use std::cell::Cell;
+#[cfg(unix)]
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-/// How long a look lasts.
-const LOOK: Duration = Duration::from_millis(40);
-/// Times in one look that the core was taken away, from which on somebody else wants it. Below lie the system's own.
-const TAKEN_OFTEN: u64 = 3;
+/// How long a look lasts, at least.
+const LOOK: Duration = Duration::from_millis(60);
+/// Part of a look that a worker waited for its core, from which on somebody else wants it. Below lies the system's own
+/// work, which is short.
+const WAITED: f64 = 0.1;
 /// How long such a neighbour is believed to stay.
 const BELIEVED: Duration = Duration::from_millis(400);
 
-/// One worker's view of its core.
+/// One worker's view of its core. Made by the worker itself.
 pub(super) struct Neighbours {
+    statistics: Option<std::fs::File>,
     look_began: Cell<Instant>,
-    taken_before: Cell<u64>,
+    waited_before: Cell<Duration>,
     believed_until: Cell<Option<Instant>>,
     on_core_since: Cell<Instant>,
 }
@@ -25,23 +29,28 @@ pub(super) struct Neighbours {
 impl Neighbours {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self {
+        let new = Self {
+            // Where the system keeps no such statistics, nobody is ever believed to be there.
+            statistics: std::fs::File::open("/proc/thread-self/schedstat").ok(),
             look_began: Cell::new(now),
-            taken_before: Cell::new(times_taken()),
+            waited_before: Cell::new(Duration::ZERO),
             believed_until: Cell::new(None),
             on_core_since: Cell::new(now),
-        }
+        };
+        new.waited_before.set(new.waited());
+        new
     }
 
     /// Looks, and tells until when a neighbour is believed to be there, if any is.
     pub(super) fn look(&self) -> Option<Instant> {
         let now = Instant::now();
-        if now.duration_since(self.look_began.get()) >= LOOK {
-            let taken = times_taken();
-            let often = taken - self.taken_before.replace(taken) >= TAKEN_OFTEN;
-            // A look over a long pause says nothing of now.
-            let recent = now.duration_since(self.look_began.replace(now)) < 8 * LOOK;
-            if often && recent {
+        let lasted = now.duration_since(self.look_began.get());
+        if lasted >= LOOK {
+            self.look_began.set(now);
+            let waited = self.waited();
+            let more = waited.saturating_sub(self.waited_before.replace(waited));
+            // A long look is mostly of a pause, when this worker wanted no core.
+            if more.as_secs_f64() >= WAITED * lasted.as_secs_f64() {
                 self.believed_until.set(Some(now + BELIEVED));
             }
         }
@@ -55,25 +64,38 @@ impl Neighbours {
             self.on_core_since.set(Instant::now());
         }
     }
+
+    /// How long this thread has waited for a core in all, while it could have run.
+    fn waited(&self) -> Duration {
+        #[cfg(unix)]
+        {
+            let mut text = [0; 64];
+            let length = self.statistics.as_ref().map(|file| file.read_at(&mut text, 0));
+            if let Some(Ok(length)) = length {
+                return waited_in(&text[..length]);
+            }
+        }
+        Duration::ZERO
+    }
 }
 
-/// How often the system took the core from the calling thread, which would have gone on; 0 where it does not tell.
-fn times_taken() -> u64 {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: a `rusage` is made of integers, for which zero is a value.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to a `rusage`.
-        let answer = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
-        if answer == 0 { u64::try_from(usage.ru_nivcsw).unwrap_or(0) } else { 0 }
-    }
-    #[cfg(not(target_os = "linux"))]
-    0
+/// The second of the numbers in a thread's `schedstat`: nanoseconds on a queue.
+fn waited_in(text: &[u8]) -> Duration {
+    let nanoseconds =
+        std::str::from_utf8(text).ok().and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_on_a_queue_is_the_second_number() {
+        assert_eq!(waited_in(b"2483829 1500 12\n"), Duration::from_nanos(1500));
+        assert_eq!(waited_in(b""), Duration::ZERO);
+        assert_eq!(waited_in(b"1 two 3"), Duration::ZERO);
+    }
 
     #[test]
     fn a_neighbour_is_believed_for_a_while_and_not_longer() {

@@ -19,6 +19,7 @@ use crate::operation::MatMul;
 use crate::packed::weight_format;
 use crate::pool::Pool;
 use crate::{Isa, KernelError};
+use race::{Incumbent, Race};
 use slimfit_quantity::NumberFormat;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -117,47 +118,64 @@ pub fn tune(
     progress: &mut dyn FnMut(usize, &TuningKey) -> bool,
 ) -> Result<Vec<TuningOutcome>, KernelError> {
     let mut checks = check::Checks::default();
-    let mut outcomes = Vec::new();
-    for (done, key) in keys.iter().enumerate() {
+    let mut agrees = |entry: &MatMulVariant| checks.agrees(entry);
+    let left = || deadline.saturating_duration_since(Instant::now());
+    for key in keys {
         Isa::capped(key.isa.name())?;
         assert_eq!(key.threads, pool.threads(), "a key of another number of threads");
-        let left = deadline.saturating_duration_since(Instant::now());
+    }
+    tune_by(keys, known, &left, progress, &mut agrees, &mut |key, entries, incumbent, time| {
+        let mut subject = Subject::new(key, entries[0].layout, pool)?;
+        let end = Instant::now() + time;
+        let go_on = || Instant::now() < end;
+        Ok(race::run(entries.len(), incumbent, go_on, |candidate| subject.seconds(pool, &entries[candidate])))
+    })
+}
+
+/// Runs a race of the implementations, the incumbent among them, for about so long.
+type Racer<'a> =
+    dyn FnMut(&TuningKey, &[MatMulVariant], Incumbent, Duration) -> Result<Race, KernelError> + 'a;
+
+/// [`tune`] by another clock, check and race.
+fn tune_by(
+    keys: &[TuningKey],
+    known: &Tuning,
+    left: &dyn Fn() -> Duration,
+    progress: &mut dyn FnMut(usize, &TuningKey) -> bool,
+    agrees: &mut dyn FnMut(&MatMulVariant) -> Result<bool, KernelError>,
+    race: &mut Racer<'_>,
+) -> Result<Vec<TuningOutcome>, KernelError> {
+    let mut outcomes = Vec::new();
+    for (done, key) in keys.iter().enumerate() {
+        let left = left();
         if left.is_zero() || !progress(done, key) {
             break;
         }
         let (mut entries, mut rejected) = (Vec::new(), Vec::new());
         for entry in candidates(key)? {
-            if checks.agrees(&entry)? { entries.push(entry) } else { rejected.push(entry.variant.name) }
+            if agrees(&entry)? { entries.push(entry) } else { rejected.push(entry.variant.name) }
         }
         if entries.len() + rejected.len() < 2 || entries.is_empty() {
             continue;
         }
         let share = left / u32::try_from(keys.len() - done).unwrap_or(u32::MAX);
-        outcomes.push(race_for(pool, key, &entries, rejected, known, share)?);
+        let place = |name: &str| entries.iter().position(|entry| entry.variant.name == name);
+        let chosen = known.choices.get(key).and_then(|name| place(name));
+        let incumbent = Incumbent { place: chosen.unwrap_or(0), chosen: chosen.is_some() };
+        let race = race(key, &entries, incumbent, share)?;
+        outcomes.push(outcome(key, &entries, rejected, &race));
     }
     Ok(outcomes)
 }
 
-fn race_for(
-    pool: &Pool,
+fn outcome(
     key: &TuningKey,
     entries: &[MatMulVariant],
     rejected: Vec<&'static str>,
-    known: &Tuning,
-    time: Duration,
-) -> Result<TuningOutcome, KernelError> {
-    let mut subject = Subject::new(key, entries[0].layout, pool)?;
-    let place = |name: &str| entries.iter().position(|entry| entry.variant.name == name);
-    let incumbent = known.choices.get(key).and_then(|name| place(name)).unwrap_or(0);
-    let end = Instant::now() + time;
-    let race = race::run(
-        entries.len(),
-        incumbent,
-        || Instant::now() < end,
-        |candidate| subject.seconds(pool, &entries[candidate]),
-    );
+    race: &Race,
+) -> TuningOutcome {
     let (winner, samples) = (race.winner(), &race.samples);
-    Ok(TuningOutcome {
+    TuningOutcome {
         key: *key,
         variant: entries[winner].variant.name,
         seconds: samples[winner].clone(),
@@ -165,7 +183,7 @@ fn race_for(
         default_seconds: samples[0].clone(),
         candidates: entries.len(),
         rejected,
-    })
+    }
 }
 
 /// The key under which a product of a model is looked up.
@@ -188,31 +206,36 @@ pub(crate) fn key_of(
 }
 
 /// Shapes that stand for those of small models, for each format: one token in memory and in a cache, and a chunk of a
-/// prompt. In the order of `formats`: what the time does not reach is what stands last.
+/// prompt. First what most of a model's time goes to, in every format in the order of `formats`: what the time does not
+/// reach is what counts least.
 pub fn usual_keys(formats: &[NumberFormat], isa: Isa, threads: usize) -> Vec<TuningKey> {
     /// Weights of a model that memory streams, and of one that stays in a cache.
-    const WORKING_SETS: [u64; 2] = [96 << 20, 8 << 20];
-    const MATRICES: [(u64, u64); 2] = [(3072, 576), (576, 1536)];
+    const MEMORY: u64 = 96 << 20;
+    const CACHE: u64 = 8 << 20;
+    const WIDE: (u64, u64) = (3072, 576);
+    const DEEP: (u64, u64) = (576, 1536);
     const LARGE: (u64, u64) = (4096, 2048);
     const CHUNK: usize = 256;
-    let mut keys = Vec::new();
-    for &format in formats {
-        let key = |(rows, columns), tokens, working_set_bytes| TuningKey {
-            format,
-            rows,
-            columns,
-            tokens,
-            working_set_bytes,
-            threads,
-            isa,
-        };
-        for matrix in MATRICES {
-            keys.extend(WORKING_SETS.map(|bytes| key(matrix, 1, bytes)));
-        }
-        keys.push(key(LARGE, 1, WORKING_SETS[0]));
-        keys.extend(MATRICES.into_iter().chain([LARGE]).map(|matrix| key(matrix, CHUNK, WORKING_SETS[0])));
-    }
-    keys
+    let kinds = [
+        (WIDE, 1, MEMORY),
+        (DEEP, 1, MEMORY),
+        (WIDE, CHUNK, MEMORY),
+        (DEEP, CHUNK, MEMORY),
+        (LARGE, 1, MEMORY),
+        (WIDE, 1, CACHE),
+        (DEEP, 1, CACHE),
+        (LARGE, CHUNK, MEMORY),
+    ];
+    let of = |((rows, columns), tokens, working_set_bytes), format| TuningKey {
+        format,
+        rows,
+        columns,
+        tokens,
+        working_set_bytes,
+        threads,
+        isa,
+    };
+    kinds.into_iter().flat_map(|kind| formats.iter().map(move |&format| of(kind, format))).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! All candidates run once in every round, so that what disturbs the machine disturbs all of them, and only ratios
 //! within a round count. The incumbent runs twice, first and last: how far its own times lie apart is the noise.
+//! A candidate that will not win runs no more, and a race whose end is clear is over.
 
 use slimfit_quantity::{median, quantile};
 
@@ -13,26 +14,45 @@ const MOST_ROUNDS: usize = 25;
 const HOPELESS: [f64; 2] = [1.25, 1.10];
 /// A gain below this is none, however steady.
 const LEAST_GAIN: f64 = 0.02;
+/// The same over what an earlier race chose. Where the system lays a matrix differs from run to run by more than rounds of
+/// one run show, and a choice that flips with it is none.
+const LEAST_GAIN_OVER_CHOICE: f64 = 0.06;
+/// Standard errors of the median to both sides that are certain enough.
+const CERTAIN: f64 = 2.5;
+/// The standard deviation over the median absolute deviation, and the standard error of a median over that of a mean, of
+/// normal noise.
+const DEVIATION: f64 = 1.4826;
+const ERROR_OF_MEDIAN: f64 = 1.2533;
+
+/// Who runs until another is clearly faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Incumbent {
+    /// Its place among the candidates.
+    pub(super) place: usize,
+    /// Whether an earlier race chose it.
+    pub(super) chosen: bool,
+}
 
 /// The times of a race.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Race {
     /// Of each candidate, one a round; of the incumbent, the mean of its two. Who fell out has fewer.
     pub(super) samples: Vec<Vec<f64>>,
-    incumbent: usize,
+    incumbent: Incumbent,
     /// The incumbent's first time over its second, each round.
     retests: Vec<f64>,
 }
 
-/// Runs rounds until `go_on` says no.
+/// Runs rounds until `go_on` says no or the end is clear.
 pub(super) fn run(
     candidates: usize,
-    incumbent: usize,
+    incumbent: Incumbent,
     go_on: impl Fn() -> bool,
     mut seconds: impl FnMut(usize) -> f64,
 ) -> Race {
     let mut race = Race { samples: vec![Vec::new(); candidates], incumbent, retests: Vec::new() };
-    let mut challengers: Vec<usize> = (0..candidates).filter(|&candidate| candidate != incumbent).collect();
+    let mut challengers: Vec<usize> =
+        (0..candidates).filter(|&candidate| candidate != incumbent.place).collect();
     for round in 0..MOST_ROUNDS {
         if round >= LEAST_ROUNDS && !go_on() {
             break;
@@ -41,67 +61,99 @@ pub(super) fn run(
         if round % 2 == 1 {
             challengers.reverse();
         }
-        let first = seconds(incumbent);
+        let first = seconds(incumbent.place);
         for &candidate in &challengers {
             race.samples[candidate].push(seconds(candidate));
         }
-        let last = seconds(incumbent);
-        race.samples[incumbent].push((first + last) / 2.0);
+        let last = seconds(incumbent.place);
+        race.samples[incumbent.place].push((first + last) / 2.0);
         race.retests.push(first / last);
-        let limit = match round + 1 {
-            1 => continue,
-            rounds if rounds < LEAST_ROUNDS => HOPELESS[0],
-            _ => HOPELESS[1],
-        };
-        challengers.retain(|&candidate| median(&race.ratios(candidate)) < limit);
+        match round + 1 {
+            1 => {}
+            rounds if rounds < LEAST_ROUNDS => {
+                challengers.retain(|&candidate| median(&race.ratios(candidate)) < HOPELESS[0]);
+            }
+            _ => {
+                let bar = race.bar();
+                challengers.retain(|&candidate| {
+                    let ratios = race.ratios(candidate);
+                    median(&ratios) < HOPELESS[1] && interval(&ratios).0 < bar
+                });
+                let clear = |candidate: &usize| interval(&race.ratios(*candidate)).1 < bar;
+                if challengers.is_empty() || (challengers.len() == 1 && challengers.iter().all(clear)) {
+                    break;
+                }
+            }
+        }
     }
     race
 }
 
 impl Race {
-    /// The incumbent, unless another beats it beyond the noise: in the median by more than what three of four of the
-    /// incumbent's own repetitions lie apart, and in three of four rounds. Of several such, the first in order that is
-    /// as fast as the fastest but for the noise.
+    /// The incumbent, unless another is certainly faster by more than the least gain, and by more than what three of four
+    /// of the incumbent's own repetitions lie apart. Of several such, the first in order that is as fast as the fastest
+    /// but for the least gain.
     pub(super) fn winner(&self) -> usize {
-        let noise = self.noise();
+        let bar = self.bar();
         let gains: Vec<(usize, f64)> = (0..self.samples.len())
-            .filter(|&candidate| candidate != self.incumbent)
+            .filter(|&candidate| candidate != self.incumbent.place)
             .filter_map(|candidate| {
                 let ratios = self.ratios(candidate);
-                let middle = median(&ratios);
-                (middle < 1.0 - noise && quantile(&ratios, 0.75) < 1.0).then_some((candidate, middle))
+                let clear =
+                    !ratios.is_empty() && median(&ratios) < bar && interval(&ratios).1 < 1.0 - self.gain();
+                clear.then_some((candidate, median(&ratios)))
             })
             .collect();
         let best = gains.iter().map(|(_, ratio)| *ratio).fold(f64::INFINITY, f64::min);
         gains
             .iter()
-            .find(|(_, ratio)| *ratio <= best * (1.0 + noise))
-            .map_or(self.incumbent, |(candidate, _)| *candidate)
+            .find(|(_, ratio)| *ratio <= best * (1.0 + LEAST_GAIN))
+            .map_or(self.incumbent.place, |(candidate, _)| *candidate)
+    }
+
+    /// The gain that displaces the incumbent.
+    fn gain(&self) -> f64 {
+        if self.incumbent.chosen { LEAST_GAIN_OVER_CHOICE } else { LEAST_GAIN }
+    }
+
+    /// What a challenger's times over the incumbent's must stay below.
+    fn bar(&self) -> f64 {
+        1.0 - self.noise().max(self.gain())
     }
 
     /// How far two runs of the same code lie apart.
     fn noise(&self) -> f64 {
         let apart: Vec<f64> = self.retests.iter().map(|ratio| (ratio - 1.0).abs()).collect();
-        quantile(&apart, 0.75).max(LEAST_GAIN)
+        quantile(&apart, 0.75)
     }
 
     /// Times over the incumbent's in the same round.
     fn ratios(&self, candidate: usize) -> Vec<f64> {
         self.samples[candidate]
             .iter()
-            .zip(&self.samples[self.incumbent])
+            .zip(&self.samples[self.incumbent.place])
             .map(|(time, of)| time / of)
             .collect()
     }
+}
+
+/// Where the median of a ratio certainly lies.
+fn interval(ratios: &[f64]) -> (f64, f64) {
+    let middle = median(ratios);
+    let apart: Vec<f64> = ratios.iter().map(|ratio| (ratio - middle).abs()).collect();
+    let error = DEVIATION * ERROR_OF_MEDIAN * median(&apart) / (ratios.len() as f64).sqrt();
+    (middle - CERTAIN * error, middle + CERTAIN * error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn race(samples: &[Vec<f64>], incumbent: usize, retest: f64) -> usize {
-        let retests = vec![retest; samples[incumbent].len()];
-        Race { samples: samples.to_vec(), incumbent, retests }.winner()
+    const DEFAULT: Incumbent = Incumbent { place: 0, chosen: false };
+
+    fn race(samples: &[Vec<f64>], place: usize, retest: f64) -> usize {
+        let retests = vec![retest; samples[place].len()];
+        Race { samples: samples.to_vec(), incumbent: Incumbent { place, chosen: false }, retests }.winner()
     }
 
     #[test]
@@ -135,12 +187,41 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_is_kept_where_a_default_would_go() {
+        let race = |chosen, of: f64| {
+            let samples = vec![vec![1.0; 8], vec![of; 8]];
+            Race { samples, incumbent: Incumbent { place: 0, chosen }, retests: vec![1.0; 8] }.winner()
+        };
+        assert_eq!((race(false, 0.96), race(true, 0.96)), (1, 0));
+        assert_eq!((race(false, 0.99), race(true, 0.90)), (0, 1));
+    }
+
+    #[test]
     fn the_hopeless_fall_out_and_time_ends_the_race() {
-        let race = run(4, 0, || true, |candidate| [1.0, 0.9, 3.0, 1.2][candidate]);
+        let race = run(4, DEFAULT, || true, |candidate| [1.0, 0.9, 3.0, 1.2][candidate]);
         let rounds: Vec<usize> = race.samples.iter().map(Vec::len).collect();
-        assert_eq!(rounds, [MOST_ROUNDS, MOST_ROUNDS, 2, LEAST_ROUNDS]);
+        assert_eq!(rounds, [LEAST_ROUNDS, LEAST_ROUNDS, 2, LEAST_ROUNDS], "clear after the least rounds");
         assert_eq!(race.winner(), 1);
-        let race = run(2, 0, || false, |_| 1.0);
+        let race = run(2, DEFAULT, || false, |_| 1.0);
         assert_eq!(race.samples.iter().map(Vec::len).collect::<Vec<_>>(), [LEAST_ROUNDS; 2]);
+    }
+
+    #[test]
+    fn what_is_not_clear_runs_on() {
+        let mut calls = 0;
+        // A challenger that is faster by the least gain in the middle, and unsteady.
+        let race = run(
+            2,
+            DEFAULT,
+            || true,
+            |candidate| {
+                if candidate == 0 {
+                    return 1.0;
+                }
+                calls += 1;
+                [0.9, 0.98, 1.06][calls % 3]
+            },
+        );
+        assert_eq!(race.samples[1].len(), MOST_ROUNDS);
     }
 }

@@ -201,9 +201,11 @@ fn search_error(front: Option<&Front>) -> Markup {
                 " points was evaluated (" (count(head.evaluated)) "), ruled out by a proven bound ("
                 (count(head.pruned.iter().map(|bound| bound.count).sum())) ") or is no valid model ("
                 (count(head.invalid)) ")." }
-        } @else {
-            p.big { (number(Source::Modelled, format!("≤ {}", Unit::Fraction.show(head.epsilon)))) }
+        } @else if let Some(epsilon) = head.epsilon {
+            p.big { (number(Source::Modelled, format!("≤ {}", Unit::Fraction.show(epsilon)))) }
             p { "No point of the exact front is better than a point here by more than this factor in every objective." }
+        } @else {
+            p.big { (unavailable("the search was interrupted, and nothing is proven about points that were not looked at")) }
         }
         @if !head.invalid_by.is_empty() {
             details { summary { "Why points are no valid model" }
@@ -213,7 +215,9 @@ fn search_error(front: Option<&Front>) -> Markup {
             p.flag { "The search was interrupted: " (count(head.unvisited)) " points were not looked at." }
         }
         p.small { "It took " (number(Source::Measured, Unit::Seconds.show(head.seconds))) " and "
-            (number(Source::Measured, Unit::Bytes.show(head.peak_memory_bytes as f64))) " of memory." }
+            @if let Some(bytes) = head.peak_memory_bytes { (number(Source::Measured, Unit::Bytes.show(bytes as f64))) }
+            @else { (unavailable("this system does not tell the peak memory of a process")) }
+            " of memory." }
     }
 }
 
