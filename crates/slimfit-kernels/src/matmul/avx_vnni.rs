@@ -12,6 +12,7 @@
 
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
+use super::avx2::lanes::{finish, largest, load, load_halves, total};
 use super::tiles::{for_streams, prefetch, share, tiles, with_tile};
 use super::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use crate::Part;
@@ -69,57 +70,6 @@ fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, 
             }
         }
     }
-}
-
-/// The largest lane.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn largest(values: __m256) -> f32 {
-    let four = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
-    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
-}
-
-/// The sum of all lanes.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn total(values: [__m256i; 4]) -> i32 {
-    let eight =
-        _mm256_add_epi32(_mm256_add_epi32(values[0], values[1]), _mm256_add_epi32(values[2], values[3]));
-    let four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
-    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
-    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
-}
-
-/// Loads 32 bytes.
-///
-/// # Safety
-/// 32 bytes at `from` are readable.
-#[target_feature(enable = "avx2")]
-#[inline]
-unsafe fn load(from: *const u8) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe { _mm256_loadu_si256(from.cast()) }
-}
-
-/// Loads 8 f16 scales.
-///
-/// # Safety
-/// 16 bytes at `from` are readable.
-#[target_feature(enable = "avx2,f16c")]
-#[inline]
-unsafe fn load_scales(from: *const u8) -> __m256 {
-    // SAFETY: the caller's promise.
-    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 8 values.
-    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }
 
 /// The products, with `$dot` and the features that have it.
@@ -224,7 +174,7 @@ macro_rules! products {
                             } else {
                                 sums[stream]
                             };
-                            let scales = load_scales(starts[stream].add(layout.scales_offset(block)));
+                            let scales = load_halves(starts[stream].add(layout.scales_offset(block)));
                             let factors = _mm256_mul_ps(scales, scale);
                             totals[stream] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), factors, totals[stream]);
                         }
@@ -268,7 +218,7 @@ macro_rules! products {
                                 *columns = load(quants.add(chunk * 32));
                             }
                         }
-                        let scales = load_scales(weights.add(layout.scales_offset(block)));
+                        let scales = load_halves(weights.add(layout.scales_offset(block)));
                         for (token, total) in totals.iter_mut().enumerate() {
                             let start = tile.cast::<i32>().add(T + token).read_unaligned();
                             let mut sum = _mm256_set1_epi32(start);

@@ -5,7 +5,8 @@ use super::PoolError;
 /// Environment variable that says how pools share work where nobody sets it.
 pub const SHARING_VARIABLE: &str = "SLIMFIT_SHARING";
 
-/// How the work of a phase is shared. No way changes any result.
+/// How the work of a phase is shared. Products are the same in every bit; the attention of one token, whose keys are cut
+/// at other places, only but for rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sharing {
     /// Claimed where the system says that the workers' cores differ in speed, or while somebody else's work takes a

@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
+use super::lanes::finish;
 use super::transpose::lay_out_floats;
 use super::{ROWS, float_panels};
 use crate::Part;
@@ -270,13 +271,4 @@ unsafe fn widen(from: *const u8) -> (__m256, __m256) {
     let low = _mm256_slli_epi32::<16>(both);
     let high = _mm256_and_si256(both, _mm256_set1_epi32(0xffff_0000_u32 as i32));
     (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 8 values.
-    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
+use super::lanes::{finish, load_halves};
 use super::transpose::lay_out_floats;
 use crate::Part;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
@@ -85,12 +86,12 @@ fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S]) {
         unsafe {
             let x = _mm256_set1_ps(*args.input.as_ptr().add(column));
             for (total, start) in even.iter_mut().zip(starts) {
-                *total = _mm256_fmadd_ps(load(start.add(column * COLUMN)), x, *total);
+                *total = _mm256_fmadd_ps(load_halves(start.add(column * COLUMN)), x, *total);
             }
             if column + 1 < args.columns {
                 let x = _mm256_set1_ps(*args.input.as_ptr().add(column + 1));
                 for (total, start) in odd.iter_mut().zip(starts) {
-                    *total = _mm256_fmadd_ps(load(start.add((column + 1) * COLUMN)), x, *total);
+                    *total = _mm256_fmadd_ps(load_halves(start.add((column + 1) * COLUMN)), x, *total);
                 }
             }
         }
@@ -116,7 +117,7 @@ fn product_tile<const G: usize, const T: usize>(
     for column in 0..args.columns {
         // SAFETY: a column of the tile and of groups, whose lengths were checked above.
         unsafe {
-            let loaded = starts.map(|start| load(start.add(column * COLUMN)));
+            let loaded = starts.map(|start| load_halves(start.add(column * COLUMN)));
             for (token, totals) in totals.iter_mut().enumerate() {
                 let x = _mm256_set1_ps(*activations.add(column * T + token));
                 for (total, loaded) in totals.iter_mut().zip(loaded) {
@@ -130,24 +131,4 @@ fn product_tile<const G: usize, const T: usize>(
             finish(args, group, first + token, total);
         }
     }
-}
-
-/// A column as f32.
-///
-/// # Safety
-/// 16 bytes at `from` are readable.
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-unsafe fn load(from: *const u8) -> __m256 {
-    // SAFETY: the caller's promise.
-    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 8 values.
-    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

@@ -19,6 +19,7 @@ mod q4;
 mod q6;
 
 use super::ROWS;
+use super::lanes::largest;
 use crate::Part;
 use crate::codec::SUPER_BLOCK;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
@@ -152,15 +153,6 @@ fn pack(first: __m256i, second: __m256i) -> __m256i {
     _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(first, second))
 }
 
-/// The largest lane.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn largest(values: __m256) -> f32 {
-    let four = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
-    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
-}
-
 /// Where a block of a tile's activations has its scales, sums and values.
 #[derive(Clone, Copy)]
 struct Tile<const T: usize>(*const u8);
@@ -222,35 +214,4 @@ fn halves(pairs: __m256i) -> [__m256i; 2] {
         _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(lane))
     };
     [spread(0), spread(2)]
-}
-
-/// Loads 32 bytes.
-///
-/// # Safety
-/// 32 bytes at `from` are readable.
-#[target_feature(enable = "avx2")]
-#[inline]
-unsafe fn load(from: *const u8) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe { _mm256_loadu_si256(from.cast()) }
-}
-
-/// Loads 8 f16 factors.
-///
-/// # Safety
-/// 16 bytes at `from` are readable.
-#[target_feature(enable = "avx2,f16c")]
-#[inline]
-unsafe fn load_factors(from: *const u8) -> __m256 {
-    // SAFETY: the caller's promise.
-    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 8 values.
-    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

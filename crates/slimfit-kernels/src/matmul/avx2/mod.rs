@@ -6,6 +6,7 @@ pub(super) mod float;
 mod float_panels;
 pub(super) mod half;
 pub(super) mod k_quants;
+pub(super) mod lanes;
 mod panels;
 pub(super) mod quantised;
 pub(super) mod transpose;

@@ -14,7 +14,8 @@
 #![expect(unsafe_code, reason = "reads shared activations, and vector loads of checked memory")]
 
 use super::ROWS;
-use super::quantised::{SIZES, layout, load, load_scales, token_block};
+use super::lanes::{load, load_halves};
+use super::quantised::{SIZES, layout, token_block};
 use crate::codec::BLOCK;
 use crate::matmul::MatMulArgs;
 use crate::matmul::tiles::{tiles, with_tile};
@@ -159,7 +160,7 @@ fn unpack_q8(
             }
             panel.starts[group] = _mm256_madd_epi16(negative, _mm256_set1_epi16(1));
             // SAFETY: the scales of a block of the group.
-            panel.scales[group] = unsafe { load_scales(start.as_ptr().add(layout.scales_offset(block))) };
+            panel.scales[group] = unsafe { load_halves(start.as_ptr().add(layout.scales_offset(block))) };
         }
     }
 }
@@ -179,7 +180,7 @@ fn unpack_q4(args: &MatMulArgs<'_>, groups: [usize; GROUPS], first: usize, panel
                 panel.columns[step + STEPS / 2][group] = _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask);
             }
             // SAFETY: the scales of a block of the group.
-            panel.scales[group] = unsafe { load_scales(start.as_ptr().add(layout.scales_offset(block))) };
+            panel.scales[group] = unsafe { load_halves(start.as_ptr().add(layout.scales_offset(block))) };
         }
     }
 }

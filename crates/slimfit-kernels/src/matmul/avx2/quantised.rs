@@ -17,6 +17,7 @@
 
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
+use super::lanes::{finish, largest, load, load_halves, total};
 use super::{ROWS, panels, settle};
 use crate::Part;
 use crate::codec::BLOCK;
@@ -156,26 +157,6 @@ fn convert<const NARROW: bool, const T: usize>(args: &MatMulArgs<'_>, first: usi
     }
 }
 
-/// The largest lane.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn largest(values: __m256) -> f32 {
-    let four = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
-    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
-}
-
-/// The sum of all lanes.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn total(values: [__m256i; 4]) -> i32 {
-    let eight =
-        _mm256_add_epi32(_mm256_add_epi32(values[0], values[1]), _mm256_add_epi32(values[2], values[3]));
-    let four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
-    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
-    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
-}
-
 /// `S` q4_0 groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
@@ -218,7 +199,7 @@ fn product_streams_q4<const S: usize, const AHEAD: usize>(
             let offset = _mm256_set1_epi32(token.cast::<i32>().add(1).read_unaligned());
             for ((total, sum), start) in totals.iter_mut().zip(sums).zip(starts) {
                 let sum = _mm256_add_epi32(_mm256_madd_epi16(sum, ones), offset);
-                let scales = load_scales(start.add(layout.scales_offset(block)));
+                let scales = load_halves(start.add(layout.scales_offset(block)));
                 *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scales, scale), *total);
             }
         }
@@ -265,7 +246,7 @@ fn product_streams_q8<const S: usize, const AHEAD: usize>(
             }
             let scale = _mm256_set1_ps(token.cast::<f32>().read_unaligned());
             for ((total, sum), start) in totals.iter_mut().zip(sums).zip(starts) {
-                let scales = load_scales(start.add(layout.scales_offset(block)));
+                let scales = load_halves(start.add(layout.scales_offset(block)));
                 *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scales, scale), *total);
             }
         }
@@ -306,7 +287,7 @@ fn product_tile_q4<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: u
                 }
                 settle(&mut sums);
             }
-            let scales = load_scales(weights.add(layout.scales_offset(block)));
+            let scales = load_halves(weights.add(layout.scales_offset(block)));
             for (token, (total, sum)) in totals.iter_mut().zip(sums).enumerate() {
                 let start = _mm256_set1_epi32(tile.cast::<i32>().add(T + token).read_unaligned());
                 let sum = _mm256_add_epi32(_mm256_madd_epi16(sum, ones), start);
@@ -343,7 +324,7 @@ fn product_tile_q8<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: u
                     add_products(sums, columns, _mm256_set1_epi64x(x.read_unaligned()));
                 }
             }
-            let scales = load_scales(weights.add(layout.scales_offset(block)));
+            let scales = load_halves(weights.add(layout.scales_offset(block)));
             for (token, (total, sums)) in totals.iter_mut().zip(sums).enumerate() {
                 let scale = _mm256_set1_ps(tile.cast::<f32>().add(token).read_unaligned());
                 *total = _mm256_fmadd_ps(row_sums(sums), _mm256_mul_ps(scales, scale), *total);
@@ -385,35 +366,4 @@ unsafe fn load_wide(from: *const u8) -> [__m256i; 2] {
         let from = from.cast::<__m128i>();
         [_mm256_cvtepi8_epi16(_mm_loadu_si128(from)), _mm256_cvtepi8_epi16(_mm_loadu_si128(from.add(1)))]
     }
-}
-
-/// Loads 32 bytes.
-///
-/// # Safety
-/// 32 bytes at `from` are readable.
-#[target_feature(enable = "avx2")]
-#[inline]
-pub(super) unsafe fn load(from: *const u8) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe { _mm256_loadu_si256(from.cast()) }
-}
-
-/// Loads 8 f16 scales.
-///
-/// # Safety
-/// 16 bytes at `from` are readable.
-#[target_feature(enable = "avx2,f16c")]
-#[inline]
-pub(super) unsafe fn load_scales(from: *const u8) -> __m256 {
-    // SAFETY: the caller's promise.
-    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 8 values.
-    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

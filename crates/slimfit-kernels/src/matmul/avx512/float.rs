@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
+use super::lanes::finish;
 use crate::Part;
 use crate::matmul::avx2::transpose::{lay_out, lay_out_floats};
 use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
@@ -344,13 +345,4 @@ unsafe fn widen(from: *const u8) -> (__m512, __m512) {
     let low = _mm512_slli_epi32::<16>(both);
     let high = _mm512_and_si512(both, _mm512_set1_epi32(0xffff_0000_u32 as i32));
     (_mm512_castsi512_ps(low), _mm512_castsi512_ps(high))
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m512) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 16 values.
-    unsafe { _mm512_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
+use super::lanes::{finish, load_halves};
 use crate::Part;
 use crate::matmul::avx2::transpose::lay_out_floats;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
@@ -90,12 +91,12 @@ fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S]) {
         unsafe {
             let x = _mm512_set1_ps(*args.input.as_ptr().add(column));
             for (total, start) in even.iter_mut().zip(starts) {
-                *total = _mm512_fmadd_ps(load(start.add(column * COLUMN)), x, *total);
+                *total = _mm512_fmadd_ps(load_halves(start.add(column * COLUMN)), x, *total);
             }
             if column + 1 < args.columns {
                 let x = _mm512_set1_ps(*args.input.as_ptr().add(column + 1));
                 for (total, start) in odd.iter_mut().zip(starts) {
-                    *total = _mm512_fmadd_ps(load(start.add((column + 1) * COLUMN)), x, *total);
+                    *total = _mm512_fmadd_ps(load_halves(start.add((column + 1) * COLUMN)), x, *total);
                 }
             }
         }
@@ -121,7 +122,7 @@ fn product_tile<const G: usize, const T: usize>(
     for column in 0..args.columns {
         // SAFETY: a column of the tile and of groups, whose lengths were checked above.
         unsafe {
-            let loaded = starts.map(|start| load(start.add(column * COLUMN)));
+            let loaded = starts.map(|start| load_halves(start.add(column * COLUMN)));
             for (token, totals) in totals.iter_mut().enumerate() {
                 let x = _mm512_set1_ps(*activations.add(column * T + token));
                 for (total, loaded) in totals.iter_mut().zip(loaded) {
@@ -135,24 +136,4 @@ fn product_tile<const G: usize, const T: usize>(
             finish(args, group, first + token, total);
         }
     }
-}
-
-/// A column as f32.
-///
-/// # Safety
-/// 32 bytes at `from` are readable.
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-#[inline]
-unsafe fn load(from: *const u8) -> __m512 {
-    // SAFETY: the caller's promise.
-    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(from.cast()) })
-}
-
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m512) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 16 values.
-    unsafe { _mm512_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

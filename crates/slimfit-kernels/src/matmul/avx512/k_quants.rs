@@ -196,41 +196,10 @@ impl<const T: usize> Tile<T> {
     }
 }
 
-/// Loads 64 bytes.
-///
-/// # Safety
-/// 64 bytes at `from` are readable.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn load(from: *const u8) -> __m512i {
-    // SAFETY: the caller's promise.
-    unsafe { _mm512_loadu_si512(from.cast()) }
-}
-
-/// Loads 16 f16 factors.
-///
-/// # Safety
-/// 32 bytes at `from` are readable.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn load_factors(from: *const u8) -> __m512 {
-    // SAFETY: the caller's promise.
-    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(from.cast()) })
-}
-
 /// Pairs of 16-bit scales as f32: the even ones and the odd ones.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn halves(pairs: __m512i) -> [__m512; 2] {
     let even = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pairs));
     [_mm512_cvtepi32_ps(even), _mm512_cvtepi32_ps(_mm512_srai_epi32::<16>(pairs))]
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m512) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 16 values.
-    unsafe { _mm512_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

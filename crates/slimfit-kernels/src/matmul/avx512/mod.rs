@@ -3,6 +3,7 @@
 pub(super) mod float;
 pub(super) mod half;
 pub(super) mod k_quants;
+mod lanes;
 pub(super) mod quantised;
 
 /// Rows of a group, lanes of a vector.

@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
+use super::lanes::{finish, load, load_halves};
 use crate::Part;
 use crate::codec::BLOCK;
 use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
@@ -161,7 +162,7 @@ fn product_streams<const Q4: bool, const S: usize, const AHEAD: usize>(
             }
             let scale = _mm512_set1_ps(token.cast::<f32>().read_unaligned());
             for stream in 0..S {
-                let scales = load_scales(starts[stream].add(layout.scales_offset(block)));
+                let scales = load_halves(starts[stream].add(layout.scales_offset(block)));
                 let sum = _mm512_cvtepi32_ps(sums[stream]);
                 totals[stream] = _mm512_fmadd_ps(sum, _mm512_mul_ps(scales, scale), totals[stream]);
             }
@@ -205,7 +206,7 @@ fn product_tile<const Q4: bool, const T: usize>(
                     *columns = load(quants.add(chunk * 64));
                 }
             }
-            let scales = load_scales(weights.add(layout.scales_offset(block)));
+            let scales = load_halves(weights.add(layout.scales_offset(block)));
             for (token, total) in totals.iter_mut().enumerate() {
                 let mut sum = _mm512_set1_epi32(tile.cast::<i32>().add(T + token).read_unaligned());
                 let x = tile.add(8 * T + token * BLOCK).cast::<i32>();
@@ -220,35 +221,4 @@ fn product_tile<const Q4: bool, const T: usize>(
     for (token, total) in totals.into_iter().enumerate() {
         finish(args, group, first + token, total);
     }
-}
-
-/// Loads 64 bytes.
-///
-/// # Safety
-/// 64 bytes at `from` are readable.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn load(from: *const u8) -> __m512i {
-    // SAFETY: the caller's promise.
-    unsafe { _mm512_loadu_si512(from.cast()) }
-}
-
-/// Loads 16 f16 scales.
-///
-/// # Safety
-/// 32 bytes at `from` are readable.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn load_scales(from: *const u8) -> __m512 {
-    // SAFETY: the caller's promise.
-    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(from.cast()) })
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m512) {
-    let mut values = [0f32; ROWS];
-    // SAFETY: exactly 16 values.
-    unsafe { _mm512_storeu_ps(values.as_mut_ptr(), total) };
-    args.finish_group(group * ROWS, token, &values);
 }

@@ -1,7 +1,8 @@
 //! The products of q4_k.
 
-use super::{AHEAD, ROWS, TOKEN_BLOCK, Tile, finish, halves, load, load_factors};
+use super::{AHEAD, ROWS, TOKEN_BLOCK, Tile, halves};
 use crate::codec::{SUPER_BLOCK, q4_k};
+use crate::matmul::avx2::lanes::{finish, load, load_halves};
 use crate::matmul::k_layout::{q4_k_offset, q4_k_packed, q4_k_values};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -85,7 +86,7 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
             let scale = _mm256_set1_ps(token.scale(0));
             for stream in 0..S {
                 let [minima] = unpack(from[stream], &mut scales[stream], token);
-                let factors = _mm256_mul_ps(load_factors(from[stream].add(2 * ROWS)), scale);
+                let factors = _mm256_mul_ps(load_halves(from[stream].add(2 * ROWS)), scale);
                 totals[stream] = _mm256_fnmadd_ps(minima, factors, totals[stream]);
             }
             let mut products = [_mm256_setzero_si256(); S];
@@ -117,7 +118,7 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
                 }
             }
             for stream in 0..S {
-                let factors = _mm256_mul_ps(load_factors(from[stream]), scale);
+                let factors = _mm256_mul_ps(load_halves(from[stream]), scale);
                 totals[stream] =
                     _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[stream]), factors, totals[stream]);
             }
@@ -150,7 +151,7 @@ pub(super) fn product_tile<const T: usize>(
             let tile = Tile::<T>(activations.as_ptr().add(block * T * TOKEN_BLOCK));
             let from = weights.add(q4_k_offset(ROWS, block));
             let minima = unpack(from, &mut scales, tile);
-            let factors = load_factors(from.add(2 * ROWS));
+            let factors = load_halves(from.add(2 * ROWS));
             for token in 0..T {
                 let factors = _mm256_mul_ps(factors, _mm256_set1_ps(tile.scale(token)));
                 totals[token] = _mm256_fnmadd_ps(minima[token], factors, totals[token]);
@@ -176,7 +177,7 @@ pub(super) fn product_tile<const T: usize>(
                     }
                 }
             }
-            let factors = load_factors(from);
+            let factors = load_halves(from);
             for (token, total) in totals.iter_mut().enumerate() {
                 let factors = _mm256_mul_ps(factors, _mm256_set1_ps(tile.scale(token)));
                 *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[token]), factors, *total);

@@ -1,7 +1,8 @@
 //! The products of q6_k.
 
-use super::{AHEAD, ROWS, TOKEN_BLOCK, Tile, finish, halves, load, load_factors};
+use super::{AHEAD, ROWS, TOKEN_BLOCK, Tile, halves};
 use crate::codec::{SUPER_BLOCK, q6_k};
+use crate::matmul::avx2::lanes::{finish, load, load_halves};
 use crate::matmul::k_layout::{q6_k_factors, q6_k_scales, q6_k_values};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -94,7 +95,7 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
             }
             let scale = _mm256_set1_ps(token.scale(0));
             for stream in 0..S {
-                let factors = load_factors(starts[stream].add(q6_k_factors(ROWS, block)));
+                let factors = load_halves(starts[stream].add(q6_k_factors(ROWS, block)));
                 let factors = _mm256_mul_ps(factors, scale);
                 totals[stream] =
                     _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[stream]), factors, totals[stream]);
@@ -142,7 +143,7 @@ pub(super) fn product_tile<const T: usize>(
                     }
                 }
             }
-            let factors = load_factors(weights.add(q6_k_factors(ROWS, block)));
+            let factors = load_halves(weights.add(q6_k_factors(ROWS, block)));
             for (token, total) in totals.iter_mut().enumerate() {
                 let factors = _mm256_mul_ps(factors, _mm256_set1_ps(tile.scale(token)));
                 *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[token]), factors, *total);

@@ -1,7 +1,8 @@
 //! The products of q4_k.
 
-use super::{ROWS, TOKEN_BLOCK, Tile, finish, halves, load, load_factors};
+use super::{ROWS, TOKEN_BLOCK, Tile, halves};
 use crate::codec::{SUPER_BLOCK, q4_k};
+use crate::matmul::avx512::lanes::{finish, load, load_halves};
 use crate::matmul::k_layout::{q4_k_offset, q4_k_packed, q4_k_values};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -83,7 +84,7 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
             let scale = _mm512_set1_ps(token.scale(0));
             for stream in 0..S {
                 let [minima] = unpack(from[stream], &mut scales[stream], token);
-                let factors = _mm512_mul_ps(load_factors(from[stream].add(2 * ROWS)), scale);
+                let factors = _mm512_mul_ps(load_halves(from[stream].add(2 * ROWS)), scale);
                 totals[stream] = _mm512_fnmadd_ps(minima, factors, totals[stream]);
             }
             let mut products = [_mm512_setzero_ps(); S];
@@ -115,7 +116,7 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
                 }
             }
             for stream in 0..S {
-                let factors = _mm512_mul_ps(load_factors(from[stream]), scale);
+                let factors = _mm512_mul_ps(load_halves(from[stream]), scale);
                 totals[stream] = _mm512_fmadd_ps(products[stream], factors, totals[stream]);
             }
         }
@@ -149,7 +150,7 @@ pub(super) fn product_tile<const G: usize, const T: usize>(
             for (totals, start) in totals.iter_mut().zip(starts) {
                 let from = start.add(q4_k_offset(ROWS, block));
                 let minima = unpack(from, &mut scales, tile);
-                let factors = load_factors(from.add(2 * ROWS));
+                let factors = load_halves(from.add(2 * ROWS));
                 for token in 0..T {
                     let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
                     totals[token] = _mm512_fnmadd_ps(minima[token], factors, totals[token]);
@@ -176,7 +177,7 @@ pub(super) fn product_tile<const G: usize, const T: usize>(
                         }
                     }
                 }
-                let factors = load_factors(from);
+                let factors = load_halves(from);
                 for (token, total) in totals.iter_mut().enumerate() {
                     let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
                     *total = _mm512_fmadd_ps(products[token], factors, *total);

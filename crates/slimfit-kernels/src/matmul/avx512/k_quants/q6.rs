@@ -1,7 +1,8 @@
 //! The products of q6_k.
 
-use super::{ROWS, TOKEN_BLOCK, Tile, finish, halves, load, load_factors};
+use super::{ROWS, TOKEN_BLOCK, Tile, halves};
 use crate::codec::{SUPER_BLOCK, q6_k};
+use crate::matmul::avx512::lanes::{finish, load, load_halves};
 use crate::matmul::k_layout::{q6_k_factors, q6_k_scales, q6_k_values};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -75,7 +76,7 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
             }
             let scale = _mm512_set1_ps(token.scale(0));
             for stream in 0..S {
-                let factors = load_factors(starts[stream].add(q6_k_factors(ROWS, block)));
+                let factors = load_halves(starts[stream].add(q6_k_factors(ROWS, block)));
                 let factors = _mm512_mul_ps(factors, scale);
                 totals[stream] = _mm512_fmadd_ps(products[stream], factors, totals[stream]);
             }
@@ -123,7 +124,7 @@ pub(super) fn product_tile<const G: usize, const T: usize>(
                         }
                     }
                 }
-                let factors = load_factors(start.add(q6_k_factors(ROWS, block)));
+                let factors = load_halves(start.add(q6_k_factors(ROWS, block)));
                 for (token, total) in totals.iter_mut().enumerate() {
                     let factors = _mm512_mul_ps(factors, _mm512_set1_ps(tile.scale(token)));
                     *total = _mm512_fmadd_ps(products[token], factors, *total);
