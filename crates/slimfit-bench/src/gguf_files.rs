@@ -8,9 +8,9 @@ use crate::whole_model::Subject;
 use anyhow::{Context, Result, bail};
 use slimfit_arch::{
     Activation, Architecture, Attention, AttentionBias, FeedForward, LayerRun, Mlp, Norm, QkNorm, Rope,
-    Tensor, TensorPart, TensorRole,
+    Tensor,
 };
-use slimfit_formats::gguf::GgufType;
+use slimfit_formats::gguf::{GgufType, tensor_name};
 use slimfit_kernels::WeightFormat;
 use slimfit_quantity::NumberFormat;
 use slimfit_runtime::{SeededWeights, TensorSource};
@@ -156,7 +156,7 @@ fn write(path: &Path, name: &str, architecture: &Architecture, weights: NumberFo
     head.extend(entries.concat());
     let mut start = 0_u64;
     for tensor in &tensors {
-        put_text(&mut head, &tensor_name(tensor)?);
+        put_text(&mut head, &tensor_name(sizes.family, tensor));
         head.extend((tensor.shape.len() as u32).to_le_bytes());
         tensor.shape.iter().rev().for_each(|size| head.extend(size.to_le_bytes()));
         head.extend(GgufType::of(format_of(tensor)).id.to_le_bytes());
@@ -256,29 +256,6 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
-fn tensor_name(tensor: &Tensor) -> Result<String> {
-    let role = match tensor.role {
-        TensorRole::Embedding => "token_embd",
-        TensorRole::FinalNorm => "output_norm",
-        TensorRole::Head => "output",
-        TensorRole::AttentionNorm => "attn_norm",
-        TensorRole::Query => "attn_q",
-        TensorRole::Key => "attn_k",
-        TensorRole::Value => "attn_v",
-        TensorRole::AttentionOutput => "attn_output",
-        TensorRole::FfnNorm => "ffn_norm",
-        TensorRole::Gate => "ffn_gate",
-        TensorRole::Up => "ffn_up",
-        TensorRole::Down => "ffn_down",
-        _ => bail!("the tensor `{}` has no name in these files", tensor.name()),
-    };
-    let part = if tensor.part == TensorPart::Bias { "bias" } else { "weight" };
-    Ok(match tensor.layer {
-        Some(layer) => format!("blk.{layer}.{role}.{part}"),
-        None => format!("{role}.{part}"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,7 +287,6 @@ mod tests {
         for name in models::NAMES {
             let architecture = models::find(name).unwrap();
             sizes(&architecture).unwrap();
-            architecture.tensors().iter().for_each(|tensor| drop(tensor_name(tensor).unwrap()));
         }
         for name in ["gpt2", "mixtral-8x7b", "gemma-2-2b"] {
             assert!(sizes(&models::find(name).unwrap()).is_err(), "{name}");

@@ -3,7 +3,7 @@
 use crate::{RuntimeError, SeededWeights, TensorSource};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
-use slimfit_formats::{ModelWeights, load_model};
+use slimfit_formats::{FormatsError, ModelWeights, load_model};
 use slimfit_plan::WeightFormats;
 use slimfit_quantity::NumberFormat;
 use std::path::{Path, PathBuf};
@@ -86,13 +86,13 @@ fn open_file(path: &Path, architecture: &Architecture) -> Result<ModelWeights, R
     {
         model.architecture.loops = architecture.loops;
     }
+    let changed = |message: &str| FormatsError::Binary {
+        file: path.display().to_string(),
+        offset: 0,
+        message: message.to_owned(),
+    };
     if model.architecture != *architecture {
-        let (tensor, reason) =
-            (path.display().to_string(), "the file describes another architecture".to_owned());
-        return Err(RuntimeError::Tensor { tensor, reason });
+        return Err(changed("the file changed: it describes another model than the one asked for").into());
     }
-    ModelWeights::open(&model)?.ok_or_else(|| RuntimeError::Tensor {
-        tensor: path.display().to_string(),
-        reason: "no weights lie beside it".to_owned(),
-    })
+    Ok(ModelWeights::open(&model)?.ok_or_else(|| changed("no safetensors lie beside it any more"))?)
 }

@@ -7,6 +7,7 @@ mod tests;
 mod types;
 mod value;
 
+pub use crate::weights::gguf_tensor_name as tensor_name;
 pub use architecture::GgufModel;
 pub use types::GgufType;
 pub use value::GgufValue;

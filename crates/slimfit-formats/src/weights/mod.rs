@@ -21,6 +21,8 @@ use std::path::Path;
 use table::Table;
 use view::View;
 
+pub use names::gguf::tensor_name as gguf_tensor_name;
+
 type Key = (TensorRole, TensorPart, Option<u64>);
 
 /// Open weight files of one model. Values are read from disk when they are asked for, by any number of threads.

@@ -28,16 +28,17 @@ fn chosen() -> impl Iterator<Item = (&'static str, slimfit_arch::Architecture)> 
 #[test]
 fn any_chunks_and_token_by_token_give_the_same_logits() {
     let pool = Pool::new(1).unwrap();
-    // Activations of a quantised product that stand on the edge between two steps may fall either way; so may those
-    // that the bf16 tier rounds.
+    // Activations of a quantised product that stand on the edge between two steps may fall either way, if seldom; so may
+    // those that the bf16 tier rounds, and there are many of them.
     for (weights, bound) in [
         (NumberFormat::F32, 1e-5),
         (NumberFormat::Bf16, 1.2e-2),
         (NumberFormat::Q8_0, 1.5e-2),
         (NumberFormat::Q4_K, 1.5e-2),
     ] {
-        for (name, architecture) in chosen() {
-            for isa in tiers() {
+        for isa in tiers() {
+            let (mut cuts, mut on_an_edge) = (0, 0);
+            for (name, architecture) in chosen() {
                 let logits = |chunk, prompt| {
                     let model = load(&architecture, weights, NumberFormat::F32, isa, 1, chunk).unwrap();
                     run(&model, &pool, prompt).pop().unwrap()
@@ -45,6 +46,7 @@ fn any_chunks_and_token_by_token_give_the_same_logits() {
                 let whole = to_f64(&[logits(16, TOKENS.len())]);
                 for chunk in CHUNKS {
                     let error = relative_error(&[logits(chunk, TOKENS.len())], &whole);
+                    (cuts, on_an_edge) = (cuts + 1, on_an_edge + usize::from(error > 1e-5));
                     let isa = isa.name();
                     assert!(
                         error <= bound,
@@ -58,6 +60,8 @@ fn any_chunks_and_token_by_token_give_the_same_logits() {
                     isa.name()
                 );
             }
+            let seldom = on_an_edge * 20 <= cuts || weights == NumberFormat::Bf16 && isa.rounds_activations();
+            assert!(seldom, "{on_an_edge} of {cuts} cuts differ in {weights} on {}", isa.name());
         }
     }
 }

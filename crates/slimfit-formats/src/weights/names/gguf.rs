@@ -3,16 +3,29 @@
 use super::{Place, Rows};
 use slimfit_arch::{Architecture, Attention, FeedForward, Tensor, TensorPart, TensorRole};
 
-/// Where a file of this family may have a tensor, the likeliest first.
-pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
+/// What the tools of GGUF call a tensor of a family that stores it by itself.
+pub fn tensor_name(family: &str, tensor: &Tensor) -> String {
+    named(tensor, stem(family, tensor.role))
+}
+
+fn prefix(tensor: &Tensor) -> String {
+    tensor.layer.map_or_else(String::new, |layer| format!("blk.{layer}."))
+}
+
+fn named(tensor: &Tensor, stem: &str) -> String {
     let part = match tensor.part {
         TensorPart::Weight => "weight",
         TensorPart::Bias => "bias",
     };
-    let prefix = tensor.layer.map_or_else(String::new, |layer| format!("blk.{layer}."));
-    let name = |stem: &str| format!("{prefix}{stem}.{part}");
+    format!("{}{stem}.{part}", prefix(tensor))
+}
+
+/// Where a file of this family may have a tensor, the likeliest first.
+pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
+    let prefix = prefix(tensor);
+    let name = |stem: &str| named(tensor, stem);
     let run = tensor.layer.and_then(|layer| architecture.each_layer().nth(layer as usize));
-    let own = Place::whole(name(stem(family, tensor.role)));
+    let own = Place::whole(tensor_name(family, tensor));
     let (Some(run), role) = (run, tensor.role) else { return vec![own] };
     match (role, &run.ffn) {
         (TensorRole::Query | TensorRole::Key | TensorRole::Value, _) => {
