@@ -10,10 +10,10 @@ use serde_json::json;
 use slimfit_cost::CostModel;
 use slimfit_formats::{LoadedModel, ModelWeights, Origin, load_model};
 use slimfit_kernels::Isa;
-use slimfit_quantity::{Figure, NumberFormat, Source, format_bytes, format_seconds};
+use slimfit_quantity::{Figure, NumberFormat, Source, Warning, format_bytes, format_seconds};
 use slimfit_runtime::WeightsFrom;
 use slimfit_study::{Measurement, Study, WeightsSource};
-use slimfit_workflow::{MeasureRequest, Observer, Predictor, measure_model};
+use slimfit_workflow::{MeasureRequest, Observer, Predictor, measure_model, weights_source};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -31,8 +31,8 @@ pub struct Arguments {
     /// Predict from the profile of another machine all the same.
     #[arg(long)]
     allow_other_profile: bool,
-    /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; each matrix as the file has it, else q8_0. Under `q4_k` and
-    /// `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
+    /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; unless said, each matrix as the file has it, or
+    /// q8_0. Under `q4_k` and `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
     #[arg(long)]
     weights: Option<NumberFormat>,
     /// KV cache format: `f32`, `f16`, or `q8_0` where heads are a multiple of 32 values.
@@ -80,7 +80,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
-    let source = source(&model, arguments)?;
+    let (source, warnings) = source(&model, arguments)?;
+    output.warnings(&warnings);
     let request = MeasureRequest {
         name: Some(model.name.clone()),
         architecture: model.architecture,
@@ -101,7 +102,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if let (Some(tokens), Some(file)) = (&arguments.token_ids, &arguments.logits) {
         let written = logits::write(&request, tokens, file)?;
         if output.is_json() {
-            output.object("logits", "measure", json!({ "seed": arguments.seed, "files": [written] }))?;
+            output.object(
+                "logits",
+                "measure",
+                json!({
+                    "seed": arguments.seed,
+                    "weights_source": weights_source(&request.source),
+                    "warnings": warnings,
+                    "files": [written],
+                }),
+            )?;
         } else {
             output.text(&written.path)?;
         }
@@ -133,6 +143,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let mut fields =
             serde_json::to_value(&measurement).map_err(|error| Failure::internal(error.to_string()))?;
         fields["seed"] = json!(arguments.seed);
+        fields["warnings"] = json!(warnings);
         output.object("measure", "measure", fields)?;
     } else {
         output.text(&text(&measurement))?;
@@ -140,16 +151,28 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// The model's own weights where its file has them, else random ones.
-fn source(model: &LoadedModel, arguments: &Arguments) -> Result<WeightsFrom, Failure> {
+/// The model's own weights where its file has them, else random ones, with a warning where they might be expected.
+fn source(model: &LoadedModel, arguments: &Arguments) -> Result<(WeightsFrom, Vec<Warning>), Failure> {
     let random = WeightsFrom::Seeded { seed: arguments.seed };
-    let (Origin::Gguf(path) | Origin::HuggingFace(path)) = &model.origin else { return Ok(random) };
+    let (Origin::Gguf(path) | Origin::HuggingFace(path)) = &model.origin else {
+        return Ok((random, Vec::new()));
+    };
     if arguments.random_weights {
-        return Ok(random);
+        return Ok((random, Vec::new()));
     }
     match ModelWeights::open(model) {
-        Ok(Some(_)) => Ok(WeightsFrom::File { path: path.clone(), as_stored: arguments.weights.is_none() }),
-        Ok(None) => Ok(random),
+        Ok(Some(_)) => {
+            let as_stored = arguments.weights.is_none();
+            Ok((WeightsFrom::File { path: path.clone(), as_stored }, Vec::new()))
+        }
+        Ok(None) => {
+            let message = format!(
+                "no `model.safetensors` lies beside `{}`, so its weights are random (seed {}): times are the model's, logits are not",
+                path.display(),
+                arguments.seed
+            );
+            Ok((random, vec![Warning::new("random-weights", message)]))
+        }
         Err(error) => {
             let hint = "`--random-weights` times the same shape without them";
             Err(error.into_document().hint(hint).into())

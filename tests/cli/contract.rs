@@ -1,6 +1,6 @@
 //! What each command prints with `--json` is what `tests/schemas/` says, and what it says is so.
 
-use crate::harness::{Slimfit, schema_names, validate};
+use crate::harness::{Slimfit, root, schema_names, validate};
 use crate::measured::machine;
 use serde_json::Value;
 use std::path::Path;
@@ -272,4 +272,25 @@ fn assert_files_are_as_described(folder: &Path, object: &Value) {
             std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
         assert_eq!(file["bytes"], bytes, "{}", path.display());
     }
+}
+
+#[test]
+fn measure_says_when_a_config_lies_without_its_weights() {
+    let golden = root().join("tests/golden/gpt2");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden.join("config.json"), folder.path().join("config.json")).unwrap();
+    let measure = || {
+        let arguments = ["measure", "config.json", "--prompt=8", "--generate=2", "--rounds=1", "--no-memory"];
+        Slimfit::new(arguments).folder(folder.path()).argument("--json").run().done()
+    };
+    let without = measure();
+    let object = without.object("measure");
+    assert_eq!(object["weights_source"], "seeded");
+    assert_eq!(object["warnings"][0]["code"], "random-weights");
+    assert!(without.stderr.contains("`model.safetensors`"), "{}", without.stderr);
+
+    std::fs::copy(golden.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    let object = measure().object("measure");
+    assert_eq!(object["weights_source"], "file");
+    assert_eq!(object["warnings"].as_array().map(Vec::len), Some(0));
 }

@@ -194,6 +194,14 @@ fn predict(
     Ok((predicted.threads, figures(&predicted, run)))
 }
 
+/// What a record says of where weights came from.
+pub fn weights_source(from: &WeightsFrom) -> WeightsSource {
+    match from {
+        WeightsFrom::Seeded { .. } => WeightsSource::Seeded,
+        WeightsFrom::File { .. } => WeightsSource::File,
+    }
+}
+
 /// Which formats the matrices have, most values first.
 fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
     let mut shares: Vec<FormatShare> = Vec::new();
@@ -286,10 +294,7 @@ fn record(
         name: request.name.clone(),
         architecture: request.architecture.clone(),
         weights: request.weights,
-        weights_source: match request.source {
-            WeightsFrom::Seeded { .. } => WeightsSource::Seeded,
-            WeightsFrom::File { .. } => WeightsSource::File,
-        },
+        weights_source: weights_source(&request.source),
         weight_formats: Vec::new(),
         kv: request.kv,
         threads,
