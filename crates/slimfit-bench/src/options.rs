@@ -51,9 +51,9 @@ pub struct Options {
     /// Rounds in each of the two passes over a cell [default: 3 for small models, fewer for large ones].
     #[arg(long)]
     pub rounds: Option<usize>,
-    /// Race kernels for each model's own products so long before it is measured [default: run the usual kernels].
-    #[arg(long, value_name = "SECONDS")]
-    pub tune: Option<f64>,
+    /// Race kernels for each model's own products so long before it is measured, as a profile does; 0 runs the usual ones.
+    #[arg(long, value_name = "SECONDS", default_value_t = 8.0, value_parser = seconds)]
+    pub tune: f64,
     /// SmolLM2-135M in q4_0 and q8_0 only, one round.
     #[arg(long)]
     pub quick: bool,
@@ -120,5 +120,13 @@ impl Options {
     /// Whether a section was asked for.
     pub fn wants(&self, section: Section) -> bool {
         self.sections.is_empty() || self.sections.contains(&section)
+    }
+}
+
+/// A length of time, none included.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("it is a number of seconds from 0 to 3600".to_owned()),
     }
 }

@@ -124,6 +124,9 @@ pub struct ModelCell {
     pub weights: NumberFormat,
     /// Threads.
     pub threads: usize,
+    /// Seconds for which kernels were raced before; 0: the usual ones ran.
+    #[serde(default)]
+    pub tuned_seconds: f64,
     /// The test.
     pub test: Test,
     /// Tokens per second: of the prompt, or generated.
@@ -389,6 +392,7 @@ mod tests {
             parameters: 1,
             weights: NumberFormat::Q4_0,
             threads,
+            tuned_seconds: 0.0,
             test: Test::Decode { depth: 0 },
             tokens_per_s: Figure::read(1.0),
             retest_error: 0.0,

@@ -190,6 +190,7 @@ mod tests {
             parameters: 135_000_000,
             weights: NumberFormat::Q4_0,
             threads,
+            tuned_seconds: 0.0,
             test: Test::Decode { depth: 0 },
             tokens_per_s: Figure::read(tokens_per_s),
             retest_error: 0.0,

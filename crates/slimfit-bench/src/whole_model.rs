@@ -82,7 +82,8 @@ pub fn estimate(architecture: &Architecture, weights: NumberFormat, options: &Op
         if beside { 4.0 * ours + 2.0 * (before + START_SECONDS) } else { ours }
     };
     let each = |&threads: &usize| -> f64 { options.tests.iter().map(|&test| seconds(test, threads)).sum() };
-    2.0 * effort.rounds as f64 * options.threads.iter().map(each).sum::<f64>()
+    let tuning = options.tune * options.threads.len() as f64;
+    tuning + 2.0 * effort.rounds as f64 * options.threads.iter().map(each).sum::<f64>()
 }
 
 /// Measures every test of `options` on every count of threads; calls `done` with each finished cell and the peer's
@@ -112,14 +113,18 @@ pub fn measure(
     for &threads in &options.threads {
         model.replan(plan(threads))?;
         let pool = Pool::new(threads)?;
-        if let Some(seconds) = options.tune {
-            model.tune(tuned(&model, &pool, seconds)?)?;
+        if options.tune > 0.0 {
+            model.tune(tuned(&model, &pool, options.tune)?)?;
         }
         let mut session = Session::new(&model, &pool)?;
         for &test in &options.tests {
             let beside = peer.zip(file.as_deref());
             let (cells, build) = run_test(subject, &mut session, &pool, test, effort, beside)?;
-            done(cell(subject, parameters, threads, test, &session, &cells)?, build)?;
+            let cell = ModelCell {
+                tuned_seconds: options.tune,
+                ..cell(subject, parameters, threads, test, &session, &cells)?
+            };
+            done(cell, build)?;
         }
     }
     if let (Some(peer), Some(file)) = (peer, &file) {
@@ -337,6 +342,7 @@ fn cell(
         parameters,
         weights: subject.weights,
         threads,
+        tuned_seconds: 0.0,
         test,
         tokens_per_s: ours.figure(),
         retest_error: found.ours.retest_error().unwrap_or(f64::NAN),
