@@ -1,6 +1,6 @@
 //! What may stand on the command line. Each command's own arguments lie beside its code.
 
-use crate::{completions, emit, inspect, measure, models, profile, report, run, search, verify};
+use crate::{completions, emit, explain, inspect, measure, models, profile, report, run, search, verify};
 use clap::{Parser, Subcommand};
 
 /// Measures a device and cuts a small language model to fit it.
@@ -36,6 +36,8 @@ pub enum Command {
     Models(models::Arguments),
     /// Find the architectures worth their cost on a device.
     Search(search::Arguments),
+    /// Say where the predicted time of a model goes, operation by operation.
+    Explain(explain::Arguments),
     /// Run a model for real, predicted beside measured.
     Measure(measure::Arguments),
     /// Predict models nobody has run, then run them.

@@ -7,6 +7,7 @@ mod completions;
 mod date;
 mod device;
 mod emit;
+mod explain;
 mod failure;
 mod inspect;
 mod interrupt;
@@ -69,6 +70,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Models(arguments) => models::run(&arguments, output),
         Command::Search(arguments) => search::run(&arguments, output),
+        Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Measure(arguments) => measure::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Emit(arguments) => emit::run(&arguments, output),

@@ -164,6 +164,35 @@ fn measure_puts_the_prediction_beside_the_run() {
 }
 
 #[test]
+fn the_terms_of_an_explanation_add_up_to_the_prediction() {
+    let machine = machine();
+    machine.write_smallest();
+    let explain = |more: &[&str]| {
+        let arguments = ["explain", "smallest.json", "--generate=5", "--json"];
+        Slimfit::new(arguments.iter().chain(more)).folder(machine.folder()).run()
+    };
+    let object = explain(&["--prompt=600", "--depth=40"]).done().object("explain");
+    assert_eq!(object["phases"][1]["depth_tokens"], 42, "the mean over five tokens");
+    for (place, name) in ["ttft_seconds", "tpot_seconds"].into_iter().enumerate() {
+        let predicted = object["predicted"][name]["value"].as_f64().unwrap();
+        let operations = object["phases"][place]["operations"].as_array().unwrap();
+        let sum: f64 = operations.iter().map(|operation| operation["seconds"].as_f64().unwrap()).sum();
+        assert!((sum / predicted - 1.0).abs() < 1e-9, "{name}: {sum} and {predicted}");
+        let shares: f64 = operations.iter().map(|operation| operation["share"].as_f64().unwrap()).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    }
+    let threads = object["threads"].as_u64().unwrap();
+    let by_threads = object["by_threads"].as_array().unwrap();
+    let best = by_threads
+        .iter()
+        .min_by(|a, b| a["tpot_seconds"].as_f64().unwrap().total_cmp(&b["tpot_seconds"].as_f64().unwrap()));
+    assert_eq!(best.unwrap()["threads"], threads);
+    let only = explain(&["--threads=1", "--prompt=0"]).done().object("explain");
+    assert_eq!(only["phases"].as_array().map(Vec::len), Some(1), "no prompt, no prefill");
+    assert_eq!(explain(&["--threads=999"]).code, 2);
+}
+
+#[test]
 fn without_a_profile_the_prediction_is_unavailable_with_the_reason() {
     let machine = machine();
     machine.write_smallest();

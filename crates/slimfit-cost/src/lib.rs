@@ -3,6 +3,7 @@
 
 mod curve;
 mod error;
+mod explain;
 mod model;
 mod predict;
 mod rates;
@@ -10,6 +11,7 @@ mod regime;
 mod reuse;
 
 pub use error::CostError;
+pub use explain::Phase;
 pub use model::{Bound, CostModel, StepCost};
 pub use predict::{DECODE_HALF_WIDTH, PREFILL_HALF_WIDTH, PROCESS_BYTES, Prediction, RunShape};
 pub use regime::{Regime, RegimeId};

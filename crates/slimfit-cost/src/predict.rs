@@ -5,7 +5,6 @@ use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
 use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, WeightFormats, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
-use slimfit_study::{Explanation, OperationCost};
 
 /// Relative half-width of the 90 % interval of a decode time on a quiet machine: an allowance for what the model leaves
 /// out (cache conflicts, page walks, prefetchers), chosen and not fitted. `verify` prints how often it holds.
@@ -201,48 +200,6 @@ impl CostModel {
             Some((_, watts)) => self.interval(watts * seconds, DECODE_HALF_WIDTH).figure(),
             None => Figure::unavailable(self.power_reason.clone()),
         }
-    }
-
-    /// The terms of one step of a plan, in execution order.
-    ///
-    /// # Errors
-    /// As [`CostModel::predict`].
-    pub fn explain(
-        &self,
-        id: &str,
-        phase: &str,
-        plan: &Plan,
-        shape: Shape,
-        threads: u32,
-    ) -> Result<Explanation, CostError> {
-        let depth = shape.first_position + shape.tokens - 1;
-        let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
-        let mut operations = Vec::with_capacity(plan.steps.len());
-        for (step, regime) in plan.steps.iter().zip(self.step_regimes(plan, shape, regime)?) {
-            let cost = self.step(step, shape, regime)?;
-            let moved = traffic(step, shape);
-            operations.push(OperationCost {
-                name: step.label.to_owned(),
-                kind: step.operation.name().to_owned(),
-                layer: step.layer,
-                bytes: moved.bytes(),
-                flops: moved.flops,
-                memory_seconds: cost.memory_seconds,
-                compute_seconds: cost.compute_seconds,
-                overhead_seconds: cost.overhead_seconds,
-                seconds: cost.seconds,
-                bound: cost.bound().name().to_owned(),
-            });
-        }
-        Ok(Explanation {
-            id: id.to_owned(),
-            phase: phase.to_owned(),
-            tokens: shape.tokens,
-            depth_tokens: shape.first_position,
-            threads,
-            seconds: operations.iter().map(|operation| operation.seconds).sum(),
-            operations,
-        })
     }
 }
 

@@ -5,8 +5,7 @@
 mod profile;
 
 use slimfit_arch::{Architecture, FeedForward, Loops, Mlp, Moe};
-use slimfit_cost::{CostModel, Prediction, RunShape};
-use slimfit_plan::Shape;
+use slimfit_cost::{CostModel, Phase, Prediction, RunShape};
 use slimfit_quantity::NumberFormat;
 use slimfit_testing::synthetic;
 
@@ -72,9 +71,13 @@ fn the_terms_of_a_looped_model_add_up_to_its_price() {
     let mut architecture = large();
     architecture.loops = Some(Loops { first: 3, layers: 2, count: 6, immediate: false });
     let plan = cost.plan(&architecture, NumberFormat::Q8_0, NumberFormat::F16, 1, RUN).unwrap();
-    let explained = cost.explain("looped", "decode", &plan, Shape::decode(RUN.mean_depth()), 1).unwrap();
-    let priced = predict(&cost, &architecture).tpot_seconds.value;
-    assert!((explained.seconds - priced).abs() < 1e-12 * priced, "{} and {priced}", explained.seconds);
+    let priced = predict(&cost, &architecture);
+    for (phase, seconds) in [(Phase::Decode, priced.tpot_seconds), (Phase::Prefill, priced.ttft_seconds)] {
+        let explained = cost.explain("looped", phase, &plan, RUN, 1).unwrap();
+        let (sum, seconds) = (explained.seconds, seconds.value);
+        assert!((sum - seconds).abs() < 1e-12 * seconds, "{phase:?}: {sum} and {seconds}");
+        assert!(explained.operations.iter().all(|operation| operation.seconds > 0.0));
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct Explanation {
 }
 
 /// One operation's predicted cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OperationCost {
     /// What it is: `qkv`, `attention`, `gate_up`, `head` …
     pub name: String,

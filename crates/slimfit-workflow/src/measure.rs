@@ -191,7 +191,7 @@ fn predict(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((predicted.threads, figures(&predicted, run)))
+    Ok((predicted.threads, predicted_figures(&predicted)))
 }
 
 /// What a record says of where weights came from.
@@ -216,7 +216,9 @@ fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
     shares
 }
 
-fn figures(predicted: &Prediction, run: RunShape) -> RunFigures {
+/// A prediction under the names of a measurement; what the run does not ask for is unavailable.
+pub fn predicted_figures(predicted: &Prediction) -> RunFigures {
+    let run = predicted.run;
     let rate = |seconds: Predicted, tokens: f64| seconds.map(|seconds| tokens / seconds).figure();
     let no_prompt = || Figure::unavailable("no prompt was asked for");
     let no_decode = || Figure::unavailable("no token was to be generated");

@@ -1,10 +1,9 @@
 //! Searches a space for a device and keeps everything that was found in a study.
 
 use crate::WorkflowError;
-use slimfit_cost::CostModel;
+use slimfit_cost::{CostModel, Phase};
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
-use slimfit_plan::Shape;
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_quantity::NumberFormat;
 use slimfit_search::{
@@ -116,10 +115,8 @@ fn explain(
         let point = &front.points[place];
         let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
         let plan = cost.plan(&point.architecture, point.weights, point.kv, point.threads, run)?;
-        let decode = Shape::decode(run.mean_depth());
-        study.add_explanation(&cost.explain(&point.id, "decode", &plan, decode, point.threads)?)?;
-        if let Some(first) = Shape::prefill(run.prompt_tokens, plan.options.chunk).first() {
-            study.add_explanation(&cost.explain(&point.id, "prefill", &plan, *first, point.threads)?)?;
+        for phase in [Phase::Decode, Phase::Prefill] {
+            study.add_explanation(&cost.explain(&point.id, phase, &plan, run, point.threads)?)?;
         }
     }
     Ok(())

@@ -1,0 +1,182 @@
+//! `slimfit explain MODEL`: where the predicted time of a model goes.
+
+use crate::Outcome;
+use crate::device;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::table::table;
+use serde_json::{Value, json};
+use slimfit_cost::{CostModel, Phase, RunShape};
+use slimfit_formats::load_model;
+use slimfit_kernels::Isa;
+use slimfit_quantity::{NumberFormat, format_bytes, format_seconds};
+use slimfit_study::{Explanation, OperationCost};
+use slimfit_workflow::predicted_figures;
+use std::fmt::Write as _;
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  slimfit explain smollm2-135m --weights q4_0 --depth 1024\n  slimfit explain ./my-model/config.json --profile other.yaml --json"
+)]
+pub struct Arguments {
+    /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
+    model: String,
+    /// A hardware profile: a file; the newest local one of this machine unless said. Any machine's will do.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Weight format; the file's own unless said, or q8_0.
+    #[arg(long)]
+    weights: Option<NumberFormat>,
+    /// Format of the KV cache.
+    #[arg(long, default_value = "f16")]
+    kv: NumberFormat,
+    /// Tokens of the prompt.
+    #[arg(long, default_value_t = 128)]
+    prompt: u64,
+    /// Tokens generated.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
+    generate: u64,
+    /// Tokens in the cache before the first generated one [default: the prompt's].
+    #[arg(long)]
+    depth: Option<u64>,
+    /// Threads; the predicted best unless said.
+    #[arg(long)]
+    threads: Option<u32>,
+}
+
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let profile = device::profile(arguments.profile.as_deref(), Isa::selected()?)?;
+    let model = load_model(&arguments.model)?;
+    let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
+    let cost = CostModel::new(&profile)?;
+    let run = RunShape {
+        prompt_tokens: arguments.prompt,
+        generated_tokens: arguments.generate,
+        depth_tokens: arguments.depth.unwrap_or(arguments.prompt),
+    };
+    let (architecture, kv) = (&model.architecture, arguments.kv);
+    let id = architecture.id(weights, kv);
+    let predict = |threads| cost.predict(architecture, weights, kv, run, threads);
+    let prediction = predict(arguments.threads)?;
+    let threads = prediction.threads;
+    let others = cost
+        .thread_counts()
+        .map(|count| Ok((count, predict(Some(count))?.tpot_seconds.value)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let plan = cost.plan(architecture, weights, kv, threads, run)?;
+    let wanted: &[Phase] =
+        if run.prompt_tokens > 0 { &[Phase::Prefill, Phase::Decode] } else { &[Phase::Decode] };
+    let phases = wanted
+        .iter()
+        .map(|&phase| Ok(cost.explain(&id, phase, &plan, run, threads)?))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    if output.is_json() {
+        let fields = json!({
+            "name": model.name,
+            "id": id,
+            "weights": weights,
+            "kv": kv,
+            "profile": { "fingerprint_id": profile.fingerprint.id(), "sha256": profile.sha256(), "name": profile.name },
+            "threads": threads,
+            "prompt_tokens": run.prompt_tokens,
+            "generated_tokens": run.generated_tokens,
+            "depth_tokens": run.depth_tokens,
+            "predicted": predicted_figures(&prediction),
+            "by_threads": others.iter().map(|(threads, seconds)| json!({ "threads": threads, "tpot_seconds": seconds })).collect::<Vec<_>>(),
+            "phases": phases.iter().map(phase_value).collect::<Vec<_>>(),
+        });
+        output.object("explain", "explain", fields)?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = format!(
+        "{} in {weights}, cache {kv}, on {} with {threads} threads; prompt {}, {} generated at depth {}\n",
+        model.name, profile.name, run.prompt_tokens, run.generated_tokens, run.depth_tokens
+    );
+    let mut rows = table(&["", "predicted", "90 % interval"]);
+    for (label, figure, spell) in [
+        ("TTFT", prediction.ttft_seconds, format_seconds as fn(f64) -> String),
+        ("per token", prediction.tpot_seconds, format_seconds),
+        ("peak memory", prediction.memory_bytes, format_bytes),
+    ] {
+        let interval = format!("{} – {}", spell(figure.low), spell(figure.high));
+        rows.add_row(vec![label.to_owned(), spell(figure.value), interval]);
+    }
+    let _ = writeln!(text, "{}", rows.trim_fmt());
+    for (count, seconds) in others.iter().filter(|(count, _)| *count != threads) {
+        let _ = writeln!(text, "with {count} threads a token would take {}", format_seconds(*seconds));
+    }
+    for phase in &phases {
+        let _ = write!(text, "\n{}", phase_text(phase));
+    }
+    output.text(&text)?;
+    Ok(Outcome::Done)
+}
+
+fn phase_value(phase: &Explanation) -> Value {
+    let operation = |operation: &OperationCost| {
+        let mut value = json!(operation);
+        value["intensity_flops_per_byte"] = json!(intensity(operation));
+        value["share"] = json!(operation.seconds / phase.seconds);
+        value
+    };
+    json!({
+        "phase": phase.phase,
+        "tokens": phase.tokens,
+        "depth_tokens": phase.depth_tokens,
+        "seconds": phase.seconds,
+        "operations": phase.operations.iter().map(operation).collect::<Vec<_>>(),
+    })
+}
+
+fn intensity(operation: &OperationCost) -> Option<f64> {
+    (operation.bytes > 0.0).then(|| operation.flops / operation.bytes)
+}
+
+/// One line for each operation of a layer, all layers together.
+fn phase_text(phase: &Explanation) -> String {
+    let mut sums: Vec<(OperationCost, u64)> = Vec::new();
+    for operation in &phase.operations {
+        match sums.iter_mut().find(|(sum, _)| sum.name == operation.name && sum.bound == operation.bound) {
+            Some((sum, times)) => {
+                *times += 1;
+                sum.bytes += operation.bytes;
+                sum.flops += operation.flops;
+                sum.memory_seconds += operation.memory_seconds;
+                sum.compute_seconds += operation.compute_seconds;
+                sum.overhead_seconds += operation.overhead_seconds;
+                sum.seconds += operation.seconds;
+            }
+            None => sums.push((operation.clone(), 1)),
+        }
+    }
+    let mut rows = table(&[
+        phase.phase.as_str(),
+        "times",
+        "bytes",
+        "operations",
+        "per byte",
+        "memory",
+        "compute",
+        "overhead",
+        "binds",
+        "time",
+        "share",
+    ]);
+    for (sum, times) in &sums {
+        rows.add_row(vec![
+            sum.name.clone(),
+            times.to_string(),
+            format_bytes(sum.bytes),
+            format!("{:.1} M", sum.flops / 1e6),
+            intensity(sum).map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
+            format_seconds(sum.memory_seconds),
+            format_seconds(sum.compute_seconds),
+            format_seconds(sum.overhead_seconds),
+            sum.bound.clone(),
+            format_seconds(sum.seconds),
+            format!("{:.1} %", sum.seconds / phase.seconds * 100.0),
+        ]);
+    }
+    format!("{}\n", rows.trim_fmt())
+}
