@@ -4,14 +4,16 @@
 mod curve;
 mod error;
 mod explain;
+mod hand_over;
 mod model;
 mod predict;
 mod rates;
 mod regime;
 mod reuse;
+mod streams;
 
 pub use error::CostError;
 pub use explain::Phase;
-pub use model::{Bound, CostModel, StepCost};
+pub use model::{Bound, CostModel, StepCost, Terms};
 pub use predict::{DECODE_HALF_WIDTH, PREFILL_HALF_WIDTH, PROCESS_BYTES, Prediction, RunShape};
 pub use regime::{Regime, RegimeId};

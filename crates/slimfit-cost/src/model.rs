@@ -1,14 +1,18 @@
 //! The cost model: a plan's time as a sum over its operations within one regime.
 //!
-//! `seconds = Σ over operations of √(memory² + compute²) + overhead`. Memory time is bytes from beyond the nearest cache
-//! over the regime's read bandwidth; compute time is what our own kernel took when its data was near; the 2-norm is how
-//! the two were seen to join on processors that overlap loads with arithmetic but never fully (measured exponents lie
-//! between 2.0 and 2.2 whichever device is left out). Overhead is the barrier after an operation and its dispatch.
+//! `seconds = Σ over operations of join(memory, compute) + overhead`. Memory time is bytes from beyond the nearest cache
+//! over the regime's read bandwidth and over the share of it that the kernel was seen to reach when it streams; compute
+//! time is what our own kernel took when its data was near. For one token, where streaming was measured, its arithmetic
+//! is in the share already, and the larger of the two counts. Else they join as a 2-norm, as was seen on processors that
+//! overlap loads with arithmetic but never fully (measured exponents lie between 2.0 and 2.2 whichever device is left
+//! out). Overhead is the barrier after an operation, its dispatch, and what its place among others costs.
 
+use crate::hand_over::HandOvers;
 use crate::rates::Rates;
+use crate::streams::{StreamId, Streams};
 use crate::{CostError, Regime, RegimeId};
 use slimfit_hardware::HardwareProfile;
-use slimfit_kernels::{Isa, Operation};
+use slimfit_kernels::{Experts, Isa, Operation};
 use slimfit_plan::{Plan, Shape, Step, traffic};
 
 /// Prices plans on one device.
@@ -29,6 +33,21 @@ struct ThreadRates {
     first: usize,
     end: usize,
     rates: Rates,
+    streams: Streams,
+    hand_overs: HandOvers,
+}
+
+/// What of an operation's cost is the same in every regime of a thread count: found once, priced in many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Terms {
+    threads: u32,
+    far_bytes: f64,
+    compute_seconds: f64,
+    hand_over_seconds: f64,
+    stream: Option<StreamId>,
+    /// Executions that each start their streams.
+    starts: f64,
+    one_token: bool,
 }
 
 /// What one operation costs in one regime.
@@ -40,7 +59,7 @@ pub struct StepCost {
     pub compute_seconds: f64,
     /// Barrier and dispatch.
     pub overhead_seconds: f64,
-    /// √(memory² + compute²) + overhead.
+    /// Memory and compute joined, and overhead.
     pub seconds: f64,
 }
 
@@ -66,13 +85,13 @@ impl Bound {
     }
 }
 
-impl StepCost {
-    /// Joins the three terms.
-    pub fn new(memory_seconds: f64, compute_seconds: f64, overhead_seconds: f64) -> Self {
-        let seconds = memory_seconds.hypot(compute_seconds) + overhead_seconds;
-        Self { memory_seconds, compute_seconds, overhead_seconds, seconds }
-    }
+/// Different experts that so many tokens visit on average, choosing independently and evenly.
+pub(crate) fn visited(experts: &Experts, tokens: f64) -> f64 {
+    let (all, chosen) = (experts.experts as f64, experts.top_k as f64);
+    all * (1.0 - (1.0 - chosen / all).powf(tokens))
+}
 
+impl StepCost {
     /// The largest of its three terms.
     pub fn bound(&self) -> Bound {
         if self.overhead_seconds > self.memory_seconds.max(self.compute_seconds) {
@@ -115,8 +134,14 @@ impl CostModel {
                 read_bytes_per_s: bin.bytes_per_s,
                 overhead_seconds: barrier + dispatch,
             }));
-            let rates = Rates::new(profile, count, barrier);
-            threads.push(ThreadRates { threads: count, first, end: regimes.len(), rates });
+            threads.push(ThreadRates {
+                threads: count,
+                first,
+                end: regimes.len(),
+                rates: Rates::new(profile, count, barrier),
+                streams: Streams::new(profile, count),
+                hand_overs: HandOvers::new(profile, count),
+            });
         }
         if regimes.is_empty() {
             return Err(missing("measured read bandwidth"));
@@ -176,17 +201,65 @@ impl CostModel {
     /// # Errors
     /// When the profile holds no times of its kernel.
     pub fn step(&self, step: &Step, shape: Shape, regime: RegimeId) -> Result<StepCost, CostError> {
-        let conditions = &self.regimes[regime.0];
+        let terms = self.terms(step, shape, self.regimes[regime.0].threads)?;
+        self.price(&terms, regime)
+    }
+
+    /// What of the cost of `step` is the same in every regime of `threads`.
+    ///
+    /// # Errors
+    /// When the profile holds no times of its kernel.
+    pub fn terms(&self, step: &Step, shape: Shape, threads: u32) -> Result<Terms, CostError> {
+        let entry = self.entry(threads)?;
         let tokens = Plan::tokens_of(step, shape) as f64;
         let keys = match &step.operation {
             Operation::Attend(attend) => shape.keys_seen(attend.window) as f64,
             _ => 0.0,
         };
-        let compute = self.entry(conditions.threads)?.rates.seconds(&step.operation, tokens, keys)?;
         let moved = traffic(step, shape);
-        // Activations stay in the near caches, where the kernel's own time was taken.
-        let far_bytes = moved.weight_bytes + moved.kv_read_bytes;
-        Ok(StepCost::new(far_bytes / conditions.read_bytes_per_s, compute, conditions.overhead_seconds))
+        Ok(Terms {
+            threads,
+            // Activations stay in the near caches, where the kernel's own time was taken.
+            far_bytes: moved.weight_bytes + moved.kv_read_bytes,
+            compute_seconds: entry.rates.seconds(&step.operation, tokens, keys)?,
+            hand_over_seconds: entry.hand_overs.seconds(tokens, moved.activation_bytes),
+            stream: entry.streams.find(&step.operation),
+            starts: match &step.operation {
+                Operation::Experts(experts) => 2.0 * visited(experts, tokens),
+                _ => 1.0,
+            },
+            one_token: tokens <= 1.0,
+        })
+    }
+
+    /// What an operation of these terms costs in `regime`, one of the same thread count.
+    ///
+    /// # Errors
+    /// When the regime is another thread count's.
+    pub fn price(&self, terms: &Terms, regime: RegimeId) -> Result<StepCost, CostError> {
+        let conditions = &self.regimes[regime.0];
+        if conditions.threads != terms.threads {
+            return Err(CostError::Threads {
+                found: conditions.threads,
+                measured: terms.threads.to_string(),
+            });
+        }
+        let node = match terms.stream {
+            Some(id) => Some(self.entry(terms.threads)?.streams.at(id, conditions.up_to_bytes)),
+            None => None,
+        };
+        let bytes = node.map_or(terms.far_bytes, |node| {
+            terms.starts * node.start_bytes + terms.far_bytes / node.efficiency
+        });
+        let memory_seconds = bytes / conditions.read_bytes_per_s;
+        let compute_seconds = terms.compute_seconds;
+        let overhead_seconds = conditions.overhead_seconds + terms.hand_over_seconds;
+        let joined = if node.is_some() && terms.one_token {
+            memory_seconds.max(compute_seconds)
+        } else {
+            memory_seconds.hypot(compute_seconds)
+        };
+        Ok(StepCost { memory_seconds, compute_seconds, overhead_seconds, seconds: joined + overhead_seconds })
     }
 
     /// Seconds of all steps of a plan that `wanted` keeps: a layer's, or all.

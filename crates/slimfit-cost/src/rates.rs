@@ -2,6 +2,7 @@
 
 use crate::CostError;
 use crate::curve::WorkCurve;
+use crate::model::visited;
 use slimfit_hardware::{HardwareProfile, KernelTime};
 use slimfit_kernels::{Activate, Add, Operation};
 use slimfit_plan::Shape;
@@ -28,20 +29,20 @@ pub(crate) struct Rates {
 /// What decides an attention kernel's rate beside its work: the size of a head and how many query heads share a KV
 /// head. The same value for kinds that have no heads.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct HeadLayout {
+pub(crate) struct HeadLayout {
     head_size: f64,
     group: f64,
 }
 
 impl HeadLayout {
-    const NONE: Self = Self { head_size: 1.0, group: 1.0 };
+    pub(crate) const NONE: Self = Self { head_size: 1.0, group: 1.0 };
 
-    fn new(head_size: u64, heads: u64, kv_heads: u64) -> Self {
+    pub(crate) fn new(head_size: u64, heads: u64, kv_heads: u64) -> Self {
         Self { head_size: head_size as f64, group: heads as f64 / kv_heads as f64 }
     }
 
     /// How far apart two layouts are, as factors.
-    fn distance(self, other: Self) -> f64 {
+    pub(crate) fn distance(self, other: Self) -> f64 {
         (self.head_size / other.head_size).ln().abs() + (self.group / other.group).ln().abs()
     }
 }
@@ -97,8 +98,7 @@ impl Rates {
             let visits = tokens * experts.top_k as f64;
             let (size, gated, function) = (experts.size, experts.gated, experts.function);
             let activate = Operation::Activate(Activate { size, gated, function, scaled: false });
-            let (all, chosen) = (experts.experts as f64, experts.top_k as f64);
-            let visited = all * (1.0 - (1.0 - chosen / all).powf(tokens));
+            let visited = visited(experts, tokens);
             let each = self.product(experts.format, rows * experts.columns as f64, visits / visited)?;
             let mut others = self.seconds(&activate, visits, 0.0)?;
             if tokens > 1.0 {

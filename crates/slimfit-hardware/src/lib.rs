@@ -16,9 +16,9 @@ mod validation;
 pub use bandwidth_curve::{BandwidthBin, BandwidthCurve, MAXIMUM_MOVE};
 pub use error::HardwareError;
 pub use profile::{
-    Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, Fingerprint, HardwareProfile, KernelTime, Latency,
-    LoadedPower, Noise, Overhead, PROFILE_SCHEMA, Peak, PeakType, Power, ProfileKind, ProfileProvenance,
-    Topology, TopologySource,
+    Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, Fingerprint, HandOver, HardwareProfile,
+    KernelTime, Latency, LoadedPower, Noise, Overhead, PROFILE_SCHEMA, Peak, PeakType, Power, ProfileKind,
+    ProfileProvenance, Streaming, Topology, TopologySource,
 };
 pub use store::{LocalProfiles, SkippedProfile, StoredProfile, find_local, save_local};
 pub use tuning::{TUNING_SCHEMA, TuningChoice, TuningRecord};

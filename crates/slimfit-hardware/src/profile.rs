@@ -28,6 +28,9 @@ pub struct HardwareProfile {
     pub peak: Vec<Peak>,
     /// Times of our own kernels at sampled shapes.
     pub kernels: Vec<KernelTime>,
+    /// How fast those kernels stream data from beyond the near caches.
+    #[serde(default)]
+    pub streaming: Vec<Streaming>,
     /// Fixed costs.
     pub overhead: Overhead,
     /// Power, where anything measures it.
@@ -228,6 +231,37 @@ pub struct KernelTime {
     pub seconds: Figure,
 }
 
+/// How fast one of our kernels streams its data when a model's step uses each part of it once: a share of a plain read
+/// of as many bytes, taken right before and after, so that what the machine did at that moment cancels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streaming {
+    /// `matmul` of one token, or `attend` of one token.
+    pub operation: String,
+    /// The variant that ran.
+    pub variant: String,
+    /// Format of the weights (`matmul`) or of the cache (`attend`).
+    pub format: NumberFormat,
+    /// Output values (`matmul`), query values (`attend`).
+    pub rows: u64,
+    /// Input values (`matmul`), keys (`attend`).
+    pub columns: u64,
+    /// Values of a head (`attend`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_size: Option<u64>,
+    /// Key and value heads (`attend`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_heads: Option<u64>,
+    /// Threads.
+    pub threads: u32,
+    /// Bytes of one execution's weights or keys and values.
+    pub bytes: u64,
+    /// Bytes of all matrices, or layers' caches, that were gone through in turn.
+    pub working_set_bytes: u64,
+    /// Bytes per second over those of the plain read.
+    pub share_of_read: Figure,
+}
+
 /// Fixed costs of running on several threads and of starting an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +270,24 @@ pub struct Overhead {
     pub barrier: Vec<BarrierTime>,
     /// Starting one operation on one thread.
     pub dispatch: Figure,
+    /// What an operation costs more among others, in a model's step, than repeated by itself.
+    #[serde(default)]
+    pub hand_over: Vec<HandOver>,
+}
+
+/// What an operation costs more when its input was just written by another: by the other threads, and pushed out of the
+/// first cache by the weights in between.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandOver {
+    /// Threads.
+    pub threads: u32,
+    /// Tokens.
+    pub tokens: u64,
+    /// Bytes of activations that an operation of the sequence reads and writes, mean.
+    pub activation_bytes: u64,
+    /// Seconds per operation; 0 where repeating was not faster.
+    pub seconds: Figure,
 }
 
 /// Seconds of one barrier.

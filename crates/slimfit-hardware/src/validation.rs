@@ -9,6 +9,8 @@ use std::fmt;
 pub const OPERATIONS: [&str; 9] =
     ["embed", "norm", "matmul", "rotate_store", "attend", "activate", "add", "route", "experts"];
 
+/// The operation kinds whose streaming is measured.
+const STREAMED: [&str; 2] = ["matmul", "attend"];
 const DEVICE_CLASSES: [&str; 6] = ["server", "laptop", "desktop", "board", "phone", "unknown"];
 const PATTERNS: [&str; 2] = ["sequential", "strided"];
 const LOAD_CLASSES: [&str; 2] = ["read", "compute"];
@@ -280,6 +282,27 @@ impl HardwareProfile {
             }
             self.check_threads(faults, format!("{field}.threads"), time.threads);
             faults.figure(&format!("{field}.seconds"), &time.seconds, Zero::Refused);
+        }
+        for (index, stream) in self.streaming.iter().enumerate() {
+            let field = format!("streaming[{index}]");
+            faults.one_of(format!("{field}.operation"), &stream.operation, &STREAMED);
+            for (name, size) in [
+                ("rows", stream.rows),
+                ("columns", stream.columns),
+                ("bytes", stream.bytes),
+                ("working_set_bytes", stream.working_set_bytes),
+            ] {
+                faults.at_least_one(format!("{field}.{name}"), size);
+            }
+            self.check_threads(faults, format!("{field}.threads"), stream.threads);
+            faults.figure(&format!("{field}.share_of_read"), &stream.share_of_read, Zero::Refused);
+        }
+        for (index, point) in self.overhead.hand_over.iter().enumerate() {
+            let field = format!("overhead.hand_over[{index}]");
+            self.check_threads(faults, format!("{field}.threads"), point.threads);
+            faults.at_least_one(format!("{field}.tokens"), point.tokens);
+            faults.at_least_one(format!("{field}.activation_bytes"), point.activation_bytes);
+            faults.figure(&format!("{field}.seconds"), &point.seconds, Zero::Allowed);
         }
         let mut before = 0;
         for (index, barrier) in self.overhead.barrier.iter().enumerate() {

@@ -1,10 +1,12 @@
 //! What is measured: each file makes the tasks of one part of the profile.
 
 pub(crate) mod bandwidth;
+pub(crate) mod hand_over;
 pub(crate) mod kernels;
 pub(crate) mod latency;
 pub(crate) mod overhead;
 pub(crate) mod peak;
+pub(crate) mod streaming;
 
 use crate::ProbeError;
 use slimfit_kernels::Isa;

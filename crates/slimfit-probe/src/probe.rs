@@ -1,6 +1,6 @@
 //! The measurement as a whole: set-up, schedule, profile.
 
-use crate::cells::{self, Detail, Pools, bandwidth, kernels, latency, overhead, peak};
+use crate::cells::{self, Detail, Pools, bandwidth, hand_over, kernels, latency, overhead, peak, streaming};
 use crate::clock::CycleCheck;
 use crate::noise::{ProcessorTime, steal_figure};
 use crate::power::{self, PowerMeasurement};
@@ -21,6 +21,8 @@ pub const DEFAULT_BUDGET_SECONDS: f64 = 20.0;
 const FULL_SECONDS_PER_THREAD_COUNT: f64 = 7.5;
 /// The largest buffer of a thread count; larger last caches are measured as far as this reaches.
 const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
+/// Share of the budget for kernels that stream.
+const STREAMING_SHARE: f64 = 0.25;
 /// Bytes that one far sentinel reads: past the caches, since the rest of the buffer was read since its last visit.
 const FAR_SENTINEL_BYTES: usize = 2 << 20;
 
@@ -94,6 +96,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     };
     let caches = &system.topology.caches;
     let workspace = RefCell::new(kernels::Workspace::new()?);
+    let sequences = hand_over::Arena::new(&kernels, counts.last().map_or(1, |count| *count as usize))?;
     let mut tasks = Vec::new();
     let bandwidth = bandwidth::add(&arena, &pools, caches, options.isa, detail, &far, &mut tasks)?;
     let latency = latency::add(&walks, last_cache, &|bytes| far(0, bytes), &mut tasks);
@@ -105,17 +108,26 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let kernel_times =
         kernels::add(&pools, &kernels, &workspace, detail, longest, &|place| place, &mut tasks, &mut go_on)?;
 
+    let hand_over = hand_over::add(&sequences, &pools, &kernels, &|place| place, &mut tasks);
+    let streams =
+        streaming::Plan::new(detail, caches, bytes as u64, &counts, (options.isa, &options.tuning))?;
+
     let meter = power::find_meter(&tree);
-    let measuring_end = if meter.is_ok() { 0.85 } else { 1.0 };
+    let streaming_end = if meter.is_ok() { 0.85 } else { 1.0 };
+    let measuring_end = streaming_end - STREAMING_SHARE;
     let setup = start.elapsed();
     let tasks_deadline =
         start + setup + deadline.saturating_duration_since(start + setup).mul_f64(measuring_end);
     let quality = schedule::measure(&mut tasks, &sentinels, tasks_deadline, (0.06, measuring_end), progress)?;
     drop(tasks);
+    let streaming_deadline =
+        start + setup + deadline.saturating_duration_since(start + setup).mul_f64(streaming_end);
+    let span = (measuring_end, streaming_end);
+    let streaming = streams.measure(&pools, &arena.read, streaming_deadline, span, progress)?;
     let power = match meter {
         Ok(mut meter) => {
             let loads = power::Loads::new(&arena.read, &pools, options.isa)?;
-            power::measure(meter.as_mut(), &loads, deadline, (measuring_end, 1.0), progress)?
+            power::measure(meter.as_mut(), &loads, deadline, (streaming_end, 1.0), progress)?
         }
         Err(reason) => PowerMeasurement::unavailable(&reason),
     };
@@ -144,7 +156,8 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         latency: latency.iter().map(latency::Point::finish).collect(),
         peak: peak.iter().map(peak::Point::finish).collect(),
         kernels: kernel_times.iter().map(kernels::Point::finish).collect(),
-        overhead: overhead.finish(),
+        streaming,
+        overhead: overhead.finish(&hand_over),
         power: power.finish(),
         noise,
         provenance: ProfileProvenance {

@@ -1,8 +1,8 @@
 //! Prices of one block in one pair of formats: what a layer costs and what the rest costs, so that every depth and
 //! tying is arithmetic. [`CostModel::predict`] is the long way to the same numbers.
 
-use slimfit_cost::{CostError, CostModel, PROCESS_BYTES, RunShape, StepCost};
-use slimfit_plan::{Plan, Shape, traffic};
+use slimfit_cost::{CostError, CostModel, PROCESS_BYTES, RunShape, Terms};
+use slimfit_plan::{Plan, Shape};
 
 /// A kind of part: how often it occurs depends on the depth, except for the last.
 const FULL: usize = 0;
@@ -25,19 +25,12 @@ pub(crate) struct Price {
     pub(crate) memory_bytes: f64,
 }
 
-/// One operation: bytes over bandwidth and its kernel's own time, before they are joined.
-#[derive(Debug, Clone, Copy)]
-struct Term {
-    far_bytes: f64,
-    compute_seconds: f64,
-}
-
 /// Terms of one thread count, and their sums in the regimes that were asked for.
 #[derive(Debug)]
 struct ThreadTerms {
     threads: u32,
-    decode: [Vec<Term>; 3],
-    prefill: [Vec<Term>; 3],
+    decode: [Vec<Terms>; 3],
+    prefill: [Vec<Terms>; 3],
     memory: Memory,
     /// By regime: `(decode, prefill)` seconds of each part.
     sums: Vec<Option<[(f64, f64); 3]>>,
@@ -77,8 +70,6 @@ impl PriceTable {
         let mut table = Self { threads: Vec::new(), working_set: [0.0; 3] };
         for threads in cost.thread_counts() {
             let plan = plan_for(threads)?;
-            // Compute time is the same in every regime of a thread count.
-            let regime = cost.regime(threads, 0.0)?;
             let mut terms = ThreadTerms {
                 threads,
                 decode: std::array::from_fn(|_| Vec::new()),
@@ -86,19 +77,14 @@ impl PriceTable {
                 memory: memory(&plan, kinds),
                 sums: vec![None; cost.regimes().len()],
             };
-            let term = |step, shape| -> Result<Term, CostError> {
-                let moved = traffic(step, shape);
-                let compute_seconds = cost.step(step, shape, regime)?.compute_seconds;
-                Ok(Term { far_bytes: moved.weight_bytes + moved.kv_read_bytes, compute_seconds })
-            };
             let mut working_set = [0.0; 3];
             for step in &plan.steps {
-                let decode = term(step, decode_shape)?;
+                let decode = cost.terms(step, decode_shape, threads)?;
                 working_set[kind(step.layer)] += CostModel::touched_bytes(step, decode_shape);
                 terms.decode[kind(step.layer)].push(decode);
             }
             for (step, shape) in plan.prefill(run.prompt_tokens) {
-                terms.prefill[kind(step.layer)].push(term(step, shape)?);
+                terms.prefill[kind(step.layer)].push(cost.terms(step, shape, threads)?);
             }
             table.working_set = working_set;
             table.threads.push(terms);
@@ -122,17 +108,13 @@ impl PriceTable {
             let sums = match terms.sums[regime.index()] {
                 Some(sums) => sums,
                 None => {
-                    let conditions = &cost.regimes()[regime.index()];
-                    let seconds = |terms: &[Term]| -> f64 {
-                        let each = terms.iter().map(|term| {
-                            let memory = term.far_bytes / conditions.read_bytes_per_s;
-                            StepCost::new(memory, term.compute_seconds, conditions.overhead_seconds).seconds
-                        });
-                        each.sum()
+                    let seconds = |terms: &[Terms]| -> Result<f64, CostError> {
+                        terms.iter().map(|term| Ok(cost.price(term, regime)?.seconds)).sum()
                     };
-                    let sums = std::array::from_fn(|part| {
-                        (seconds(&terms.decode[part]), seconds(&terms.prefill[part]))
-                    });
+                    let mut sums = [(0.0, 0.0); 3];
+                    for (part, sums) in sums.iter_mut().enumerate() {
+                        *sums = (seconds(&terms.decode[part])?, seconds(&terms.prefill[part])?);
+                    }
                     terms.sums[regime.index()] = Some(sums);
                     sums
                 }

@@ -70,12 +70,12 @@ pub(crate) fn read_loop(streams: usize, isa: Isa) -> Result<&'static ReadLoop, P
 }
 
 /// Words of each thread's share of a working set.
-fn share_words(working_set_bytes: u64, threads: usize) -> usize {
+pub(crate) fn share_words(working_set_bytes: u64, threads: usize) -> usize {
     (working_set_bytes as usize / 8 / threads / SHARE_WORDS).max(1) * SHARE_WORDS
 }
 
 /// Seconds of reading each thread's share `passes` times.
-fn read_seconds(pool: &Pool, read: &ReadLoop, words: &[f64], share: usize, passes: usize) -> f64 {
+pub(crate) fn read_seconds(pool: &Pool, read: &ReadLoop, words: &[f64], share: usize, passes: usize) -> f64 {
     let start = Instant::now();
     pool.run(|worker| {
         std::hint::black_box(read.run(&words[worker.index * share..][..share], passes));

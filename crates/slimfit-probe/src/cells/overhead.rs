@@ -1,7 +1,7 @@
 //! Fixed costs: a barrier, and starting an operation.
 
 use super::kernels::{Subject, Workspace};
-use super::{Pools, threads_in_words};
+use super::{Pools, hand_over, threads_in_words};
 use crate::ProbeError;
 use crate::schedule::{Log, Task};
 use slimfit_hardware::{BarrierTime, Overhead};
@@ -21,13 +21,14 @@ pub(crate) struct Points {
 }
 
 impl Points {
-    pub fn finish(&self) -> Overhead {
+    pub fn finish(&self, hand_over: &[hand_over::Point]) -> Overhead {
         let barrier = self
             .barrier
             .iter()
             .map(|(threads, log)| BarrierTime { threads: *threads, seconds: log.figure() })
             .collect();
-        Overhead { barrier, dispatch: self.dispatch.figure() }
+        let hand_over = hand_over.iter().map(hand_over::Point::finish).collect();
+        Overhead { barrier, dispatch: self.dispatch.figure(), hand_over }
     }
 }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use slimfit_document::Document;
-use slimfit_hardware::{Bandwidth, BandwidthKind, HardwareProfile, KernelTime, LoadedPower};
+use slimfit_hardware::{
+    Bandwidth, BandwidthKind, HandOver, HardwareProfile, KernelTime, LoadedPower, Streaming,
+};
 use slimfit_quantity::{Figure, Measured, NumberFormat};
 
 fn measured(value: f64) -> Figure {
@@ -72,6 +74,37 @@ pub fn synthetic(power: bool) -> HardwareProfile {
             for batch in [1, 128] {
                 add(operation, NumberFormat::F32, 576, 1, batch, 576.0 * batch as f64 / 3e9);
             }
+        }
+    }
+    for threads in [1_u32, 2] {
+        for format in NumberFormat::SEARCHABLE_WEIGHTS {
+            for (bytes, share) in [(200_000_u64, 0.8), (2_000_000, 0.95)] {
+                for (working_set_bytes, gain) in [(1 << 23, 0.8), (1 << 27, 1.0)] {
+                    profile.streaming.push(Streaming {
+                        operation: "matmul".to_owned(),
+                        variant: "made-up".to_owned(),
+                        format,
+                        rows: 576,
+                        columns: 1536,
+                        head_size: None,
+                        kv_heads: None,
+                        threads,
+                        bytes,
+                        working_set_bytes,
+                        share_of_read: measured(gain * share),
+                    });
+                }
+            }
+        }
+        for (tokens, activation_bytes, seconds) in
+            [(1, 6000, 2e-7), (1, 20_000, 5e-7), (128, 800_000, 4e-6), (128, 2_700_000, 2e-5)]
+        {
+            profile.overhead.hand_over.push(HandOver {
+                threads,
+                tokens,
+                activation_bytes,
+                seconds: measured(seconds * f64::from(threads)),
+            });
         }
     }
     if power {

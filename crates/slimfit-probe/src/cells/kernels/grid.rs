@@ -17,7 +17,7 @@ pub(crate) struct Shape {
 }
 
 /// (heads, kv heads, head size): a small grouped model, a small one without groups, a larger grouped one.
-const HEADS: [(u64, u64, u64); 3] = [(9, 3, 64), (8, 8, 64), (16, 4, 128)];
+pub(crate) const HEADS: [(u64, u64, u64); 3] = [(9, 3, 64), (8, 8, 64), (16, 4, 128)];
 
 /// All series, for every operation that a plan can hold and that has a kernel.
 pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {

@@ -1,0 +1,373 @@
+//! How fast our own kernels stream weights and caches that are used once a step, as a share of a plain read.
+//!
+//! Every sample is a ratio: the kernel's pass over many matrices (or layers' caches) between two plain reads of as many
+//! bytes by the same threads. What a neighbour takes from the machine meanwhile cancels, so these cells need no sentinel
+//! and are measured one subject after the other, which keeps only one subject's memory.
+
+use super::bandwidth::{read_loop, read_seconds, share_words};
+use super::kernels::HEADS;
+use super::{Detail, Pools};
+use crate::ProbeError;
+use crate::schedule::{Log, Progress, repeats};
+use slimfit_hardware::{Cache, Streaming};
+use slimfit_kernels::limits::{Buffer, ReadLoop};
+use slimfit_kernels::pool::Pool;
+use slimfit_kernels::{
+    AlignedBytes, Attend, AttendArgs, Invocation, Isa, Kernels, KvLayer, MatMul, MatMulArgs, Operation,
+    PackedMatrix, Part, SharedMut, Tuning, phases, scratch_bytes,
+};
+use slimfit_quantity::NumberFormat;
+use std::time::{Duration, Instant};
+
+/// A small matrix, whose start shows, and a large one, whose rate does: rows, columns.
+const SIZES: [(u64, u64); 2] = [(576, 576), (2560, 1536)];
+/// Columns of the small one where rows must be whole blocks of 256.
+const SMALL_COLUMNS_OF_BLOCKS: u64 = 512;
+/// Keys of a sampled cache.
+const KEYS: u64 = 1024;
+/// More memory than this shows nothing more.
+const LARGEST_BYTES: u64 = 256 << 20;
+/// A last cache of which a quarter is smaller than this is sampled near the core already.
+const SMALLEST_CACHED_BYTES: u64 = 2 << 20;
+/// A subject that would have less time than this is left out: filling its memory alone takes as long.
+const LEAST_TIME: Duration = Duration::from_millis(80);
+/// Matrices whose time tells whether all of them can be afforded.
+const TRIED: usize = 8;
+/// Samples of a cell.
+const FEWEST_SAMPLES: usize = 3;
+const MOST_SAMPLES: usize = 9;
+
+/// Cells that are being measured: all of a profile's, filled subject by subject.
+pub(crate) struct Plan {
+    subjects: Vec<Operation>,
+    kernels: Kernels,
+    /// Working sets, the largest first.
+    sets: Vec<u64>,
+    isa: Isa,
+}
+
+/// What a subject goes through in turn.
+enum Stream {
+    Matrices(Vec<PackedMatrix>),
+    Caches(Vec<[AlignedBytes; 2]>),
+}
+
+impl Plan {
+    /// The formats, shapes and working sets of a profile, with the kernels that a model from memory would be given.
+    pub fn new(
+        detail: Detail,
+        caches: &[Cache],
+        largest: u64,
+        counts: &[u32],
+        (isa, tuning): (Isa, &Tuning),
+    ) -> Result<Self, ProbeError> {
+        let mut sets = vec![largest.min(LARGEST_BYTES)];
+        let cached = caches.iter().max_by_key(|cache| cache.level).map_or(0, |cache| cache.bytes / 4);
+        if cached >= SMALLEST_CACHED_BYTES && cached <= sets[0] / 4 {
+            sets.push(cached);
+        }
+        let sizes = if detail == Detail::Full { &SIZES[..] } else { &SIZES[1..] };
+        let mut subjects = Vec::new();
+        for format in NumberFormat::SEARCHABLE_WEIGHTS {
+            for &(rows, columns) in sizes {
+                let blocks = columns.is_multiple_of(format.block_values());
+                let columns = if blocks { columns } else { SMALL_COLUMNS_OF_BLOCKS };
+                let (bias, accumulate, softcap) = (false, None, None);
+                subjects.push(Operation::MatMul(MatMul { rows, columns, format, bias, accumulate, softcap }));
+            }
+        }
+        let heads = if detail == Detail::Full { &HEADS[..] } else { &HEADS[..1] };
+        for kv_format in NumberFormat::SEARCHABLE_KV {
+            subjects.extend(heads.iter().map(|&(heads, kv_heads, head_size)| {
+                Operation::Attend(Attend {
+                    heads,
+                    kv_heads,
+                    head_size,
+                    window: None,
+                    scale: 1.0 / (head_size as f32).sqrt(),
+                    softcap: None,
+                    alibi: false,
+                    kv_format,
+                })
+            }));
+        }
+        let products: Vec<&MatMul> = subjects
+            .iter()
+            .filter_map(|subject| if let Operation::MatMul(product) = subject { Some(product) } else { None })
+            .collect();
+        let kernels = Kernels::for_isa(isa)?;
+        let kernels = counts.iter().fold(kernels, |kernels, &threads| {
+            kernels.tuned(tuning, products.iter().copied(), threads as usize, sets[0])
+        });
+        Ok(Self { subjects, kernels, sets, isa })
+    }
+
+    /// Measures until `deadline`, each subject an equal share of the time that is left.
+    pub fn measure(
+        &self,
+        pools: &Pools,
+        read: &Buffer,
+        deadline: Instant,
+        span: (f64, f64),
+        progress: &mut Progress<'_>,
+    ) -> Result<Vec<Streaming>, ProbeError> {
+        let mut points = Vec::new();
+        for (place, subject) in self.subjects.iter().enumerate() {
+            let done = place as f64 / self.subjects.len() as f64;
+            if !progress("kernels that stream", span.0 + (span.1 - span.0) * done) {
+                return Err(ProbeError::Stopped);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let share = left.div_f64((self.subjects.len() - place) as f64);
+            if share >= LEAST_TIME {
+                self.measure_one(subject, pools, read, Instant::now() + share, &mut points)?;
+            }
+        }
+        Ok(points)
+    }
+
+    fn measure_one(
+        &self,
+        subject: &Operation,
+        pools: &Pools,
+        read: &Buffer,
+        end: Instant,
+        points: &mut Vec<Streaming>,
+    ) -> Result<(), ProbeError> {
+        let mut stream = Stream::new(subject, self.sets[0], self.isa)?;
+        let bytes = stream.bytes_of_one();
+        let (input, output) = widths(subject);
+        let input = vec![0.125; input];
+        let mut output = vec![0.0; output];
+        let mut cells = Vec::new();
+        for pool in pools.iter() {
+            for &set in &self.sets {
+                let scratch = scratch_bytes(subject, 1, KEYS as usize, pool.threads());
+                let mut scratch = AlignedBytes::zeroed(scratch.max(64))?;
+                let count = (set / bytes).clamp(1, stream.len() as u64) as usize;
+                let tried = count.min(TRIED);
+                let few = stream.invocations(subject, tried, &input, &mut output, &mut scratch);
+                let start = Instant::now();
+                let pass = seconds(subject, &self.kernels, pool, &few, 1) * count as f64 / tried as f64;
+                // With the plain reads a round takes some three passes. A core that is not ours alone for so long
+                // would not give a ratio worth having.
+                let rounds = pass * 3.0 * (1 + FEWEST_SAMPLES) as f64;
+                if rounds < 2.0 * end.saturating_duration_since(start).as_secs_f64() {
+                    cells.push((pool, set, scratch, Log::default()));
+                }
+            }
+        }
+        let mut passes = vec![0; cells.len()];
+        let loops = [read_loop(1, self.isa)?, read_loop(4, self.isa)?];
+        let mut best = vec![loops[0]; cells.len()];
+        for round in 0..=MOST_SAMPLES {
+            for (place, (pool, set, scratch, log)) in cells.iter_mut().enumerate() {
+                let count = (*set / bytes).clamp(1, stream.len() as u64) as usize;
+                let touched = (count as u64 * bytes).min(read.bytes() as u64);
+                let invocations = stream.invocations(subject, count, &input, &mut output, scratch);
+                let once = |passes| seconds(subject, &self.kernels, pool, &invocations, passes);
+                if passes[place] == 0 {
+                    passes[place] = repeats(once(1));
+                    let rate = |read_loop| read_rate(pool, read_loop, read, touched, passes[place], true);
+                    if rate(loops[1]) > rate(loops[0]) {
+                        best[place] = loops[1];
+                    }
+                }
+                let passes = passes[place];
+                let cached = *set < self.sets[0];
+                let reads = |read_loop: &ReadLoop| read_rate(pool, read_loop, read, touched, passes, cached);
+                let before = reads(best[place]);
+                if cached {
+                    // Brings back what the reads pushed out.
+                    once(1);
+                }
+                let rate = (passes * count) as f64 * bytes as f64 / once(passes);
+                let after = reads(best[place]);
+                // The first round brings everything where it stays.
+                if round > 0 {
+                    log.push(2.0 * rate / (before + after));
+                }
+            }
+            if round >= FEWEST_SAMPLES && Instant::now() >= end {
+                break;
+            }
+        }
+        for (pool, set, _, log) in &cells {
+            let threads = pool.threads() as u32;
+            points.push(describe(subject, &self.kernels, threads, (bytes, *set), log));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes per second of a plain read; `warm` reads once before.
+fn read_rate(pool: &Pool, read_loop: &ReadLoop, read: &Buffer, bytes: u64, passes: usize, warm: bool) -> f64 {
+    let share = share_words(bytes, pool.threads());
+    let seconds = |passes| read_seconds(pool, read_loop, read.as_f64(), share, passes);
+    if warm {
+        seconds(1);
+    }
+    (share * 8 * pool.threads() * passes) as f64 / seconds(passes)
+}
+
+/// Seconds of going through all of `invocations` so many times; every phase ends with a barrier.
+fn seconds(
+    operation: &Operation,
+    kernels: &Kernels,
+    pool: &Pool,
+    invocations: &[Invocation<'_>],
+    passes: usize,
+) -> f64 {
+    let phases = phases(operation, 1);
+    let start = Instant::now();
+    pool.run(|worker| {
+        for _ in 0..passes {
+            for invocation in invocations {
+                for phase in 0..phases {
+                    kernels.execute(invocation, Part { phase, index: worker.index, of: worker.count });
+                    worker.barrier();
+                }
+            }
+        }
+    });
+    start.elapsed().as_secs_f64()
+}
+
+/// Input and output values of one token.
+fn widths(operation: &Operation) -> (usize, usize) {
+    let (input, output) = match operation {
+        Operation::MatMul(product) => (product.columns, product.rows),
+        Operation::Attend(attend) => {
+            ((attend.heads + 2 * attend.kv_heads) * attend.head_size, attend.heads * attend.head_size)
+        }
+        _ => unreachable!("only products and attention stream"),
+    };
+    (input as usize, output as usize)
+}
+
+impl Stream {
+    /// Equal matrices or caches, `working_set_bytes` together, at least two.
+    fn new(operation: &Operation, working_set_bytes: u64, isa: Isa) -> Result<Self, ProbeError> {
+        match operation {
+            Operation::MatMul(product) => {
+                let (rows, columns) = (product.rows as usize, product.columns as usize);
+                let mut first = PackedMatrix::new(product.format, rows, columns, isa)?;
+                let row: Vec<f32> =
+                    (0..columns).map(|column| (column * 37 % 61) as f32 / 30.5 - 1.0).collect();
+                for index in 0..rows {
+                    first.pack_rows(index, &row)?;
+                }
+                let count = (working_set_bytes / first.bytes().len() as u64).max(2);
+                // One mapping for all, as a model's weights have: small pieces share huge pages.
+                AlignedBytes::zeroed_parts(&vec![first.bytes().len(); count as usize])?
+                    .into_iter()
+                    .map(|mut bytes| {
+                        bytes.as_mut_slice().copy_from_slice(first.bytes());
+                        Ok(PackedMatrix::in_memory(product.format, rows, columns, isa, bytes)?)
+                    })
+                    .collect::<Result<_, _>>()
+                    .map(Self::Matrices)
+            }
+            Operation::Attend(attend) => {
+                let half = KvLayer::half_bytes(attend.kv_format, attend.kv_heads, attend.head_size, KEYS)?;
+                let count = (working_set_bytes / (2 * half)).max(2) as usize;
+                let mut halves = AlignedBytes::zeroed_parts(&vec![half as usize; 2 * count])?;
+                for bytes in &mut halves {
+                    // 0.125 in f16 and an ordinary number in f32.
+                    bytes
+                        .as_mut_slice()
+                        .chunks_exact_mut(2)
+                        .for_each(|pair| pair.copy_from_slice(&[0, 0x30]));
+                }
+                let mut caches = Vec::with_capacity(count);
+                while let (Some(keys), Some(values)) = (halves.pop(), halves.pop()) {
+                    caches.push([keys, values]);
+                }
+                Ok(Self::Caches(caches))
+            }
+            _ => unreachable!("only products and attention stream"),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Matrices(matrices) => matrices.len(),
+            Self::Caches(caches) => caches.len(),
+        }
+    }
+
+    fn bytes_of_one(&self) -> u64 {
+        match self {
+            Self::Matrices(matrices) => matrices[0].bytes().len() as u64,
+            Self::Caches(caches) => 2 * caches[0][0].len() as u64,
+        }
+    }
+
+    /// The operation on each of the first `count`, with the same vectors.
+    fn invocations<'a>(
+        &'a mut self,
+        operation: &Operation,
+        count: usize,
+        input: &'a [f32],
+        output: &'a mut [f32],
+        scratch: &'a mut AlignedBytes,
+    ) -> Vec<Invocation<'a>> {
+        let output = SharedMut::new(output);
+        let scratch = SharedMut::new(scratch.as_mut_slice());
+        match (self, operation) {
+            (Self::Matrices(matrices), Operation::MatMul(product)) => matrices[..count]
+                .iter()
+                .map(|matrix| MatMulArgs::new(product, 1, matrix, None, input, output, scratch))
+                .map(Invocation::MatMul)
+                .collect(),
+            (Self::Caches(caches), Operation::Attend(attend)) => caches[..count]
+                .iter_mut()
+                .map(|[keys, values]| {
+                    let cache = KvLayer::new(
+                        attend.kv_format,
+                        attend.kv_heads as usize,
+                        attend.head_size as usize,
+                        KEYS as usize,
+                        SharedMut::new(keys.as_mut_slice()),
+                        SharedMut::new(values.as_mut_slice()),
+                    );
+                    let first = KEYS as usize - 1;
+                    Invocation::Attend(AttendArgs::new(attend, 1, first, input, cache, output, scratch))
+                })
+                .collect(),
+            _ => unreachable!("a stream is made for its operation"),
+        }
+    }
+}
+
+fn describe(
+    operation: &Operation,
+    kernels: &Kernels,
+    threads: u32,
+    (bytes, working_set_bytes): (u64, u64),
+    log: &Log,
+) -> Streaming {
+    let (format, rows, columns, heads) = match operation {
+        Operation::MatMul(product) => (product.format, product.rows, product.columns, None),
+        Operation::Attend(attend) => (
+            attend.kv_format,
+            attend.heads * attend.head_size,
+            KEYS,
+            Some((attend.head_size, attend.kv_heads)),
+        ),
+        _ => unreachable!("only products and attention stream"),
+    };
+    Streaming {
+        operation: operation.name().to_owned(),
+        variant: kernels.variant_name(operation, 1).unwrap_or("none").to_owned(),
+        format,
+        rows,
+        columns,
+        head_size: heads.map(|(size, _)| size),
+        kv_heads: heads.map(|(_, kv_heads)| kv_heads),
+        threads,
+        bytes,
+        working_set_bytes,
+        share_of_read: log.figure(),
+    }
+}
