@@ -1,7 +1,8 @@
-//! Prints what attention reaches on each tier: decode as bytes of cache per second beside a plain read of the same
-//! buffers, prefill as multiply-adds (those a causal mask leaves) beside the f32 peak.
+//! Prints what attention reaches on each tier: decode as bytes of cache per second beside a plain read of as many, prefill
+//! as multiply-adds (those a causal mask leaves) beside the f32 peak. Caches of all layers take as much as a model's
+//! weights would push out of the last cache; in `cached` runs they are those of one layer.
 //!
-//! `cargo run --release -p slimfit-kernels --example attend_rate [FORMAT…] [TIER…]`
+//! `cargo run --release -p slimfit-kernels --example attend_rate [FORMAT…] [TIER…] [KEYS…] [decode|prefill] [cached]`
 
 use slimfit_kernels::limits::{Buffer, HugePages, PEAKS, READS};
 use slimfit_kernels::pool::{Pool, allowed_cpus};
@@ -12,7 +13,11 @@ use slimfit_kernels::{
 use std::error::Error;
 use std::time::Instant;
 
-const LAYERS: usize = 30;
+/// Heads, KV heads and the size of a head.
+const SHAPES: [(u64, u64, u64); 7] =
+    [(9, 3, 64), (32, 4, 64), (12, 12, 64), (32, 8, 64), (14, 2, 64), (16, 8, 128), (20, 5, 80)];
+/// Bytes of all layers' caches, more than a last cache holds.
+const MEMORY: usize = 128 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,10 +27,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tiers = Isa::available();
     let tier_names: Vec<&str> = tiers.iter().map(|isa| isa.name()).collect();
     let formats = ["f16", "q8_0", "f32"];
-    for (name, heads, kv_heads, head_size) in
-        [("9/3 heads of 64", 9, 3, 64), ("32/4 heads of 64", 32, 4, 64), ("12/12 heads of 64", 12, 12, 64)]
-    {
+    let keys: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let keys = if keys.is_empty() { vec![1024] } else { keys };
+    let kinds = ["decode", "prefill"];
+    let cached = words.iter().any(|word| word == "cached");
+    for (heads, kv_heads, head_size) in SHAPES {
         for format in formats.into_iter().filter(|format| wants(format, &formats)) {
+            let operation = Attend {
+                heads,
+                kv_heads,
+                head_size,
+                window: None,
+                scale: 0.125,
+                softcap: None,
+                alibi: false,
+                kv_format: format.parse()?,
+            };
+            if !head_size.is_multiple_of(operation.kv_format.block_values()) {
+                continue;
+            }
             for threads in [1, allowed_cpus().len()] {
                 let pool = Pool::new(threads)?;
                 for &isa in &tiers {
@@ -33,32 +53,31 @@ fn main() -> Result<(), Box<dyn Error>> {
                         continue;
                     }
                     let kernels = Kernels::for_isa(isa)?;
-                    let operation = Attend {
-                        heads,
-                        kv_heads,
-                        head_size,
-                        window: None,
-                        scale: 0.125,
-                        softcap: None,
-                        alibi: false,
-                        kv_format: format.parse()?,
-                    };
-                    let decode = seconds(&pool, &kernels, &operation, 1, 1023)?;
-                    let bytes = 2 * KvLayer::half_bytes(operation.kv_format, kv_heads, head_size, 1024)?;
-                    let read = read_rate(&pool, isa, LAYERS * bytes as usize)?;
-                    let prefill = seconds(&pool, &kernels, &operation, 512, 0)?;
-                    let operations = 2.0 * (heads * head_size) as f64 * 512.0 * 513.0;
-                    let peak = peak_rate(&pool, isa);
-                    println!(
-                        "{name} {format} {threads} threads {isa:12} decode at 1024 {:6.1} us, {:5.1} GB/s of {:5.1} \
-                         | prefill 512 {:7.2} ms, {:6.1} GFLOP/s of {:6.1}",
-                        decode * 1e6,
-                        bytes as f64 / decode / 1e9,
-                        read / 1e9,
-                        prefill * 1e3,
-                        operations / prefill / 1e9,
-                        peak / 1e9,
-                    );
+                    let name =
+                        format!("{heads}/{kv_heads} heads of {head_size} {format} {threads} threads {isa}");
+                    for &keys in keys.iter().filter(|_| wants("decode", &kinds)) {
+                        let bytes =
+                            2 * KvLayer::half_bytes(operation.kv_format, kv_heads, head_size, keys as u64)?;
+                        let layers = if cached { 1 } else { MEMORY.div_ceil(bytes as usize) };
+                        let decode = seconds(&pool, &kernels, &operation, 1, keys - 1, layers)?;
+                        let read = read_rate(&pool, isa, layers * bytes as usize)?;
+                        println!(
+                            "{name}: decode at {keys} {:6.1} us, {:5.1} GB/s of {:5.1}",
+                            decode * 1e6,
+                            bytes as f64 / decode / 1e9,
+                            read / 1e9,
+                        );
+                    }
+                    if wants("prefill", &kinds) {
+                        let prefill = seconds(&pool, &kernels, &operation, 512, 0, 1)?;
+                        let operations = 2.0 * (heads * head_size) as f64 * 512.0 * 513.0;
+                        println!(
+                            "{name}: prefill of 512 {:7.2} ms, {:6.1} GFLOP/s of {:6.1}",
+                            prefill * 1e3,
+                            operations / prefill / 1e9,
+                            peak_rate(&pool, isa) / 1e9,
+                        );
+                    }
                 }
             }
         }
@@ -73,13 +92,13 @@ fn seconds(
     attend: &Attend,
     tokens: usize,
     first_position: usize,
+    layers: usize,
 ) -> Result<f64, Box<dyn Error>> {
     let (heads, kv_heads, head_size) =
         (attend.heads as usize, attend.kv_heads as usize, attend.head_size as usize);
     let capacity = first_position + tokens;
     let half =
         KvLayer::half_bytes(attend.kv_format, attend.kv_heads, attend.head_size, capacity as u64)? as usize;
-    let layers = if tokens == 1 { LAYERS } else { 1 };
     let mut caches = AlignedBytes::zeroed(2 * layers * half)?;
     // 1.0 in f16 twice, or about 0.0078 in f32.
     caches
@@ -102,17 +121,19 @@ fn seconds(
         })
         .collect();
     let mut best = f64::INFINITY;
+    // One layer alone takes less than a clock tells apart.
+    let rounds = 1.max(20 / layers);
     for _ in 0..7 {
         let start = Instant::now();
         pool.run(|worker| {
-            for invocation in &invocations {
+            for invocation in (0..rounds).flat_map(|_| &invocations) {
                 for phase in 0..phases(&operation, tokens) {
                     kernels.execute(invocation, Part { phase, index: worker.index, of: worker.count });
                     worker.barrier();
                 }
             }
         });
-        best = best.min(start.elapsed().as_secs_f64() / layers as f64);
+        best = best.min(start.elapsed().as_secs_f64() / (rounds * layers) as f64);
     }
     Ok(best)
 }

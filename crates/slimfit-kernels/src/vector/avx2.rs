@@ -1,6 +1,7 @@
 //! Eight f32 in a 256-bit register, with fused multiply-add and half precision conversion.
 
 use super::Tier;
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// AVX2, FMA and F16C are there.
@@ -27,11 +28,32 @@ impl Avx2 {
     }
 }
 
+/// An instruction that is not there, but wants the sum and might write to memory.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn hold(sum: &mut __m256) {
+    // SAFETY: there is no instruction.
+    unsafe { asm!("/* {0} */", inout(ymm_reg) * sum, options(nostack, preserves_flags)) };
+}
+
 // SAFETY of every block below: `self` exists only where AVX2, FMA and F16C are there; memory is the caller's promise.
 impl Tier for Avx2 {
     type Vector = __m256;
+    type Narrow = Self;
     const LANES: usize = 8;
-    const ROWS: usize = 2;
+    /// With [`settle`](Tier::settle): 12 sums, three operands and one that is used at once.
+    const ROWS: usize = 3;
+
+    #[inline(always)]
+    fn narrow(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn settle(self, sum: &mut __m256) {
+        // SAFETY: see above.
+        unsafe { hold(sum) };
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
@@ -146,6 +168,15 @@ impl Tier for Avx2 {
         unsafe {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    fn times_power_of_two(self, value: __m256, n: __m256) -> __m256 {
+        // SAFETY: see above. Adds to the exponents.
+        unsafe {
+            let exponent = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(n));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value), exponent))
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sixteen f32 in a 512-bit register; first lanes by mask registers.
 
-use super::Tier;
+use super::{Avx2, Tier};
 use std::arch::x86_64::*;
 
 /// AVX-512 F, BW, VL and DQ, and what the `avx2` tier has, are there.
@@ -36,8 +36,15 @@ fn mask(count: usize) -> __mmask16 {
 // masked-out lanes are not accessed.
 impl Tier for Avx512 {
     type Vector = __m512;
+    type Narrow = Avx2;
     const LANES: usize = 16;
     const ROWS: usize = 4;
+
+    #[inline(always)]
+    fn narrow(self) -> Avx2 {
+        // SAFETY: this tier has what that one has.
+        unsafe { Avx2::new() }
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -145,6 +152,12 @@ impl Tier for Avx512 {
     fn power_of_two(self, n: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), n) }
+    }
+
+    #[inline(always)]
+    fn times_power_of_two(self, value: __m512, n: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_scalef_ps(value, n) }
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! exp, tanh, the logistic function and erfc on vectors. Bounds are tested against f64 on every tier.
+//! exp, 2^x, tanh, the logistic function and erfc on vectors. Bounds are tested against f64 on every tier.
 
 use super::Tier;
 
@@ -27,6 +27,36 @@ pub(crate) fn exp<T: Tier>(tier: T, x: T::Vector) -> T::Vector {
     p = t.fma(p, r, t.splat(0.5));
     let value = t.add(t.fma(t.mul(r, r), p, r), t.splat(1.0));
     t.zero_below(t.mul(value, t.power_of_two(n)), x, lowest)
+}
+
+/// 2^x of several vectors where −∞ ≤ x ≤ 0: relative error at most 2⁻²² down to −125, and 2⁻¹²⁵ below. Vectors take each
+/// step together, because one's steps wait for each other longer than a core looks ahead.
+///
+/// x = n + r with |r| ≤ ½, both exact; 2^r by the polynomial that meets it at the Chebyshev nodes of that interval.
+#[inline(always)]
+pub(crate) fn exp2_falling<T: Tier, const N: usize>(tier: T, x: [T::Vector; N]) -> [T::Vector; N] {
+    const COEFFICIENTS: [f32; 6] =
+        [1.339_086_3e-3, 9.618_083e-3, 5.550_357e-2, 2.402_265e-1, std::f32::consts::LN_2, 1.0];
+    let lowest = tier.splat(-125.0);
+    let (mut n, mut r, mut p) = (x, x, [tier.splat(1.545_316_3e-4); N]);
+    for i in 0..N {
+        r[i] = tier.max(lowest, x[i]);
+    }
+    for i in 0..N {
+        n[i] = tier.round(r[i]);
+    }
+    for i in 0..N {
+        r[i] = tier.sub(r[i], n[i]);
+    }
+    for coefficient in COEFFICIENTS {
+        for i in 0..N {
+            p[i] = tier.fma(p[i], r[i], tier.splat(coefficient));
+        }
+    }
+    for i in 0..N {
+        p[i] = tier.times_power_of_two(p[i], n[i]);
+    }
+    p
 }
 
 /// 1 / (1 + e^−x): relative error at most 2⁻²¹ for x ≥ −87, absolute error at most 2⁻¹²⁵ below.

@@ -24,7 +24,7 @@ mod tests;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
-pub(crate) use elementary::{erfc, exp, sigmoid, tanh};
+pub(crate) use elementary::{erfc, exp, exp2_falling, sigmoid, tanh};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
@@ -34,10 +34,21 @@ pub(crate) use rows::{load_tail, store_tail};
 pub(crate) trait Tier: Copy {
     /// Several f32.
     type Vector: Copy;
+    /// The tier to multiply with what has to be widened first. Its vectors may be narrower: where a vector takes two steps
+    /// anyway, converting to half of one takes fewer.
+    type Narrow: Tier;
     /// How many; at most 16, and 16 is a multiple.
     const LANES: usize;
     /// Rows whose sums, four vectors each, fit the registers beside operands.
     const ROWS: usize;
+
+    /// The same features, as [`Narrow`](Self::Narrow) has them.
+    fn narrow(self) -> Self::Narrow;
+
+    /// Has the compiler compute a sum before it reads on from memory. Where sums and operands take every register, reading
+    /// early costs it more than it gains.
+    #[inline(always)]
+    fn settle(self, _sum: &mut Self::Vector) {}
 
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::Vector;
@@ -108,6 +119,11 @@ pub(crate) trait Tier: Copy {
     fn round(self, a: Self::Vector) -> Self::Vector;
     /// 2ⁿ for an integer −126 ≤ n ≤ 127 in each lane.
     fn power_of_two(self, n: Self::Vector) -> Self::Vector;
+    /// value · 2ⁿ for an integer n in each lane, where 2ⁿ, |value| and the result are normal numbers.
+    #[inline(always)]
+    fn times_power_of_two(self, value: Self::Vector, n: Self::Vector) -> Self::Vector {
+        self.mul(value, self.power_of_two(n))
+    }
     /// `value`, but 0 in lanes where `x < limit`.
     fn zero_below(self, value: Self::Vector, x: Self::Vector, limit: Self::Vector) -> Self::Vector;
     /// Sum of the lanes.

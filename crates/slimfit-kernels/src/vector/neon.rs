@@ -20,9 +20,15 @@ impl Neon {
 // SAFETY of every block below: `self` exists only where Advanced SIMD is there; memory is the caller's promise.
 impl Tier for Neon {
     type Vector = float32x4_t;
+    type Narrow = Self;
     const LANES: usize = 4;
     /// 16 sums of 32 registers.
     const ROWS: usize = 4;
+
+    #[inline(always)]
+    fn narrow(self) -> Self {
+        self
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> float32x4_t {

@@ -24,9 +24,15 @@ fn widen(bits: [u16; 8]) -> f32x8 {
 
 impl Tier for Portable {
     type Vector = f32x8;
+    type Narrow = Self;
     const LANES: usize = 8;
     /// A vector is two registers; SSE2 has 16 of them, Advanced SIMD 32.
     const ROWS: usize = if cfg!(target_arch = "aarch64") { 2 } else { 1 };
+
+    #[inline(always)]
+    fn narrow(self) -> Self {
+        self
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> f32x8 {

@@ -59,8 +59,15 @@ macro_rules! in_place {
 
 in_place!(exp_all, exp);
 in_place!(sigmoid_all, sigmoid);
+in_place!(exp2_all, falling_power);
 in_place!(tanh_all, tanh);
 in_place!(erfc_all, erfc);
+
+/// 2^x computed beside another vector's, which must not change it.
+#[inline(always)]
+fn falling_power<T: Tier>(tier: T, x: T::Vector) -> T::Vector {
+    exp2_falling(tier, [tier.splat(-77.25), x])[1]
+}
 
 /// Applies `function` on every tier to a sweep of `±limit` and its ends; `check(x, got)`.
 fn sweep(function: fn(Isa, &mut [f32]) -> bool, limit: f32, check: impl Fn(f32, f32)) {
@@ -107,6 +114,27 @@ fn exp_is_zero_far_below_finite_far_above_and_keeps_what_is_no_number() {
             assert!(values[3..5].iter().all(|&value| (2e38..3.1e38).contains(&value)), "{isa} {values:?}");
             assert!(values[5].is_nan(), "{isa}");
             assert_eq!(values[6], 1.0, "{isa}");
+        }
+    }
+}
+
+#[test]
+fn falling_powers_of_two_are_within_their_bound() {
+    sweep(exp2_all, 125.0, |x, got| {
+        if x <= 0.0 {
+            assert_relative(x, got, f64::from(x).exp2(), 2f64.powi(-22));
+        }
+    });
+}
+
+#[test]
+fn falling_powers_of_two_stay_above_zero_and_keep_what_is_no_number() {
+    for isa in Isa::available() {
+        let mut values = [f32::NEG_INFINITY, -1e30, -125.5, f32::NAN, 0.0, -1.0];
+        if exp2_all(isa, &mut values) {
+            assert_eq!(values[..3], [2f32.powi(-125); 3], "{isa}");
+            assert!(values[3].is_nan(), "{isa}");
+            assert_eq!(values[4..], [1.0, 0.5], "{isa}");
         }
     }
 }
