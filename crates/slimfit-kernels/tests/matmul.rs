@@ -35,8 +35,9 @@ fn shapes(format: WeightFormat) -> Vec<(usize, usize, usize)> {
     for &columns in columns {
         shapes.extend([(33, columns, 1), (33, columns, 13)]);
     }
-    // More tokens than any implementation takes through at once.
+    // More tokens than any implementation takes through at once, and more columns, so that their tokens are too many too.
     shapes.push((25, columns[columns.len() - 1], 131));
+    shapes.push((25, if format.is_quantised() { 4352 } else { 1031 }, 131));
     shapes
 }
 

@@ -13,7 +13,8 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::avx2::lanes::{finish, largest, load, load_halves, total};
-use super::tiles::{for_streams, prefetch, share, tiles, with_tile};
+use super::fetch::{fetch_outputs, prefetch};
+use super::tiles::{for_streams, share, tiles, up_to, with_tile};
 use super::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use crate::Part;
 use crate::codec::BLOCK;
@@ -79,9 +80,9 @@ macro_rules! products {
         pub(super) mod $name {
             use super::*;
 
-            /// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
+            /// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
             #[target_feature(enable = $features)]
-            pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize>(
+            pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize>(
                 args: &MatMulArgs<'_>,
                 part: Part,
             ) {
@@ -99,15 +100,16 @@ macro_rules! products {
                 );
             }
 
-            /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
+            /// Several tokens, at most `TILE` in a tile: phase 0 converts the activations, phase 1 multiplies.
             #[target_feature(enable = $features)]
-            pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(
+            pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE: usize>(
                 args: &MatMulArgs<'_>,
                 part: Part,
             ) {
+                let sizes = const { up_to(TILE, SIZES) };
                 let token_bytes = args.columns / BLOCK * TOKEN_BLOCK;
                 if part.phase == 0 {
-                    for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+                    for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
                         let range = first * token_bytes..(first + size) * token_bytes;
                         // SAFETY: each tile has a stretch of its own, and only this share has this tile.
                         let own = unsafe { args.scratch.slice_mut(range) };
@@ -115,12 +117,13 @@ macro_rules! products {
                     }
                     return;
                 }
-                let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0], 1);
+                let (groups, tokens) = share::<BY_TOKENS>(args, part, TILE, 1);
                 for group in groups {
-                    for (first, size) in tiles(tokens.clone(), SIZES) {
+                    for (first, size) in tiles(tokens.clone(), sizes) {
                         let range = first * token_bytes..(first + size) * token_bytes;
                         // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
                         let x = unsafe { args.scratch.slice(range) };
+                        fetch_outputs(args, group * ROWS..(group + 1) * ROWS, first, size);
                         with_tile!(size, [4, 3, 2, 1], |T| product_tile::<Q4, T>(args, group, first, x));
                     }
                 }
@@ -129,7 +132,7 @@ macro_rules! products {
             /// `S` groups of rows from `S` places of the matrix times one token.
             #[target_feature(enable = $features)]
             #[inline]
-            fn product_streams<const Q4: bool, const S: usize, const AHEAD: usize>(
+            fn product_streams<const Q4: bool, const S: usize, const AHEAD: isize>(
                 args: &MatMulArgs<'_>,
                 groups: [usize; S],
                 activations: &[u8],

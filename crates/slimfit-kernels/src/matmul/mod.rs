@@ -20,6 +20,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
+#[cfg(target_arch = "x86_64")]
+mod fetch;
 mod k_layout;
 pub(crate) mod layout;
 #[cfg(target_arch = "aarch64")]
@@ -171,17 +173,19 @@ impl<'a> MatMulArgs<'a> {
         (own, seat.again)
     }
 
-    /// Stores what rows `first..first + values.len()` of a token sum up to: bias, cap, scale and addition, in that
+    /// Stores what rows `first..first + whole.len()` of a token sum up to: bias, cap, scale and addition, in that
     /// order. Values past the last row are padding and dropped.
     #[inline(always)]
-    pub(crate) fn finish_group(&self, first: usize, token: usize, values: &[f32]) {
-        let count = values.len().min(self.rows - first);
+    pub(crate) fn finish_group(&self, first: usize, token: usize, whole: &[f32]) {
+        let count = whole.len().min(self.rows - first);
         let start = token * self.rows + first;
         // SAFETY: only one share has these rows.
         let output = unsafe { self.output.slice_mut(start..start + count) };
-        let values = &values[..count];
+        let values = &whole[..count];
         let plain = self.softcap.is_none() && self.bias.is_none();
         match self.accumulate {
+            // Of a whole group the length is known where this is compiled: no call to copy a line or two.
+            None if plain && count == whole.len() => output.copy_from_slice(whole),
             None if plain => output.copy_from_slice(values),
             Some(scale) if plain => {
                 for (y, value) in output.iter_mut().zip(values) {

@@ -1,8 +1,8 @@
 //! Every implementation of the product.
 //!
 //! Of several on a tier that read one layout, the first is what runs without a tuning; the others are candidates of the
-//! tuner: `-s<streams>p<bytes prefetched ahead>` for one token, `-rows` for several where threads split the matrix
-//! however many tokens there are.
+//! tuner: for one token `-s<streams>p<bytes prefetched ahead>`, or `n` where the hint says that they are used once; for
+//! several `-t<tokens of a tile>`, and `-rows` where threads split the matrix however many tokens there are.
 
 #[cfg(target_arch = "aarch64")]
 use super::neon::{
@@ -67,6 +67,12 @@ macro_rules! gemv_table {
                 of(concat!($name, "-s8p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 1024>),
                 #[cfg(target_arch = "x86_64")]
                 of(concat!($name, "-s8p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 2048>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s4n512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, -512>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s4n1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, -1024>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($name, "-s2n512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, -512>),
             )+
             $(
                 #[cfg(target_arch = "aarch64")]
@@ -140,17 +146,30 @@ pub const GEMV: &[MatMulVariant] = gemv_table! {
     }
 };
 
-/// The products of several tokens: those listed one by one, then those of AArch64, where threads split the tokens where
-/// there are enough or, as a candidate, the matrix.
+/// The products of several tokens: those listed one by one; those of x86-64 with the usual tokens of a tile, and with others;
+/// those of AArch64. Threads split the tokens where there are enough or, as a candidate, the matrix.
 macro_rules! gemm_table {
     (
         plain { $($plain:expr,)+ }
+        tiled {
+            $($tiled_name:literal, $tiled_isa:ident, $layout:expr, $tier:ident::$tier_module:ident::$tiled:ident{$($tiled_flag:tt)?}, tiles $usual:literal $second:literal $third:literal;)+
+        }
         neon {
             $($name:literal, $isa:ident $format:ident, $module:ident $function:ident $flag:tt;)+
         }
     ) => {
         &[
             $($plain,)+
+            $(
+                #[cfg(target_arch = "x86_64")]
+                of($tiled_name, Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $usual>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($tiled_name, "-rows"), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? false, $usual>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($tiled_name, "-t", $second), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $second>),
+                #[cfg(target_arch = "x86_64")]
+                of(concat!($tiled_name, "-t", $third), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $third>),
+            )+
             $(
                 #[cfg(target_arch = "aarch64")]
                 of($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
@@ -162,7 +181,8 @@ macro_rules! gemm_table {
 }
 
 /// Every implementation for several tokens.
-pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
+pub const GEMM: &[MatMulVariant] = gemm_table! {
+plain {
     of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
     of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
     of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
@@ -171,75 +191,11 @@ pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
     of("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
     of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
     of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx2", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx2-rows", Isa::Avx2, Layout::interleaved(F32, 8), avx2::float::gemm::<false, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx2", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx2-rows", Isa::Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm::<true, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx2", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx2-rows", Isa::Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm::<false, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx2", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx2-rows", Isa::Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm::<true, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx512", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-f32-avx512-rows", Isa::Avx512, Layout::biased(F32, 16), avx512::float::gemm::<false, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx512", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-bf16-avx512-rows", Isa::Avx512, Layout::biased(Bf16, 16), avx512::float::gemm::<true, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx512", Isa::Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm::<false, true>),
-    #[cfg(target_arch = "x86_64")]
-    of(
-        "gemm-q8_0-avx512-rows",
-        Isa::Avx512,
-        Layout::biased(Q8_0, 16),
-        avx512::quantised::gemm::<false, false>,
-    ),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx512", Isa::Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm::<true, true>),
-    #[cfg(target_arch = "x86_64")]
-    of(
-        "gemm-q4_0-avx512-rows",
-        Isa::Avx512,
-        Layout::biased(Q4_0, 16),
-        avx512::quantised::gemm::<true, false>,
-    ),
-    #[cfg(target_arch = "x86_64")]
-    of(
-        "gemm-bf16-avx512_bf16",
-        Isa::Avx512Bf16,
-        Layout::biased(Bf16, 16),
-        avx512::float::gemm_rounded::<true>,
-    ),
-    #[cfg(target_arch = "x86_64")]
-    of(
-        "gemm-bf16-avx512_bf16-rows",
-        Isa::Avx512Bf16,
-        Layout::biased(Bf16, 16),
-        avx512::float::gemm_rounded::<false>,
-    ),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx_vnni", Isa::AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm::<false, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx_vnni-rows", Isa::AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm::<false, false>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx_vnni", Isa::AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm::<true, true>),
-    #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx_vnni-rows", Isa::AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm::<true, false>),
     // As among the products of one token.
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemm::<false, true>),
+    of("gemm-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemm::<false, true, 4>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemm::<true, true>),
+    of("gemm-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemm::<true, true, 4>),
     of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
     of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
     of("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
@@ -272,7 +228,20 @@ pub const GEMM: &[MatMulVariant] = gemm_table! { plain {
         Layout::interleaved(Bf16, 8),
         neon::rounded::gemm::<false>,
     ),
-} neon {
+} tiled {
+    "gemm-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2::float::gemm{false}, tiles 6 4 3;
+    "gemm-bf16-avx2", Avx2, Layout::interleaved(Bf16, 8), avx2::float::gemm{true}, tiles 6 4 3;
+    "gemm-q8_0-avx2", Avx2, Layout::interleaved(Q8_0, 8), avx2::quantised::gemm{false}, tiles 4 3 2;
+    "gemm-q4_0-avx2", Avx2, Layout::interleaved(Q4_0, 8), avx2::quantised::gemm{true}, tiles 4 3 2;
+    "gemm-q8_0-avx_vnni", AvxVnni, Layout::biased(Q8_0, 8), avx_vnni::vex::gemm{false}, tiles 4 3 2;
+    "gemm-q4_0-avx_vnni", AvxVnni, Layout::biased(Q4_0, 8), avx_vnni::vex::gemm{true}, tiles 4 3 2;
+    "gemm-f32-avx512", Avx512, Layout::biased(F32, 16), avx512::float::gemm{false}, tiles 12 8 6;
+    "gemm-bf16-avx512", Avx512, Layout::biased(Bf16, 16), avx512::float::gemm{true}, tiles 12 8 6;
+    "gemm-q8_0-avx512", Avx512, Layout::biased(Q8_0, 16), avx512::quantised::gemm{false}, tiles 8 16 12;
+    "gemm-q4_0-avx512", Avx512, Layout::biased(Q4_0, 16), avx512::quantised::gemm{true}, tiles 8 16 12;
+    "gemm-bf16-avx512_bf16", Avx512Bf16, Layout::biased(Bf16, 16), avx512::float::gemm_rounded{}, tiles 12 8 6;
+}
+neon {
     "gemm-f32-neon", Neon F32, float gemm OfF32;
     "gemm-f16-neon", Neon F16, float gemm OfF16;
     "gemm-bf16-neon", Neon Bf16, float gemm OfBf16;

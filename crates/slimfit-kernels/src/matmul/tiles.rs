@@ -1,6 +1,5 @@
 //! How a share's rows and tokens are walked: several address streams for one token, tiles for many.
 
-#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the prefetch instruction"))]
 #![cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, unused_macros, unused_imports, reason = "other tiers walk rows otherwise")
@@ -49,6 +48,17 @@ pub(super) fn share<const BY_TOKENS: bool>(
     }
 }
 
+/// The sizes of tiles from the largest admitted on. `sizes` falls and ends in 1.
+pub(super) const fn up_to(largest: usize, sizes: &'static [usize]) -> &'static [usize] {
+    let mut sizes = sizes;
+    while let [size, smaller @ ..] = sizes
+        && *size > largest
+    {
+        sizes = smaller;
+    }
+    sizes
+}
+
 /// The tiles of a range of tokens, largest first: `(first token, tokens)`. `sizes` falls and ends in 1.
 pub(super) fn tiles(tokens: Range<usize>, sizes: &'static [usize]) -> impl Iterator<Item = (usize, usize)> {
     let mut first = tokens.start;
@@ -59,6 +69,21 @@ pub(super) fn tiles(tokens: Range<usize>, sizes: &'static [usize]) -> impl Itera
         first += size;
         Some(tile)
     })
+}
+
+/// Bytes of activations that pass a group of rows before the next group: what stays in a second cache.
+const STRETCH_BYTES: usize = 384 << 10;
+
+/// Stretches of tokens whose activations stay in the second cache while all groups pass, of `token_bytes` each, in multiples
+/// of the largest tile, `unit`; `least` tokens at least, since each stretch reads all of the matrix, and `most` at most.
+pub(super) fn stretches(
+    tokens: Range<usize>,
+    token_bytes: usize,
+    unit: usize,
+    (least, most): (usize, usize),
+) -> impl Iterator<Item = Range<usize>> {
+    let step = (STRETCH_BYTES / token_bytes.max(1)).clamp(least, most) / unit * unit;
+    tokens.clone().step_by(step).map(move |start| start..tokens.end.min(start + step))
 }
 
 /// Calls a function that is generic over a tile's tokens.
@@ -72,20 +97,6 @@ macro_rules! with_tile {
 }
 pub(super) use with_tile;
 
-/// Asks for the line `AHEAD` bytes after `from`; nothing where that is 0. Past the end of the matrix it has no effect.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn prefetch<const AHEAD: usize>(from: *const u8) {
-    if AHEAD > 0 {
-        // SAFETY: a hint that reads nothing and cannot fault, on an address that is only computed.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                from.wrapping_add(AHEAD).cast(),
-            );
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +106,23 @@ mod tests {
         let found: Vec<_> = tiles(3..18, &[8, 4, 2, 1]).collect();
         assert_eq!(found, [(3, 8), (11, 4), (15, 2), (17, 1)]);
         assert_eq!(tiles(5..5, &[8, 4, 2, 1]).count(), 0);
+    }
+
+    #[test]
+    fn stretches_cover_tokens_in_whole_tiles() {
+        let found: Vec<_> = stretches(12..300, 4096, 12, (24, 500)).collect();
+        assert_eq!(found, [12..108, 108..204, 204..300]);
+        let found: Vec<_> = stretches(0..100, 1 << 20, 12, (40, 500)).collect();
+        assert_eq!(found, [0..36, 36..72, 72..100]);
+        assert_eq!(stretches(0..100, 0, 12, (40, 60)).collect::<Vec<_>>(), [0..60, 60..100]);
+        assert_eq!(stretches(5..5, 64, 12, (40, 60)).count(), 0);
+    }
+
+    #[test]
+    fn sizes_up_to_the_largest_remain() {
+        assert_eq!(up_to(8, &[16, 12, 8, 3, 1]), [8, 3, 1]);
+        assert_eq!(up_to(4, &[16, 12, 8, 3, 1]), [3, 1]);
+        assert_eq!(up_to(20, &[16, 1]), [16, 1]);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::lanes::finish;
 use super::transpose::lay_out_floats;
 use super::{ROWS, float_panels};
 use crate::Part;
-use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
+use crate::matmul::fetch::prefetch;
+use crate::matmul::tiles::{for_streams, share, tiles, up_to, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 
@@ -24,9 +25,9 @@ const fn layout(bf16: bool) -> Layout {
     Layout::interleaved(if bf16 { WeightFormat::Bf16 } else { WeightFormat::F32 }, ROWS)
 }
 
-/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
+/// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: usize>(
+pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     part: Part,
 ) {
@@ -38,24 +39,30 @@ pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: usi
     );
 }
 
-/// Several tokens: phase 0 lays the activations out in tiles, phase 1 multiplies.
+/// Several tokens, at most `TILE` in a tile: phase 0 lays the activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool, const TILE: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
     let padded = args.columns.next_multiple_of(2);
     let in_panels = args.tokens >= float_panels::LEAST_TOKENS;
-    let sizes = if in_panels { float_panels::SIZES } else { sizes(BF16) };
+    if in_panels && part.phase == 0 {
+        return float_panels::lay_out(args, part, const { up_to(TILE, float_panels::SIZES) });
+    }
+    let sizes = up_to(TILE, if in_panels { float_panels::SIZES } else { sizes(BF16) });
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, sizes[0]), sizes) {
             let range = first * padded * 4..(first + size) * padded * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            lay_out_floats(args.input, args.columns, padded, (first, size), own);
+            lay_out_floats(args.input, args.columns, 0..padded, (first, size), own);
         }
         return;
     }
     if in_panels {
         let (groups, tokens) = share::<BY_TOKENS>(args, part, sizes[0], float_panels::GROUPS);
-        return float_panels::product(args, groups, tokens, padded, |bytes, first, panel| {
+        return float_panels::product(args, groups, tokens, sizes, |bytes, first, panel| {
             widen_columns(bytes, first, panel);
         });
     }
@@ -113,7 +120,7 @@ fn starts<const G: usize>(args: &MatMulArgs<'_>, layout: Layout, groups: [usize;
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams<const BF16: bool, const S: usize, const AHEAD: usize>(
+fn product_streams<const BF16: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     groups: [usize; S],
 ) {

@@ -3,12 +3,16 @@
 //! A stretch of two groups' columns stays in a cache while many tokens pass: f32 as it lies, bf16 widened once into a
 //! *panel*. A token's sums wait in memory between stretches.
 //!
-//! Activations of a tile of T tokens: `[columns][T]` f32.
+//! Activations: `[stretches of columns][tiles of tokens][columns][T]` f32.
 
 #![expect(unsafe_code, reason = "reads shared activations and packed columns as vectors")]
 
 use super::ROWS;
-use crate::matmul::tiles::{tiles, with_tile};
+use super::lanes::finish_groups;
+use super::transpose::lay_out_floats;
+use crate::Part;
+use crate::matmul::fetch::{Ahead, fetch_outputs};
+use crate::matmul::tiles::{stretches, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -21,42 +25,57 @@ pub(super) const SIZES: &[usize] = &[6, 5, 4, 3, 2, 1];
 pub(super) const LEAST_TOKENS: usize = 16;
 /// Columns of a panel: 16 KiB of both groups, half of the first cache.
 const PANEL_COLUMNS: usize = 256;
-/// Columns of a stretch of f32: 64 KiB of both groups. From the second cache they come fast enough where they lie in a
-/// row, and short stretches cost more in starts of tiles.
-const COLUMNS: usize = 1024;
-/// The most tokens that pass a stretch.
+/// The most tokens that pass a panel.
 const TOKENS: usize = 126;
-/// Bytes of activations that pass a stretch, so that they are still in the second cache when the next groups come.
-const STRETCH_BYTES: usize = 384 << 10;
+
+/// Where a tile's activations of `count` columns from `column` on begin in scratch: all tokens' of one stretch of columns
+/// lie in a row, so that what a tile reads goes on where the one before it ended.
+const fn place(tokens: usize, column: usize, count: usize, first: usize) -> usize {
+    4 * (column * tokens + first * count)
+}
+
+/// Lays the activations of a share out, in tiles of `sizes`.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+pub(super) fn lay_out(args: &MatMulArgs<'_>, part: Part, sizes: &'static [usize]) {
+    for (first, size) in tiles(part.range(args.tokens, sizes[0]), sizes) {
+        for column in (0..args.columns).step_by(PANEL_COLUMNS) {
+            let count = PANEL_COLUMNS.min(args.columns - column);
+            let start = place(args.tokens, column, count, first);
+            // SAFETY: each tile has stretches of its own, and only this share has this tile.
+            let own = unsafe { args.scratch.slice_mut(start..start + 4 * size * count) };
+            lay_out_floats(args.input, args.columns, column..column + count, (first, size), own);
+        }
+    }
+}
 
 /// Groups of rows times tokens. `widen(group's bytes, first column, panel)` makes columns of a group f32, a vector each;
-/// it is not asked for f32. A token's activations take `token_floats` of scratch.
+/// it is not asked for f32.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 pub(super) fn product(
     args: &MatMulArgs<'_>,
     groups: Range<usize>,
     tokens: Range<usize>,
-    token_floats: usize,
+    sizes: &'static [usize],
     widen: impl Fn(&[u8], usize, &mut [__m256]),
 ) {
     let format = args.layout.format;
     let group_bytes = Layout::interleaved(format, ROWS).group_bytes(args.columns);
-    let columns_at_once = if format == WeightFormat::F32 { COLUMNS } else { PANEL_COLUMNS };
+    let stretches_of_columns = args.columns.div_ceil(PANEL_COLUMNS);
     let mut panel = [[_mm256_setzero_ps(); PANEL_COLUMNS]; GROUPS];
     let mut totals = [[_mm256_setzero_ps(); GROUPS]; TOKENS];
-    // Tokens outside, so that what a stretch of them brings along stays in the second cache for all groups.
-    let step = (STRETCH_BYTES / (4 * token_floats)).clamp(TOKENS / 3, TOKENS) / SIZES[0] * SIZES[0];
-    for start in tokens.clone().step_by(step) {
-        let stretch = start..tokens.end.min(start + step);
+    for stretch in stretches(tokens, 4 * args.columns, sizes[0], (TOKENS / 3, TOKENS)) {
+        let start = stretch.start;
+        let tile_count = tiles(stretch.clone(), sizes).count();
         let totals = &mut totals[..stretch.len()];
         for group in groups.clone().step_by(GROUPS) {
             // A last group without a second is taken twice, and stored once.
             let pair = [group, (group + 1).min(groups.end - 1)];
             let bytes = pair.map(|group| &args.weights[group * group_bytes..][..group_bytes]);
             totals.fill([_mm256_setzero_ps(); GROUPS]);
-            for column in (0..args.columns).step_by(columns_at_once) {
-                let count = columns_at_once.min(args.columns - column);
+            for column in (0..args.columns).step_by(PANEL_COLUMNS) {
+                let count = PANEL_COLUMNS.min(args.columns - column);
                 if format != WeightFormat::F32 {
                     for (bytes, panel) in bytes.into_iter().zip(&mut panel) {
                         widen(bytes, column, &mut panel[..count]);
@@ -67,22 +86,28 @@ pub(super) fn product(
                 } else {
                     panel.each_ref().map(|panel| &panel[..count])
                 };
-                for (first, size) in tiles(stretch.clone(), SIZES) {
-                    let tile = 4 * (first * token_floats + column * size);
+                let next = Ahead::after(
+                    args,
+                    &groups,
+                    group,
+                    (column / PANEL_COLUMNS, stretches_of_columns),
+                    tile_count,
+                );
+                for (index, (first, size)) in tiles(stretch.clone(), sizes).enumerate() {
+                    next.fetch(index);
+                    let tile = place(args.tokens, column, count, first);
                     // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
                     let x = unsafe { args.scratch.slice(tile..tile + 4 * size * count) };
                     let totals = &mut totals[first - start..][..size];
+                    let last = column + PANEL_COLUMNS >= args.columns;
+                    if last {
+                        fetch_outputs(args, group * ROWS..(group + GROUPS) * ROWS, first, size);
+                    }
                     with_tile!(size, [6, 5, 4, 3, 2, 1], |T| add_tile::<T>(columns, x, totals));
+                    if last {
+                        finish_groups(args, pair, first, totals);
+                    }
                 }
-            }
-            for (token, totals) in stretch.clone().zip(&*totals) {
-                let mut values = [0f32; GROUPS * ROWS];
-                for (values, total) in values.as_chunks_mut::<ROWS>().0.iter_mut().zip(totals) {
-                    // SAFETY: exactly 8 values.
-                    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), *total) };
-                }
-                let count = if pair[0] == pair[1] { ROWS } else { GROUPS * ROWS };
-                args.finish_group(group * ROWS, token, &values[..count]);
             }
         }
     }

@@ -22,6 +22,7 @@ use super::ROWS;
 use super::lanes::largest;
 use crate::Part;
 use crate::codec::SUPER_BLOCK;
+use crate::matmul::fetch::fetch_outputs;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
 use crate::matmul::{MatMulArgs, activation_bytes};
 use std::arch::x86_64::*;
@@ -78,6 +79,7 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
+            fetch_outputs(args, group * ROWS..(group + 1) * ROWS, first, size);
             if Q6 {
                 with_tile!(size, [4, 3, 2, 1], |T| q6::product_tile::<T>(args, group, first, activations));
             } else {

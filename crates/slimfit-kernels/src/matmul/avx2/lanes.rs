@@ -57,3 +57,21 @@ pub(in crate::matmul) fn finish(args: &MatMulArgs<'_>, group: usize, token: usiz
     unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
     args.finish_group(group * ROWS, token, &values);
 }
+
+/// Hands two groups' totals of a tile's tokens on; a group that is given twice, once.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn finish_groups(args: &MatMulArgs<'_>, groups: [usize; 2], first: usize, totals: &[[__m256; 2]]) {
+    for (token, totals) in (first..).zip(totals) {
+        if groups[0] == groups[1] {
+            finish(args, groups[0], token, totals[0]);
+        } else {
+            let mut values = [0f32; 2 * ROWS];
+            for (values, total) in values.as_chunks_mut::<ROWS>().0.iter_mut().zip(totals) {
+                // SAFETY: exactly 8 values.
+                unsafe { _mm256_storeu_ps(values.as_mut_ptr(), *total) };
+            }
+            args.finish_group(groups[0] * ROWS, token, &values);
+        }
+    }
+}

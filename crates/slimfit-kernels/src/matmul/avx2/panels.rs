@@ -14,10 +14,11 @@
 #![expect(unsafe_code, reason = "reads shared activations, and vector loads of checked memory")]
 
 use super::ROWS;
-use super::lanes::{load, load_halves};
-use super::quantised::{SIZES, layout, token_block};
+use super::lanes::{finish_groups, load, load_halves};
+use super::quantised::{layout, token_block};
 use crate::codec::BLOCK;
 use crate::matmul::MatMulArgs;
+use crate::matmul::fetch::{Ahead, fetch_outputs};
 use crate::matmul::tiles::{tiles, with_tile};
 use std::arch::x86_64::*;
 use std::hint::black_box;
@@ -50,13 +51,18 @@ impl<const W: usize> PanelBlock<W> {
     }
 }
 
-/// Groups of q8_0 times tokens.
+/// Groups of q8_0 times tokens, in tiles of `sizes`.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn product_q8(args: &MatMulArgs<'_>, groups: Range<usize>, tokens: Range<usize>) {
+pub(super) fn product_q8(
+    args: &MatMulArgs<'_>,
+    groups: Range<usize>,
+    tokens: Range<usize>,
+    sizes: &'static [usize],
+) {
     walk::<{ 2 * GROUPS }>(
         args,
         groups,
-        tokens,
+        (tokens, sizes),
         |groups, block, panel| unpack_q8(args, groups, block, panel),
         |size, panel, activations, totals| {
             with_tile!(size, [4, 3, 2, 1], |T| tile_q8::<T>(panel, activations, totals));
@@ -64,13 +70,18 @@ pub(super) fn product_q8(args: &MatMulArgs<'_>, groups: Range<usize>, tokens: Ra
     );
 }
 
-/// Groups of q4_0 times tokens.
+/// Groups of q4_0 times tokens, in tiles of `sizes`.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn product_q4(args: &MatMulArgs<'_>, groups: Range<usize>, tokens: Range<usize>) {
+pub(super) fn product_q4(
+    args: &MatMulArgs<'_>,
+    groups: Range<usize>,
+    tokens: Range<usize>,
+    sizes: &'static [usize],
+) {
     walk::<GROUPS>(
         args,
         groups,
-        tokens,
+        (tokens, sizes),
         |groups, block, panel| unpack_q4(args, groups, block, panel),
         |size, panel, activations, totals| {
             with_tile!(size, [4, 3, 2, 1], |T| tile_q4::<T>(panel, activations, totals));
@@ -85,7 +96,7 @@ pub(super) fn product_q4(args: &MatMulArgs<'_>, groups: Range<usize>, tokens: Ra
 fn walk<const W: usize>(
     args: &MatMulArgs<'_>,
     groups: Range<usize>,
-    tokens: Range<usize>,
+    (tokens, sizes): (Range<usize>, &'static [usize]),
     unpack: impl Fn([usize; GROUPS], usize, &mut [PanelBlock<W>]),
     multiply: impl Fn(usize, &[PanelBlock<W>], &[u8], &mut [[__m256; GROUPS]]),
 ) {
@@ -93,8 +104,10 @@ fn walk<const W: usize>(
     let mut panel = [PanelBlock::<W>::zeroed(); BLOCKS];
     let mut totals = [[_mm256_setzero_ps(); GROUPS]; TOKENS];
     // Tokens outside, so that what a stretch of them brings along stays in the second cache for all groups.
-    for start in tokens.clone().step_by(TOKENS) {
-        let stretch = start..tokens.end.min(start + TOKENS);
+    let step = TOKENS / sizes[0] * sizes[0];
+    for start in tokens.clone().step_by(step) {
+        let stretch = start..tokens.end.min(start + step);
+        let tile_count = tiles(stretch.clone(), sizes).count();
         let totals = &mut totals[..stretch.len()];
         for group in groups.clone().step_by(GROUPS) {
             // A last group without a second is taken twice, and stored once.
@@ -103,22 +116,24 @@ fn walk<const W: usize>(
             for block in (0..blocks).step_by(BLOCKS) {
                 let panel = &mut panel[..BLOCKS.min(blocks - block)];
                 unpack(pair, block, panel);
-                for (first, size) in tiles(stretch.clone(), SIZES) {
+                let next =
+                    Ahead::after(args, &groups, group, (block / BLOCKS, blocks.div_ceil(BLOCKS)), tile_count);
+                for (index, (first, size)) in tiles(stretch.clone(), sizes).enumerate() {
+                    next.fetch(index);
                     let tile = (first * blocks + block * size) * token_block(true);
                     let bytes = size * panel.len() * token_block(true);
                     // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
                     let activations = unsafe { args.scratch.slice(tile..tile + bytes) };
-                    multiply(size, panel, activations, &mut totals[first - start..][..size]);
+                    let totals = &mut totals[first - start..][..size];
+                    let last = block + BLOCKS >= blocks;
+                    if last {
+                        fetch_outputs(args, group * ROWS..(group + GROUPS) * ROWS, first, size);
+                    }
+                    multiply(size, panel, activations, totals);
+                    if last {
+                        finish_groups(args, pair, first, totals);
+                    }
                 }
-            }
-            for (token, totals) in stretch.clone().zip(&*totals) {
-                let mut values = [0f32; GROUPS * ROWS];
-                for (values, total) in values.as_chunks_mut::<ROWS>().0.iter_mut().zip(totals) {
-                    // SAFETY: exactly 8 values.
-                    unsafe { _mm256_storeu_ps(values.as_mut_ptr(), *total) };
-                }
-                let count = if pair[0] == pair[1] { ROWS } else { GROUPS * ROWS };
-                args.finish_group(group * ROWS, token, &values[..count]);
             }
         }
     }

@@ -21,7 +21,8 @@ use super::lanes::{finish, largest, load, load_halves, total};
 use super::{ROWS, panels, settle};
 use crate::Part;
 use crate::codec::BLOCK;
-use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
+use crate::matmul::fetch::prefetch;
+use crate::matmul::tiles::{for_streams, share, tiles, up_to, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
@@ -36,7 +37,7 @@ pub(super) const fn token_block(narrow: bool) -> usize {
 }
 
 /// Tokens of a tile.
-pub(super) const SIZES: &[usize] = &[4, 3, 2, 1];
+const SIZES: &[usize] = &[4, 3, 2, 1];
 /// From so many tokens on, unpacking a panel pays.
 const LEAST_PANEL_TOKENS: usize = 16;
 
@@ -44,9 +45,9 @@ pub(super) const fn layout(q4: bool) -> Layout {
     Layout::interleaved(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
 }
 
-/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
+/// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize>(
+pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     part: Part,
 ) {
@@ -72,14 +73,18 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize
     );
 }
 
-/// Several tokens: phase 0 converts the activations, phase 1 multiplies.
+/// Several tokens, at most `TILE` in a tile: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
+    let sizes = const { up_to(TILE, SIZES) };
     let in_panels = args.tokens >= LEAST_PANEL_TOKENS;
     let narrow = Q4 || in_panels;
     let token_bytes = args.columns / BLOCK * token_block(narrow);
     if part.phase == 0 {
-        for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+        for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
@@ -91,17 +96,16 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatM
         }
         return;
     }
-    let (groups, tokens) =
-        share::<BY_TOKENS>(args, part, SIZES[0], if in_panels { panels::GROUPS } else { 1 });
+    let (groups, tokens) = share::<BY_TOKENS>(args, part, TILE, if in_panels { panels::GROUPS } else { 1 });
     if in_panels {
         return if Q4 {
-            panels::product_q4(args, groups, tokens)
+            panels::product_q4(args, groups, tokens, sizes)
         } else {
-            panels::product_q8(args, groups, tokens)
+            panels::product_q8(args, groups, tokens, sizes)
         };
     }
     for group in groups {
-        for (first, size) in tiles(tokens.clone(), SIZES) {
+        for (first, size) in tiles(tokens.clone(), sizes) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
             let activations = unsafe { args.scratch.slice(range) };
@@ -160,7 +164,7 @@ fn convert<const NARROW: bool, const T: usize>(args: &MatMulArgs<'_>, first: usi
 /// `S` q4_0 groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams_q4<const S: usize, const AHEAD: usize>(
+fn product_streams_q4<const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     groups: [usize; S],
     activations: &[u8],
@@ -212,7 +216,7 @@ fn product_streams_q4<const S: usize, const AHEAD: usize>(
 /// `S` q8_0 groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams_q8<const S: usize, const AHEAD: usize>(
+fn product_streams_q8<const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     groups: [usize; S],
     activations: &[u8],

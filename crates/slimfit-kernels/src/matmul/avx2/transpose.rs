@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "vector stores of checked memory")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// Writes `(units, tokens)` 32-bit values: `eight(token, unit)` gives 8 units of a token, for whole eights of the first
 /// `whole` units; `one(token, unit)` gives any other one.
@@ -87,26 +88,30 @@ fn four_rows(rows: [__m256; 4]) -> [__m256; 4] {
     .map(|columns| _mm256_castpd_ps(columns))
 }
 
-/// Lays out the rows of some tokens, `(tokens, columns)` of `input` from row `first` on; columns past the last are zero.
+/// Lays out a range of columns of some tokens, `(tokens, columns)` of `input` from row `first` on; columns past the last are
+/// zero.
 #[target_feature(enable = "avx2")]
 #[inline]
 pub(in crate::matmul) fn lay_out_floats(
     input: &[f32],
     columns: usize,
-    padded: usize,
+    range: Range<usize>,
     (first, tokens): (usize, usize),
     room: &mut [u8],
 ) {
     let input = &input[first * columns..][..tokens * columns];
     lay_out(
-        (padded, columns),
+        (range.len(), range.end.min(columns) - range.start),
         tokens,
         room,
         |token, column| {
-            let values = &input[token * columns + column..][..8];
+            let values = &input[token * columns + range.start + column..][..8];
             // SAFETY: exactly 8 values.
             unsafe { _mm256_loadu_ps(values.as_ptr()) }
         },
-        |token, column| if column < columns { input[token * columns + column].to_bits() } else { 0 },
+        |token, column| {
+            let column = range.start + column;
+            if column < columns { input[token * columns + column].to_bits() } else { 0 }
+        },
     );
 }

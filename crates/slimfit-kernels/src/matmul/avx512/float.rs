@@ -12,20 +12,24 @@ use super::ROWS;
 use super::lanes::finish;
 use crate::Part;
 use crate::matmul::avx2::transpose::{lay_out, lay_out_floats};
-use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
+use crate::matmul::fetch::{fetch_outputs, prefetch};
+use crate::matmul::tiles::{for_streams, share, stretches, tiles, up_to, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Tokens of a tile: two groups' sums of 12 tokens fill 24 of 32 registers.
 const SIZES: &[usize] = &[12, 8, 7, 6, 5, 4, 3, 2, 1];
 
+/// The fewest and the most tokens that pass a group before the next.
+const TOKENS: (usize, usize) = (96, 512);
+
 const fn layout(bf16: bool) -> Layout {
     Layout::interleaved(if bf16 { WeightFormat::Bf16 } else { WeightFormat::F32 }, ROWS)
 }
 
-/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
+/// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: usize>(
+pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     part: Part,
 ) {
@@ -37,20 +41,24 @@ pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: usi
     );
 }
 
-/// Several tokens: phase 0 lays the activations out in tiles, phase 1 multiplies.
+/// Several tokens, at most `TILE` in a tile: phase 0 lays the activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool, const TILE: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
+    let sizes = const { up_to(TILE, SIZES) };
     let padded = args.columns.next_multiple_of(2);
     if part.phase == 0 {
-        for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+        for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
             let range = first * padded * 4..(first + size) * padded * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            lay_out_floats(args.input, args.columns, padded, (first, size), own);
+            lay_out_floats(args.input, args.columns, 0..padded, (first, size), own);
         }
         return;
     }
-    walk_groups::<BY_TOKENS>(args, part, padded * 4, |groups, count, first, size, activations| {
+    walk_groups::<BY_TOKENS>(args, part, sizes, padded * 4, |groups, count, first, size, activations| {
         if count == 2 {
             with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<BF16, 2, T>(
                 args,
@@ -69,12 +77,16 @@ pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool>(args: &Ma
     });
 }
 
-/// Several tokens in bf16 throughout.
+/// Several tokens in bf16 throughout, at most `TILE` in a tile.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16")]
-pub(in crate::matmul) fn gemm_rounded<const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm_rounded<const BY_TOKENS: bool, const TILE: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
+    let sizes = const { up_to(TILE, SIZES) };
     let pairs = args.columns.div_ceil(2);
     if part.phase == 0 {
-        for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+        for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
             let range = first * pairs * 4..(first + size) * pairs * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
@@ -100,7 +112,7 @@ pub(in crate::matmul) fn gemm_rounded<const BY_TOKENS: bool>(args: &MatMulArgs<'
         }
         return;
     }
-    walk_groups::<BY_TOKENS>(args, part, pairs * 4, |groups, count, first, size, activations| {
+    walk_groups::<BY_TOKENS>(args, part, sizes, pairs * 4, |groups, count, first, size, activations| {
         if count == 2 {
             with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_rounded::<2, T>(
                 args,
@@ -131,17 +143,21 @@ fn round(value: f32) -> u16 {
 fn walk_groups<const BY_TOKENS: bool>(
     args: &MatMulArgs<'_>,
     part: Part,
+    sizes: &'static [usize],
     token_bytes: usize,
     mut visit: impl FnMut([usize; 2], usize, usize, usize, &[u8]),
 ) {
-    let (range, tokens) = share::<BY_TOKENS>(args, part, SIZES[0], 1);
-    for group in range.clone().step_by(2) {
-        let count = 2.min(range.end - group);
-        for (first, size) in tiles(tokens.clone(), SIZES) {
-            // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
-            let activations =
-                unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
-            visit([group, group + 1], count, first, size, activations);
+    let (range, tokens) = share::<BY_TOKENS>(args, part, sizes[0], 1);
+    for stretch in stretches(tokens, token_bytes, sizes[0], TOKENS) {
+        for group in range.clone().step_by(2) {
+            let count = 2.min(range.end - group);
+            for (first, size) in tiles(stretch.clone(), sizes) {
+                // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
+                let activations =
+                    unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
+                fetch_outputs(args, group * ROWS..(group + count) * ROWS, first, size);
+                visit([group, group + 1], count, first, size, activations);
+            }
         }
     }
 }
@@ -159,7 +175,7 @@ fn starts<const G: usize>(args: &MatMulArgs<'_>, layout: Layout, groups: [usize;
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-fn product_streams<const BF16: bool, const S: usize, const AHEAD: usize>(
+fn product_streams<const BF16: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     groups: [usize; S],
 ) {

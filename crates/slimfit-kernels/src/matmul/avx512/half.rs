@@ -10,6 +10,7 @@ use super::ROWS;
 use super::lanes::{finish, load_halves};
 use crate::Part;
 use crate::matmul::avx2::transpose::lay_out_floats;
+use crate::matmul::fetch::fetch_outputs;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat};
 use std::arch::x86_64::*;
@@ -39,7 +40,7 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            lay_out_floats(args.input, args.columns, args.columns, (first, size), own);
+            lay_out_floats(args.input, args.columns, 0..args.columns, (first, size), own);
         }
         return;
     }
@@ -48,6 +49,7 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
         for (first, size) in tiles(0..args.tokens, SIZES) {
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             let x = unsafe { args.scratch.slice(first * token_bytes..(first + size) * token_bytes) };
+            fetch_outputs(args, group * ROWS..groups.end.min(group + 2) * ROWS, first, size);
             if group + 1 < groups.end {
                 with_tile!(size, [12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<2, T>(
                     args,

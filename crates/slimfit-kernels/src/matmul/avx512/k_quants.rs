@@ -17,6 +17,7 @@ mod q6;
 use super::ROWS;
 use crate::Part;
 use crate::codec::SUPER_BLOCK;
+use crate::matmul::fetch::fetch_outputs;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
 use crate::matmul::{MatMulArgs, activation_bytes};
 use std::arch::x86_64::*;
@@ -75,6 +76,7 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             let x = unsafe { args.scratch.slice(range) };
             let left = groups.end - group;
+            fetch_outputs(args, group * ROWS..(group + GROUPS.min(left)) * ROWS, first, size);
             if left >= GROUPS {
                 let together: [usize; GROUPS] = std::array::from_fn(|index| group + index);
                 with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| tile::<Q6, GROUPS, T>(

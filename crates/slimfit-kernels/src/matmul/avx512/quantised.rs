@@ -12,14 +12,18 @@ use super::ROWS;
 use super::lanes::{finish, load, load_halves};
 use crate::Part;
 use crate::codec::BLOCK;
-use crate::matmul::tiles::{for_streams, prefetch, share, tiles, with_tile};
+use crate::matmul::fetch::{fetch_outputs, prefetch};
+use crate::matmul::tiles::{for_streams, share, stretches, tiles, up_to, with_tile};
 use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
 /// Bytes of one token's part of a block of converted activations.
 const TOKEN_BLOCK: usize = 4 + 4 + BLOCK;
-/// Tokens of a tile.
-const SIZES: &[usize] = &[8, 7, 6, 5, 4, 3, 2, 1];
+/// Tokens of a tile: with a block's columns, 16 tokens' sums leave 7 of 32 registers.
+const SIZES: &[usize] = &[16, 12, 8, 7, 6, 5, 4, 3, 2, 1];
+
+/// The fewest and the most tokens that pass a group before the next.
+const TOKENS: (usize, usize) = (96, 512);
 
 const fn layout(q4: bool) -> Layout {
     Layout::biased(if q4 { WeightFormat::Q4_0 } else { WeightFormat::Q8_0 }, ROWS)
@@ -30,9 +34,9 @@ const fn offset(q4: bool) -> i32 {
     if q4 { 8 } else { 128 }
 }
 
-/// One token, `S` address streams, each prefetching `AHEAD` bytes ahead (0: not at all).
+/// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize>(
+pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     part: Part,
 ) {
@@ -50,31 +54,38 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: usize
     );
 }
 
-/// Several tokens: phase 0 converts the activations, phase 1 multiplies.
+/// Several tokens, at most `TILE` in a tile: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE: usize>(
+    args: &MatMulArgs<'_>,
+    part: Part,
+) {
+    let sizes = const { up_to(TILE, SIZES) };
     let token_bytes = args.columns / BLOCK * TOKEN_BLOCK;
     if part.phase == 0 {
-        for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
+        for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| convert::<Q4, T>(args, first, own));
+            with_tile!(size, [16, 12, 8, 7, 6, 5, 4, 3, 2, 1], |T| convert::<Q4, T>(args, first, own));
         }
         return;
     }
-    let (groups, tokens) = share::<BY_TOKENS>(args, part, SIZES[0], 1);
-    for group in groups {
-        for (first, size) in tiles(tokens.clone(), SIZES) {
-            let range = first * token_bytes..(first + size) * token_bytes;
-            // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
-            let activations = unsafe { args.scratch.slice(range) };
-            with_tile!(size, [8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<Q4, T>(
-                args,
-                group,
-                first,
-                activations
-            ));
+    let (groups, tokens) = share::<BY_TOKENS>(args, part, TILE, 1);
+    for stretch in stretches(tokens, token_bytes, TILE, TOKENS) {
+        for group in groups.clone() {
+            for (first, size) in tiles(stretch.clone(), sizes) {
+                let range = first * token_bytes..(first + size) * token_bytes;
+                // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
+                let activations = unsafe { args.scratch.slice(range) };
+                fetch_outputs(args, group * ROWS..(group + 1) * ROWS, first, size);
+                with_tile!(size, [16, 12, 8, 7, 6, 5, 4, 3, 2, 1], |T| product_tile::<Q4, T>(
+                    args,
+                    group,
+                    first,
+                    activations
+                ));
+            }
         }
     }
 }
@@ -111,7 +122,7 @@ fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, 
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-fn product_streams<const Q4: bool, const S: usize, const AHEAD: usize>(
+fn product_streams<const Q4: bool, const S: usize, const AHEAD: isize>(
     args: &MatMulArgs<'_>,
     groups: [usize; S],
     activations: &[u8],
