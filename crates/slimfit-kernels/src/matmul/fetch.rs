@@ -26,20 +26,16 @@ pub(super) fn prefetch<const AHEAD: isize>(from: *const u8) {
 }
 
 /// Asks for the lines that a tile's sums will be written to: rows `rows` of `tokens` tokens from `first` on. Every token's lie
-/// on another page; fetched one after the other when the sums are done, they cost up to a quarter of the product.
+/// on another page; fetched one after the other when the sums are done, they cost up to a quarter of the product. Where
+/// rows do not begin on a line, the first one came with the group before; more hints cost more than they bring.
 #[inline(always)]
 pub(super) fn fetch_outputs(args: &MatMulArgs<'_>, rows: Range<usize>, first: usize, tokens: usize) {
+    const LINE_ROWS: usize = LINE / size_of::<f32>();
     for token in first..first + tokens {
-        let place = |row: usize| args.output.as_ptr().wrapping_add(token * args.rows + row).cast();
-        for row in rows.clone().step_by(LINE / size_of::<f32>()) {
+        for row in rows.clone().step_by(LINE_ROWS) {
+            let last = token * args.rows + rows.end.min(row + LINE_ROWS) - 1;
             // SAFETY: a hint on an address that is only computed.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(place(row)) };
-        }
-        // Rows that do not begin on a line end on one more.
-        let begins = place(rows.start).addr().is_multiple_of(LINE);
-        if !begins {
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(place(rows.end - 1)) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(args.output.as_ptr().wrapping_add(last).cast()) };
         }
     }
 }
@@ -52,6 +48,9 @@ pub(super) struct Ahead {
     /// Lines of each group and tile.
     lines: usize,
 }
+
+/// The most lines of a group that come with one tile. Where few tiles would have to fetch more, they would wait for them.
+const MOST_LINES: usize = 16;
 
 impl Ahead {
     /// What comes after stretch `stretch` of `of` equal ones of groups `group` and `group + 1`: their next stretch, or the
@@ -67,7 +66,8 @@ impl Ahead {
         let bytes = args.layout.group_bytes(args.columns);
         let (group, stretch) = if stretch + 1 < of { (group, stretch + 1) } else { (group + 2, 0) };
         let start = |group: usize| args.weights.as_ptr().wrapping_add(group * bytes + bytes * stretch / of);
-        let lines = if group < groups.end { bytes.div_ceil(of * LINE).div_ceil(tiles) } else { 0 };
+        let lines = bytes.div_ceil(of * LINE).div_ceil(tiles);
+        let lines = if group < groups.end && lines <= MOST_LINES { lines } else { 0 };
         Self { starts: [start(group), start(group + 1)], lines }
     }
 
