@@ -31,6 +31,8 @@ pub struct Arguments {
     /// Predict from the profile of another machine all the same.
     #[arg(long)]
     allow_other_profile: bool,
+    #[command(flatten)]
+    power: device::PowerArguments,
     /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; unless said, each matrix as the file has it, or
     /// q8_0. Under `q4_k` and `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
     #[arg(long)]
@@ -98,6 +100,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         seed: arguments.seed,
         tuning: device::tuning(isa, output)?,
         memory: !arguments.no_memory,
+        power: arguments.power.source(),
     };
     if let (Some(tokens), Some(file)) = (&arguments.token_ids, &arguments.logits) {
         let written = logits::write(&request, tokens, file)?;
@@ -124,6 +127,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if let Some(profile) = &profile {
         device::require_this_machine(profile, isa, arguments.allow_other_profile)?;
     }
+    let profile = profile.map(|profile| arguments.power.applied(profile));
     let cost = profile.as_ref().map(CostModel::new).transpose()?;
     let predictor = match &cost {
         Some(cost) => Predictor::Model(cost),

@@ -7,7 +7,7 @@ use crate::table::table;
 use crate::{Outcome, device, interrupt};
 use serde_json::json;
 use slimfit_document::DocumentError;
-use slimfit_hardware::{BandwidthKind, HardwareProfile, save_local};
+use slimfit_hardware::{BandwidthKind, HardwareProfile, Power, save_local};
 use slimfit_kernels::Isa;
 use slimfit_quantity::{Figure, format_bytes, format_seconds};
 use slimfit_workflow::{Observer, measure_machine};
@@ -26,6 +26,8 @@ pub struct Arguments {
     /// How long to measure: `60`, `90s`, `2min`.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = slimfit_quantity::parse_seconds)]
     budget: f64,
+    #[command(flatten)]
+    power: device::PowerArguments,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
@@ -35,7 +37,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let mut report = |what: &str, done: f64| progress.set(done, what);
     let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
     let folder = Path::new(device::LOCAL_FOLDER);
-    let measured = measure_machine(folder, isa, arguments.budget, &mut observer);
+    let measured = measure_machine(folder, isa, arguments.budget, &arguments.power.source(), &mut observer);
     interrupt::check()?;
     let profile = measured?;
     let file = match &arguments.out {
@@ -119,15 +121,21 @@ fn summary(profile: &HardwareProfile) -> String {
         let seconds = barrier.seconds.value.map_or_else(|| "unavailable".to_owned(), format_seconds);
         let _ = writeln!(text, "barrier of {} threads: {seconds}", barrier.threads);
     }
-    match (&profile.power.meter, &profile.power.idle_watts.reason) {
-        (Some(meter), _) => {
-            let _ = writeln!(text, "power meter: {meter}");
-        }
-        (None, Some(reason)) => {
-            let _ = writeln!(text, "power: unavailable: {reason}");
-        }
-        (None, None) => {
-            let _ = writeln!(text, "power: unavailable");
+    let _ = writeln!(text, "{}", power(&profile.power));
+    text
+}
+
+/// Which meter told what, or why none did.
+fn power(power: &Power) -> String {
+    let Some(idle) = power.idle_watts.value else {
+        let reason = power.idle_watts.reason.as_deref().unwrap_or("no reason is given");
+        return format!("power: unavailable: {reason}");
+    };
+    let origin = power.meter.as_deref().or(power.idle_watts.citation.as_deref()).unwrap_or("unknown origin");
+    let mut text = format!("power ({origin}): idle {idle:.2} W");
+    for load in &power.loaded {
+        if let Some(watts) = load.watts.value {
+            let _ = write!(text, ", {} {}: {watts:.2} W", load.class, load.threads);
         }
     }
     text

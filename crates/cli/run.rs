@@ -33,6 +33,8 @@ pub struct Arguments {
     /// The study's folder; `reports/<date>-run` unless said, or the one that an interrupted run left.
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    power: device::PowerArguments,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
@@ -56,6 +58,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         seed: arguments.seed,
         isa: Isa::selected()?,
         profile_folder: PathBuf::from(device::LOCAL_FOLDER),
+        power: arguments.power.source(),
     };
     let study = match &arguments.out {
         Some(folder) => given(folder, &options)?,

@@ -35,6 +35,8 @@ pub struct Arguments {
     /// A hardware profile: a file; the newest local one of this machine unless said.
     #[arg(long)]
     profile: Option<String>,
+    #[command(flatten)]
+    watts: device::WattsArgument,
     /// What to minimise, in this order: `loss`, `ttft_seconds`, `tpot_seconds`, `memory_bytes`, `joules_per_token` …
     #[arg(long, value_delimiter = ',')]
     objectives: Vec<String>,
@@ -144,7 +146,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let space = what.space()?;
     let (recipe, recipe_text) = what.recipe()?;
     let inputs = SearchInputs {
-        profile: device::profile(arguments.profile.as_deref(), isa)?,
+        profile: arguments.watts.applied(device::profile(arguments.profile.as_deref(), isa)?),
         workload: what.workload()?,
         recipe,
         recipe_text,

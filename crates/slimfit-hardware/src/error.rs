@@ -21,4 +21,12 @@ pub enum HardwareError {
         /// What differs: `cores: 8 in the profile, 2 here`.
         differences: String,
     },
+    /// Watts that the user gave and that cannot be.
+    #[error(
+        "`{found}` is not IDLE,LOADED in watts, the first above 0 and the second above the first; write `2.7,6.5`"
+    )]
+    Watts {
+        /// The text found.
+        found: String,
+    },
 }

@@ -7,6 +7,7 @@ mod bandwidth_curve;
 mod error;
 mod file;
 mod fingerprint;
+mod given_watts;
 mod lookup;
 mod profile;
 mod store;
@@ -15,6 +16,7 @@ mod validation;
 
 pub use bandwidth_curve::{BandwidthBin, BandwidthCurve, MAXIMUM_MOVE};
 pub use error::HardwareError;
+pub use given_watts::GivenWatts;
 pub use profile::{
     Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, Fingerprint, HandOver, HardwareProfile,
     KernelTime, Latency, LoadedPower, Noise, Overhead, PROFILE_SCHEMA, Peak, PeakType, Power, ProfileKind,

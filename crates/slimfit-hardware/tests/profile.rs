@@ -1,8 +1,8 @@
 //! Profiles as files: round trip, rules with their places, the folder of local ones.
 
 use slimfit_document::Document;
-use slimfit_hardware::{HardwareError, HardwareProfile, PeakType, find_local, save_local};
-use slimfit_quantity::NumberFormat;
+use slimfit_hardware::{GivenWatts, HardwareError, HardwareProfile, PeakType, find_local, save_local};
+use slimfit_quantity::{NumberFormat, Source};
 
 const EXAMPLE: &str = include_str!("example.yaml");
 
@@ -114,4 +114,34 @@ fn the_newest_profile_of_this_machine_is_found() {
     let error = profile.require_machine(&stored.profile.fingerprint).unwrap_err();
     assert!(error.to_string().contains("isa: "), "{error}");
     assert!(stored.profile.require_machine(&example().fingerprint).is_ok());
+}
+
+#[test]
+fn given_watts_are_modelled_and_say_where_they_come_from() {
+    let mut profile = example();
+    let watts: GivenWatts = "2.5, 6.5W".parse().unwrap();
+    profile.give_watts(watts);
+    assert_eq!(profile.faults(), []);
+    let power = &profile.power;
+    assert_eq!((power.meter.as_ref(), power.idle_watts.value), (None, Some(2.5)));
+    let loads: Vec<_> = power.loaded.iter().map(|load| (load.class.as_str(), load.threads)).collect();
+    assert_eq!(loads, [("read", 1), ("compute", 1), ("read", 2), ("compute", 2)]);
+    for figure in
+        power.loaded.iter().map(|load| &load.watts).chain([&power.idle_watts, &power.joules_per_byte])
+    {
+        assert_eq!(figure.source, Source::Modelled);
+        assert!(figure.citation.as_ref().is_some_and(|origin| origin.contains("2.5 W idle, 6.5 W loaded")));
+    }
+    let rate = profile.read_curve(2).unwrap().points().last().unwrap().1;
+    assert_eq!(power.joules_per_byte.value, Some(4.0 / rate));
+    let again = Document::from_str(&profile.to_yaml().unwrap(), "again.yaml").unwrap();
+    assert_eq!(HardwareProfile::from_document(&again).unwrap(), profile);
+}
+
+#[test]
+fn watts_that_cannot_be_are_refused() {
+    for wrong in ["", "3", "3,", "6,3", "3,3", "0,5", "-1,5", "NaN,5", "3,inf", "3;5"] {
+        let error = wrong.parse::<GivenWatts>().unwrap_err();
+        assert!(error.to_string().contains("2.7,6.5"), "{wrong}");
+    }
 }

@@ -17,7 +17,10 @@ mod topology;
 
 pub use error::ProbeError;
 pub use noise::ProcessorTime;
-pub use power::{BatteryMeter, HwmonMeter, MeterError, PowerMeter, RaplMeter, find_meter};
+pub use power::{
+    BatteryMeter, CommandMeter, HwmonMeter, Ina3221Meter, MeterError, PerfMeter, PowerMeter, PowerSource,
+    RaplMeter, WatchedMeter, find_meter,
+};
 pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, measured_threads, probe};
 pub use sentinel::{PeakSentinel, ReadSentinel};
 pub use system_tree::{SystemTree, parse_processor_list};

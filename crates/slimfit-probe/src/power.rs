@@ -1,14 +1,25 @@
 //! Power, from whatever the system offers.
 
 mod battery;
+mod command;
+mod counter;
 mod hwmon;
+mod ina3221;
 mod loads;
+mod perf;
 mod rapl;
+mod source;
+mod watched;
 
 pub use battery::BatteryMeter;
+pub use command::CommandMeter;
 pub use hwmon::HwmonMeter;
-pub(crate) use loads::{Loads, PowerMeasurement, measure};
+pub use ina3221::Ina3221Meter;
+pub(crate) use loads::{Loads, PowerMeasurement, measure, share_of_budget};
+pub use perf::PerfMeter;
 pub use rapl::RaplMeter;
+pub use source::PowerSource;
+pub use watched::WatchedMeter;
 
 use crate::SystemTree;
 
@@ -24,12 +35,14 @@ pub enum MeterError {
         reason: String,
     },
     /// The sensor is there, but this user may not read it.
-    #[error("{meter}: `{file}` may not be read by this user (root may)")]
+    #[error("{meter}: `{file}` may not be read by this user; {hint}")]
     Forbidden {
         /// The kind of meter.
         meter: &'static str,
         /// The file.
         file: String,
+        /// What gives the right.
+        hint: &'static str,
     },
     /// The sensor answered before, but not now.
     #[error("{meter}: `{file}` gives no number any more")]
@@ -47,19 +60,33 @@ pub enum MeterError {
         /// What it said.
         reason: String,
     },
+    /// The meter stopped.
+    #[error("{meter}: {reason}")]
+    Ended {
+        /// The kind of meter.
+        meter: &'static str,
+        /// How.
+        reason: String,
+    },
 }
 
 /// Something that tells energy.
-pub trait PowerMeter {
-    /// What it is, for the profile.
+pub trait PowerMeter: Send {
+    /// What it is and which of its parts are summed, for the profile.
     fn name(&self) -> &str;
 
     /// Joules since the meter was found. `seconds` is the time since then: meters that tell watts integrate over it.
     /// Must be called more often than the counter wraps: once a second is enough for every known one.
     ///
     /// # Errors
-    /// The sensor vanished, or its counter ran backwards.
+    /// The sensor vanished, stands still, ran backwards, or says what cannot be.
     fn joules(&mut self, seconds: f64) -> Result<f64, MeterError>;
+
+    /// Seconds between two readings that can differ. A load is only seen by a meter that is read several times meanwhile.
+    fn interval_seconds(&self) -> f64;
+
+    /// Whether it tells watts of this moment, so that it must be read all the time and not only at both ends.
+    fn tells_watts(&self) -> bool;
 }
 
 /// The best meter of the system: the processor's own energy counters, then sensor chips, then a discharging battery.
@@ -67,18 +94,20 @@ pub trait PowerMeter {
 /// # Errors
 /// Why each of them cannot be used, in one line.
 pub fn find_meter(tree: &SystemTree) -> Result<Box<dyn PowerMeter>, String> {
+    type Find = fn(&SystemTree) -> Result<Box<dyn PowerMeter>, MeterError>;
+    let kinds: [Find; 5] = [
+        |tree| Ok(Box::new(RaplMeter::find(tree)?)),
+        |tree| Ok(Box::new(PerfMeter::find(tree)?)),
+        |tree| Ok(Box::new(Ina3221Meter::find(tree)?)),
+        |tree| Ok(Box::new(HwmonMeter::find(tree)?)),
+        |tree| Ok(Box::new(BatteryMeter::find(tree)?)),
+    ];
     let mut reasons = Vec::new();
-    match RaplMeter::find(tree) {
-        Ok(meter) => return Ok(Box::new(meter)),
-        Err(error) => reasons.push(error.to_string()),
-    }
-    match HwmonMeter::find(tree) {
-        Ok(meter) => return Ok(Box::new(meter)),
-        Err(error) => reasons.push(error.to_string()),
-    }
-    match BatteryMeter::find(tree) {
-        Ok(meter) => return Ok(Box::new(meter)),
-        Err(error) => reasons.push(error.to_string()),
+    for find in kinds {
+        match find(tree) {
+            Ok(meter) => return Ok(meter),
+            Err(error) => reasons.push(error.to_string()),
+        }
     }
     Err(format!("no power sensor answers: {}", reasons.join("; ")))
 }
@@ -101,13 +130,26 @@ impl Integral {
     }
 }
 
+/// Who may read files that only root may read.
+const ROOT_MAY: &str = "root may, and `sudo chmod a+r` on it lets others until the next start";
+
 /// A file that holds one number, read again and again.
 fn number(tree: &SystemTree, meter: &'static str, file: &str) -> Result<f64, MeterError> {
-    match std::fs::read_to_string(tree.path(file)) {
-        Ok(text) => text.trim().parse().map_err(|_| MeterError::Vanished { meter, file: file.to_owned() }),
+    let gone = || MeterError::Vanished { meter, file: file.to_owned() };
+    match tree.text(file) {
+        Ok(text) => text.trim().parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(gone),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(MeterError::Forbidden { meter, file: file.to_owned() })
+            Err(MeterError::Forbidden { meter, file: file.to_owned(), hint: ROOT_MAY })
         }
-        Err(_) => Err(MeterError::Vanished { meter, file: file.to_owned() }),
+        Err(_) => Err(gone()),
+    }
+}
+
+/// A number that may be missing: nothing then, and an error only where this user may not read it.
+fn optional(tree: &SystemTree, meter: &'static str, file: &str) -> Result<Option<f64>, MeterError> {
+    match number(tree, meter, file) {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ MeterError::Forbidden { .. }) => Err(error),
+        Err(_) => Ok(None),
     }
 }

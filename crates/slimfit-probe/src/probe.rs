@@ -5,7 +5,7 @@ use crate::clock::CycleCheck;
 use crate::noise::{ProcessorTime, steal_figure};
 use crate::power::{self, PowerMeasurement};
 use crate::schedule::{self, Progress, SentinelRun};
-use crate::{ProbeError, SystemDescription, SystemTree, allowed_processors, clock, time};
+use crate::{PowerSource, ProbeError, SystemDescription, SystemTree, allowed_processors, clock, time};
 use slimfit_hardware::{
     HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource,
 };
@@ -35,6 +35,16 @@ pub struct ProbeOptions {
     pub isa: Isa,
     /// The kernels found fastest before; their times are taken.
     pub tuning: Tuning,
+    /// Where power comes from.
+    pub power: PowerSource,
+}
+
+impl ProbeOptions {
+    /// The usual budget, default kernels, and the system's own meter.
+    pub fn new(isa: Isa) -> Self {
+        let (tuning, power) = (Tuning::default(), PowerSource::System);
+        Self { budget_seconds: DEFAULT_BUDGET_SECONDS, isa, tuning, power }
+    }
 }
 
 /// Thread counts that are measured: each up to four, else one, all cores and all hardware threads.
@@ -112,8 +122,12 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let streams =
         streaming::Plan::new(detail, caches, bytes as u64, &counts, (options.isa, &options.tuning))?;
 
-    let meter = power::find_meter(&tree);
-    let streaming_end = if meter.is_ok() { 0.85 } else { 1.0 };
+    let meter = options.power.open(&tree);
+    let found = Instant::now();
+    let streaming_end = match &meter {
+        Ok(meter) => 1.0 - power::share_of_budget(meter.as_ref(), counts.len(), budget),
+        Err(_) => 1.0,
+    };
     let measuring_end = streaming_end - STREAMING_SHARE;
     let setup = start.elapsed();
     let tasks_deadline =
@@ -127,7 +141,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let power = match meter {
         Ok(mut meter) => {
             let loads = power::Loads::new(&arena.read, &pools, options.isa)?;
-            power::measure(meter.as_mut(), &loads, deadline, (streaming_end, 1.0), progress)?
+            power::measure(meter.as_mut(), found, &loads, deadline, (streaming_end, 1.0), progress)?
         }
         Err(reason) => PowerMeasurement::unavailable(&reason),
     };
@@ -146,7 +160,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let mut warnings = std::mem::take(&mut system.warnings);
     warnings.extend(warn(&noise, pinned, arena.read.advised()));
     step(progress, "done", 1.0)?;
-    Ok(HardwareProfile {
+    let mut profile = HardwareProfile {
         schema: PROFILE_SCHEMA.to_owned(),
         name: system.identity.name.clone(),
         device_class: system.identity.device_class.clone(),
@@ -168,7 +182,11 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
             kind: ProfileKind::Measured,
         },
         warnings,
-    })
+    };
+    if let PowerSource::Given(watts) = options.power {
+        profile.give_watts(watts);
+    }
+    Ok(profile)
 }
 
 /// Thread counts that a profile of this machine measures.
@@ -321,8 +339,7 @@ mod tests {
     #[test]
     fn an_impossible_budget_is_refused() {
         for found in [0.0, -1.0, f64::NAN, 1e9] {
-            let options =
-                ProbeOptions { budget_seconds: found, isa: Isa::Portable, tuning: Tuning::default() };
+            let options = ProbeOptions { budget_seconds: found, ..ProbeOptions::new(Isa::Portable) };
             assert!(matches!(probe(&options, &mut |_, _| true), Err(ProbeError::Budget { .. })));
         }
     }

@@ -1,24 +1,43 @@
 //! The system's own files, below a root that tests replace.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Where `/sys` and `/proc` are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemTree {
     root: PathBuf,
     live: bool,
+    forbidden: Vec<String>,
 }
 
 impl SystemTree {
     /// The running system.
     pub fn live() -> Self {
-        Self { root: PathBuf::from("/"), live: true }
+        Self { root: PathBuf::from("/"), live: true, forbidden: Vec::new() }
     }
 
     /// A copy or an imitation below `root`; the processor itself is not asked then.
     pub fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), live: false }
+        Self { root: root.into(), live: false, forbidden: Vec::new() }
+    }
+
+    /// The same tree, in which this user may not read the file `absolute`. Root may read any file of an imitation, so its
+    /// modes cannot say this.
+    pub fn forbidding(mut self, absolute: impl Into<String>) -> Self {
+        self.forbidden.push(absolute.into());
+        self
+    }
+
+    /// A file's text as it stands.
+    ///
+    /// # Errors
+    /// What the system says: the file is missing, may not be read, or its device is gone.
+    pub fn text(&self, absolute: &str) -> io::Result<String> {
+        if self.forbidden.iter().any(|file| file == absolute) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        fs::read_to_string(self.path(absolute))
     }
 
     /// Whether this is the running system.

@@ -1,7 +1,7 @@
 //! A whole measurement with the smallest budget: what it fills, not how long anything takes.
 
 use slimfit_hardware::{BandwidthKind, PeakType};
-use slimfit_kernels::{Isa, Tuning};
+use slimfit_kernels::Isa;
 use slimfit_probe::{ProbeError, ProbeOptions, allowed_processors, fingerprint, probe};
 use slimfit_quantity::{NumberFormat, Source};
 
@@ -9,7 +9,7 @@ use slimfit_quantity::{NumberFormat, Source};
 fn a_profile_is_sound_complete_and_says_where_everything_comes_from() {
     let isa = Isa::best();
     let mut steps = Vec::new();
-    let options = ProbeOptions { budget_seconds: 2.0, isa, tuning: Tuning::default() };
+    let options = ProbeOptions { budget_seconds: 2.0, ..ProbeOptions::new(isa) };
     let profile = probe(&options, &mut |what, share| {
         steps.push((what.to_owned(), share));
         true
@@ -79,11 +79,9 @@ fn a_profile_is_sound_complete_and_says_where_everything_comes_from() {
 
 #[test]
 fn a_cap_on_the_instruction_set_is_kept() {
-    let profile = probe(
-        &ProbeOptions { budget_seconds: 2.0, isa: Isa::Portable, tuning: Tuning::default() },
-        &mut |_, _| true,
-    )
-    .unwrap();
+    let profile =
+        probe(&ProbeOptions { budget_seconds: 2.0, ..ProbeOptions::new(Isa::Portable) }, &mut |_, _| true)
+            .unwrap();
     assert_eq!(profile.fingerprint.isa, ["scalar", "portable"]);
     assert!(profile.peak.iter().all(|peak| peak.isa == "portable"));
     assert!(profile.kernels.iter().all(|time| !time.variant.contains("avx")), "{:?}", profile.kernels);
@@ -94,13 +92,11 @@ fn a_cap_on_the_instruction_set_is_kept() {
 fn the_caller_can_stop_at_any_step() {
     for stop in [0, 1, 3, 10, 150] {
         let mut seen = 0;
-        let result = probe(
-            &ProbeOptions { budget_seconds: 2.0, isa: Isa::Portable, tuning: Tuning::default() },
-            &mut |_, _| {
+        let result =
+            probe(&ProbeOptions { budget_seconds: 2.0, ..ProbeOptions::new(Isa::Portable) }, &mut |_, _| {
                 seen += 1;
                 seen <= stop
-            },
-        );
+            });
         assert!(matches!(result, Err(ProbeError::Stopped)), "after {stop} steps");
     }
 }

@@ -1,6 +1,6 @@
 //! Energy of the timed runs of a phase, read from the system's meter right before and right after each.
 
-use slimfit_probe::{PowerMeter, SystemTree, find_meter};
+use slimfit_probe::{PowerMeter, PowerSource, SystemTree, WatchedMeter};
 use slimfit_quantity::{Figure, Measured};
 use std::time::Instant;
 
@@ -26,9 +26,9 @@ enum Place {
 }
 
 impl Energy {
-    /// With the best meter of this system, or the reason why there is none.
-    pub(crate) fn live() -> Self {
-        Self::of(find_meter(&SystemTree::live()))
+    /// With the meter that the user wants, or the reason why there is none.
+    pub(crate) fn live(power: &PowerSource) -> Self {
+        Self::of(power.open(&SystemTree::live()).map(WatchedMeter::watch))
     }
 
     fn of(meter: Result<Box<dyn PowerMeter>, String>) -> Self {
@@ -100,6 +100,14 @@ mod tests {
                 return Err(MeterError::Vanished { meter: "readings", file: "energy".to_owned() });
             }
             Ok(self.0.remove(0))
+        }
+
+        fn interval_seconds(&self) -> f64 {
+            0.0
+        }
+
+        fn tells_watts(&self) -> bool {
+            false
         }
     }
 

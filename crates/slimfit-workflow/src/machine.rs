@@ -4,7 +4,7 @@ use crate::{Observer, WorkflowError};
 use slimfit_hardware::{HardwareProfile, TuningChoice, TuningRecord};
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{Isa, KernelError, Tuning, TuningOutcome, tune, usual_keys};
-use slimfit_probe::{ProbeOptions, fingerprint, measured_threads, probe};
+use slimfit_probe::{PowerSource, ProbeOptions, fingerprint, measured_threads, probe};
 use slimfit_quantity::{Figure, Measured, NumberFormat, Warning};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,8 +36,8 @@ fn of_record(record: &TuningRecord) -> Result<Tuning, KernelError> {
     Tuning::read(record.choices.iter().map(|choice| (choice.key.as_str(), choice.variant.as_str())))
 }
 
-/// Chooses kernels, keeps the choices in `folder`, then probes the machine with them, all within the budget. The
-/// profile is not saved.
+/// Chooses kernels, keeps the choices in `folder`, then probes the machine with them, all within the budget. Power comes
+/// from `power`. The profile is not saved.
 ///
 /// # Errors
 /// What the probe reports, a record that cannot be read or written, or that the user wants to stop.
@@ -45,6 +45,7 @@ pub fn measure_machine(
     folder: &Path,
     isa: Isa,
     budget_seconds: f64,
+    power: &PowerSource,
     observer: &mut Observer<'_>,
 ) -> Result<HardwareProfile, WorkflowError> {
     let started = Instant::now();
@@ -58,6 +59,7 @@ pub fn measure_machine(
         budget_seconds: (budget_seconds - started.elapsed().as_secs_f64()).max(budget_seconds / 2.0),
         isa,
         tuning,
+        power: power.clone(),
     };
     let profile = probe(&options, &mut |name, share| {
         observer.at(name, TUNING_SHARE + (1.0 - TUNING_SHARE) * share).is_ok()

@@ -8,7 +8,7 @@ use slimfit_hardware::PeakType;
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::{Plan, PlanOptions, WeightFormats};
-use slimfit_probe::{PeakSentinel, ReadSentinel};
+use slimfit_probe::{PeakSentinel, PowerSource, ReadSentinel};
 use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
 use slimfit_runtime::{
     DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult,
@@ -53,6 +53,8 @@ pub struct MeasureRequest {
     pub tuning: Tuning,
     /// Whether peak memory is measured too, in a child process of this program.
     pub memory: bool,
+    /// What measures the energy of decoding.
+    pub power: PowerSource,
 }
 
 /// Where predictions come from.
@@ -138,7 +140,7 @@ pub fn measure_model(
     let mut session = Session::new(&model, &pool)?;
     let edges = || (read.bytes_per_s(&pool), peak.ops_per_s(&pool));
     let before = edges();
-    let energy = RefCell::new(Energy::live());
+    let energy = RefCell::new(Energy::live(&request.power));
     let sentinels = RuntimeSentinels {
         read_bytes_per_s: Box::new(|| {
             stop(cancel)?;

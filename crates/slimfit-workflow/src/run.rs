@@ -12,6 +12,7 @@ use slimfit_document::{WrittenFile, sha256_hex};
 use slimfit_emit::{Emission, EmitError, emit_config};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::Isa;
+use slimfit_probe::PowerSource;
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_runtime::WeightsFrom;
 use slimfit_search::{Metric, Space, Workload, shortlist};
@@ -60,6 +61,8 @@ pub struct RunOptions {
     pub isa: Isa,
     /// Where profiles measured here are kept for other commands.
     pub profile_folder: PathBuf,
+    /// What measures power.
+    pub power: PowerSource,
 }
 
 /// A finished step.
@@ -101,6 +104,11 @@ impl RunOptions {
             self.workload.text().to_owned(),
             self.recipe.1.clone(),
             format!("{} {} {} {}", self.tokens, self.seed, self.isa, limits.join(" ")),
+            match &self.power {
+                PowerSource::System => String::new(),
+                PowerSource::Command(command) => command.clone(),
+                PowerSource::Given(watts) => watts.to_string(),
+            },
         ];
         sha256_hex(parts.join("\u{0}").as_bytes())
     }
@@ -139,7 +147,8 @@ pub fn run_all(
         let mut inner = |what: &str, done: f64| progress(&format!("profile: {what}"), done);
         let mut inner = Observer { progress: &mut inner, cancel: observer.cancel };
         let budget = options.budget_seconds * PROFILE_SHARE;
-        let profile = measure_machine(&options.profile_folder, options.isa, budget, &mut inner)?;
+        let profile =
+            measure_machine(&options.profile_folder, options.isa, budget, &options.power, &mut inner)?;
         slimfit_hardware::save_local(&options.profile_folder, &profile)?;
         study.keep_input("profile.yaml", &profile.to_yaml()?)?;
         Ok(Vec::new())
@@ -264,6 +273,7 @@ fn measure_step(
             seed: options.seed,
             tuning: local_tuning(&options.profile_folder, options.isa)?.0,
             memory: options.budget_seconds >= LEAST_BUDGET_FOR_MEMORY,
+            power: options.power.clone(),
         };
         let run = request.run_shape();
         let predicted =

@@ -1,6 +1,6 @@
 //! A discharging battery: the power of the whole device.
 
-use super::{Integral, MeterError, PowerMeter, number};
+use super::{Integral, MeterError, PowerMeter, number, optional};
 use crate::SystemTree;
 
 const METER: &str = "battery";
@@ -40,16 +40,28 @@ impl BatteryMeter {
                 "not discharging, so it does not tell the device's power; unplug the charger".to_owned();
             return Err(MeterError::Absent { meter: METER, reason });
         }
+        let mut sum = 0.0;
         for folder in &batteries {
-            watts(tree, folder)?;
+            sum += watts(tree, folder)?;
         }
-        Ok(Self { tree: tree.clone(), name: "battery".to_owned(), batteries, integral: Integral::default() })
+        if sum == 0.0 {
+            let reason = "it discharges with zero watts: its gauge does not tell".to_owned();
+            return Err(MeterError::Implausible { meter: METER, reason });
+        }
+        Ok(Self { tree: tree.clone(), name: name(&batteries), batteries, integral: Integral::default() })
     }
+}
+
+/// The kernel's names of what is summed.
+fn name(batteries: &[String]) -> String {
+    let names: Vec<&str> =
+        batteries.iter().map(|folder| folder.rsplit('/').next().unwrap_or(folder)).collect();
+    format!("battery ({})", names.join(", "))
 }
 
 /// Watts of one battery. Drivers disagree about the sign while discharging.
 fn watts(tree: &SystemTree, folder: &str) -> Result<f64, MeterError> {
-    if let Ok(microwatts) = number(tree, METER, &format!("{folder}/power_now")) {
+    if let Some(microwatts) = optional(tree, METER, &format!("{folder}/power_now"))? {
         return Ok(microwatts.abs() * 1e-6);
     }
     let microamperes = number(tree, METER, &format!("{folder}/current_now"))?;
@@ -65,12 +77,26 @@ impl PowerMeter for BatteryMeter {
     fn joules(&mut self, seconds: f64) -> Result<f64, MeterError> {
         let mut sum = 0.0;
         for folder in &self.batteries {
-            if self.tree.read(&format!("{folder}/status")).as_deref() != Some("Discharging") {
-                let reason = "the charger was plugged in during the measurement".to_owned();
-                return Err(MeterError::Implausible { meter: METER, reason });
+            let file = format!("{folder}/status");
+            match self.tree.read(&file).as_deref() {
+                Some("Discharging") => {}
+                Some(_) => {
+                    let reason = "the charger was plugged in during the measurement".to_owned();
+                    return Err(MeterError::Implausible { meter: METER, reason });
+                }
+                None => return Err(MeterError::Vanished { meter: METER, file }),
             }
             sum += watts(&self.tree, folder)?;
         }
         Ok(self.integral.add(seconds, sum))
+    }
+
+    // Fuel gauges average over seconds.
+    fn interval_seconds(&self) -> f64 {
+        2.0
+    }
+
+    fn tells_watts(&self) -> bool {
+        true
     }
 }

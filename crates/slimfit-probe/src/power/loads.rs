@@ -11,8 +11,16 @@ use slimfit_kernels::pool::Pool;
 use slimfit_quantity::{Figure, Measured};
 use std::time::{Duration, Instant};
 
-/// Stretches per load: each gives one sample of watts.
+/// Stretches per load at most: each gives one sample of watts.
 const STRETCHES: u32 = 5;
+/// Share of a load's time that may pass before the meter has caught up with it.
+const LARGEST_SETTLING: f64 = 0.3;
+/// Shares of a budget that power may take: as a rule, and for meters that are read seldom.
+const SHARES_OF_BUDGET: (f64, f64) = (0.15, 0.5);
+/// Readings of the meter that a load should last for.
+const READINGS: f64 = 6.0;
+/// Seconds between two readings at least: reading some sensors takes a millisecond of a processor's time.
+const SHORTEST_PAUSE: f64 = 0.005;
 
 /// What keeps the machine busy.
 pub(crate) struct Loads<'a> {
@@ -75,21 +83,67 @@ struct Samples {
     work_per_s: Vec<f64>,
 }
 
-/// Watts while `work` runs for `time`, in some stretches. `work` returns how much it did.
+/// The time of one load, cut into what the meter needs to catch up and stretches that it can tell apart.
+struct Pace {
+    settling: Duration,
+    stretch: Duration,
+    stretches: u32,
+    pause: Duration,
+}
+
+impl Pace {
+    /// Nothing when a load is over before the meter is read twice.
+    fn new(time: Duration, interval_seconds: f64) -> Option<Self> {
+        let seconds = time.as_secs_f64();
+        let settling = (1.5 * interval_seconds).min(LARGEST_SETTLING * seconds);
+        let measured = seconds - settling;
+        if measured < interval_seconds {
+            return None;
+        }
+        let stretches = ((measured / interval_seconds.max(1e-9)) as u32).clamp(1, STRETCHES);
+        Some(Self {
+            settling: Duration::from_secs_f64(settling),
+            stretch: Duration::from_secs_f64(measured / f64::from(stretches)),
+            stretches,
+            pause: Duration::from_secs_f64((interval_seconds / 4.0).max(SHORTEST_PAUSE)),
+        })
+    }
+}
+
+/// Share of a budget of seconds that power takes with this meter and so many thread counts.
+pub(crate) fn share_of_budget(meter: &dyn PowerMeter, thread_counts: usize, budget_seconds: f64) -> f64 {
+    let wanted = READINGS * meter.interval_seconds() * f64::from(steps(thread_counts)) / budget_seconds;
+    wanted.clamp(SHARES_OF_BUDGET.0, SHARES_OF_BUDGET.1)
+}
+
+/// Idle before and after, and two classes of load at each thread count.
+fn steps(thread_counts: usize) -> u32 {
+    2 + 2 * thread_counts as u32
+}
+
+/// Watts while `work` runs. `work` returns how much it did.
 fn watts(
     meter: &mut dyn PowerMeter,
     start: Instant,
-    time: Duration,
+    pace: &Pace,
     mut work: impl FnMut() -> f64,
 ) -> Result<Samples, MeterError> {
     let mut samples = Samples { watts: Vec::new(), work_per_s: Vec::new() };
-    for _ in 0..STRETCHES {
+    let settled = Instant::now() + pace.settling;
+    while Instant::now() < settled {
+        work();
+    }
+    for _ in 0..pace.stretches {
         let (begin, before) = (Instant::now(), meter.joules(start.elapsed().as_secs_f64())?);
+        let mut read = begin;
         let mut done = 0.0;
-        while begin.elapsed() < time / STRETCHES {
+        while begin.elapsed() < pace.stretch {
             done += work();
             // Meters that tell watts need readings in between.
-            meter.joules(start.elapsed().as_secs_f64())?;
+            if read.elapsed() >= pace.pause {
+                meter.joules(start.elapsed().as_secs_f64())?;
+                read = Instant::now();
+            }
         }
         let after = meter.joules(start.elapsed().as_secs_f64())?;
         let seconds = begin.elapsed().as_secs_f64();
@@ -99,17 +153,26 @@ fn watts(
     Ok(samples)
 }
 
-/// Measures idle, each load at each thread count, and idle again, until `deadline`.
+/// Measures idle, each load at each thread count, and idle again, until `deadline`. `found` is when the meter was opened.
 pub(crate) fn measure(
     meter: &mut dyn PowerMeter,
+    found: Instant,
     loads: &Loads<'_>,
     deadline: Instant,
     span: (f64, f64),
     progress: &mut Progress<'_>,
 ) -> Result<PowerMeasurement, ProbeError> {
-    let start = Instant::now();
-    let steps = 2 + 2 * loads.pools.iter().len() as u32;
-    let each = deadline.saturating_duration_since(start).max(Duration::from_millis(200) * steps) / steps;
+    let steps = steps(loads.pools.iter().len());
+    let left = deadline.saturating_duration_since(Instant::now());
+    let each = left.max(Duration::from_millis(200) * steps) / steps;
+    let interval = meter.interval_seconds();
+    let Some(pace) = Pace::new(each, interval) else {
+        return Ok(PowerMeasurement::unavailable(&format!(
+            "{}: it tells something new every {interval:.1} s, and each load had {:.1} s: give a longer budget",
+            meter.name(),
+            each.as_secs_f64()
+        )));
+    };
     let mut done = 0;
     let mut say = |what: &str| {
         done += 1;
@@ -120,34 +183,33 @@ pub(crate) fn measure(
         std::thread::sleep(Duration::from_millis(20));
         0.0
     };
-    let mut failed = None;
-    let mut keep = |result: Result<Samples, MeterError>| match result {
-        Ok(samples) => samples,
-        Err(error) => {
-            failed.get_or_insert(error);
-            Samples { watts: Vec::new(), work_per_s: Vec::new() }
-        }
-    };
+    let unavailable = |error: MeterError| Ok(PowerMeasurement::unavailable(&error.to_string()));
     say("power, idle")?;
-    let mut idle = keep(watts(meter, start, each, rest)).watts;
+    let mut idle = match watts(meter, found, &pace, rest) {
+        Ok(samples) => samples.watts,
+        Err(error) => return unavailable(error),
+    };
     let mut loaded = Vec::new();
     let mut samples = Vec::new();
     for pool in loads.pools.iter() {
         for class in ["read", "compute"] {
             say(&format!("power, {class}, {}", threads_in_words(pool)))?;
-            let found = keep(if class == "read" {
-                watts(meter, start, each, || loads.read_once(pool))
+            let found = if class == "read" {
+                watts(meter, found, &pace, || loads.read_once(pool))
             } else {
-                watts(meter, start, each, || loads.compute_once(pool))
-            });
+                watts(meter, found, &pace, || loads.compute_once(pool))
+            };
             loaded.push((class, pool.threads() as u32));
-            samples.push(found);
+            match found {
+                Ok(found) => samples.push(found),
+                Err(error) => return unavailable(error),
+            }
         }
     }
     say("power, idle")?;
-    idle.extend(keep(watts(meter, start, each, rest)).watts);
-    if let Some(error) = failed {
-        return Ok(PowerMeasurement::unavailable(&error.to_string()));
+    match watts(meter, found, &pace, rest) {
+        Ok(samples) => idle.extend(samples.watts),
+        Err(error) => return unavailable(error),
     }
     Ok(PowerMeasurement(summarise(meter.name(), &idle, &loaded, &samples)))
 }
@@ -210,6 +272,16 @@ mod tests {
         assert_eq!(power.joules_per_byte.value, Some(20.0 / 2e10));
         assert_eq!(power.joules_per_op.value, Some(40.0 / 2e11));
         assert_eq!(power.loaded[3].watts.value, Some(50.0));
+    }
+
+    #[test]
+    fn a_slow_meter_gets_longer_stretches_or_is_refused() {
+        let fast = Pace::new(Duration::from_secs(1), 0.001).unwrap();
+        assert_eq!(fast.stretches, STRETCHES);
+        let slow = Pace::new(Duration::from_secs(4), 1.0).unwrap();
+        assert_eq!((slow.settling.as_secs_f64(), slow.stretches), (1.2, 2));
+        assert!(slow.stretch.as_secs_f64() >= 1.0);
+        assert!(Pace::new(Duration::from_secs(1), 1.0).is_none());
     }
 
     #[test]
