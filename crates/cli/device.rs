@@ -12,41 +12,10 @@ use std::path::Path;
 /// Where profiles measured here are kept, below the current folder.
 pub const LOCAL_FOLDER: &str = "hardware-profiles/local";
 
-/// Where power comes from when it is measured.
-#[derive(Debug, clap::Args)]
-pub struct PowerArguments {
-    /// A command that prints the device's power, a line for each reading: `3.2 W`, or energy counted so far: `120 J`. For
-    /// wall meters and phones.
-    #[arg(long, value_name = "CMD")]
-    power_command: Option<String>,
-    /// The device's watts, idle and loaded, where nothing measures them: `2.7,6.5`. Every joule is then modelled.
-    #[arg(long, value_name = "IDLE,LOADED", conflicts_with = "power_command")]
-    power_watts: Option<GivenWatts>,
-}
-
-impl PowerArguments {
-    /// What to measure power with.
-    pub fn source(&self) -> PowerSource {
-        match (&self.power_command, self.power_watts) {
-            (Some(command), _) => PowerSource::Command(command.clone()),
-            (None, Some(watts)) => PowerSource::Given(watts),
-            (None, None) => PowerSource::System,
-        }
-    }
-
-    /// The profile with the given watts in it, where some were given.
-    pub fn applied(&self, mut profile: HardwareProfile) -> HardwareProfile {
-        if let Some(watts) = self.power_watts {
-            profile.give_watts(watts);
-        }
-        profile
-    }
-}
-
 /// Watts for predictions.
 #[derive(Debug, clap::Args)]
 pub struct WattsArgument {
-    /// The device's watts, idle and loaded, in the place of what the profile says: `2.7,6.5`. Every joule is then modelled.
+    /// The device's watts, idle and loaded, where nothing measures them: `2.7,6.5`. Every joule is then modelled.
     #[arg(long, value_name = "IDLE,LOADED")]
     power_watts: Option<GivenWatts>,
 }
@@ -58,6 +27,29 @@ impl WattsArgument {
             profile.give_watts(watts);
         }
         profile
+    }
+}
+
+/// Where power comes from when something runs.
+#[derive(Debug, clap::Args)]
+pub struct PowerArguments {
+    /// A command that prints the device's power, a line for each reading: `3.2 W`, or energy counted so far: `120 J`. For
+    /// wall meters and phones.
+    #[arg(long, value_name = "CMD", conflicts_with = "power_watts")]
+    power_command: Option<String>,
+    /// The watts given instead.
+    #[command(flatten)]
+    pub watts: WattsArgument,
+}
+
+impl PowerArguments {
+    /// What to measure power with.
+    pub fn source(&self) -> PowerSource {
+        match (&self.power_command, self.watts.power_watts) {
+            (Some(command), _) => PowerSource::Command(command.clone()),
+            (None, Some(watts)) => PowerSource::Given(watts),
+            (None, None) => PowerSource::System,
+        }
     }
 }
 

@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if let Some(profile) = &profile {
         device::require_this_machine(profile, isa, arguments.allow_other_profile)?;
     }
-    let profile = profile.map(|profile| arguments.power.applied(profile));
+    let profile = profile.map(|profile| arguments.power.watts.applied(profile));
     let cost = profile.as_ref().map(CostModel::new).transpose()?;
     let predictor = match &cost {
         Some(cost) => Predictor::Model(cost),

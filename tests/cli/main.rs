@@ -6,4 +6,5 @@ mod harness;
 mod interruption;
 mod manners;
 mod measured;
+mod power;
 mod refusals;

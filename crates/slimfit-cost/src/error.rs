@@ -15,6 +15,30 @@ pub enum CostError {
     /// The model cannot be planned.
     #[error(transparent)]
     Plan(#[from] slimfit_plan::PlanError),
+    /// Nothing tells the device's power.
+    #[error("the hardware profile tells no power: {reason}")]
+    NoPower {
+        /// Why it tells none.
+        reason: String,
+    },
+    /// A pattern of requests that cannot be.
+    #[error("{found} {what} cannot be")]
+    Pattern {
+        /// The quantity.
+        what: &'static str,
+        /// The number asked for.
+        found: String,
+    },
+    /// The device does not finish one request before the next comes.
+    #[error(
+        "{requests_per_hour} requests an hour do not fit: this model serves at most {most:.1} on this device"
+    )]
+    TooManyRequests {
+        /// Requests asked for.
+        requests_per_hour: f64,
+        /// Requests that fit.
+        most: f64,
+    },
     /// A thread count that the profile did not measure.
     #[error("the hardware profile was not measured with {found} threads; measured were {measured}")]
     Threads {

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod curve;
+mod energy;
 mod error;
 mod explain;
 mod hand_over;
@@ -12,6 +13,7 @@ mod regime;
 mod reuse;
 mod streams;
 
+pub use energy::{BusyTime, EnergyModel, POWER_HALF_WIDTH, RequestEnergy, RequestPattern};
 pub use error::CostError;
 pub use explain::Phase;
 pub use model::{Bound, CostModel, StepCost, Terms};

@@ -10,7 +10,7 @@
 use crate::hand_over::HandOvers;
 use crate::rates::Rates;
 use crate::streams::{StreamId, Streams};
-use crate::{CostError, Regime, RegimeId};
+use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::{Experts, Isa, Operation};
 use slimfit_plan::{Plan, Shape, Step, traffic};
@@ -23,8 +23,7 @@ pub struct CostModel {
     threads: Vec<ThreadRates>,
     isa: Isa,
     pub(crate) drift: f64,
-    pub(crate) watts: Vec<(u32, f64)>,
-    pub(crate) power_reason: String,
+    energy: Result<EnergyModel, CostError>,
 }
 
 #[derive(Debug, Clone)]
@@ -92,6 +91,13 @@ pub(crate) fn visited(experts: &Experts, tokens: f64) -> f64 {
 }
 
 impl StepCost {
+    /// Its seconds, split by what they are spent on: the squares of memory and compute time share out their joint time.
+    pub fn busy_time(&self) -> BusyTime {
+        let squares = self.memory_seconds.powi(2) + self.compute_seconds.powi(2);
+        let share = if squares > 0.0 { self.compute_seconds.powi(2) / squares } else { 0.0 };
+        BusyTime { seconds: self.seconds, compute_seconds: (self.seconds - self.overhead_seconds) * share }
+    }
+
     /// The largest of its three terms.
     pub fn bound(&self) -> Bound {
         if self.overhead_seconds > self.memory_seconds.max(self.compute_seconds) {
@@ -146,22 +152,12 @@ impl CostModel {
         if regimes.is_empty() {
             return Err(missing("measured read bandwidth"));
         }
-        let power = &profile.power;
-        let watts = power
-            .loaded
-            .iter()
-            .filter(|load| load.class == "read")
-            .filter_map(|load| Some((load.threads, load.watts.value?)))
-            .collect();
-        let power_reason =
-            power.idle_watts.reason.clone().unwrap_or_else(|| "the profile holds no loaded power".to_owned());
         Ok(Self {
             regimes,
             threads,
             isa,
             drift: profile.noise.drift.value.unwrap_or(0.0),
-            watts,
-            power_reason,
+            energy: EnergyModel::new(profile),
         })
     }
 
@@ -182,7 +178,15 @@ impl CostModel {
 
     /// Whether the device's profile holds power, so that joules can be predicted.
     pub fn has_power(&self) -> bool {
-        !self.watts.is_empty()
+        self.energy.is_ok()
+    }
+
+    /// The device's power.
+    ///
+    /// # Errors
+    /// When its profile tells none, with the reason.
+    pub fn energy(&self) -> Result<&EnergyModel, CostError> {
+        self.energy.as_ref().map_err(Clone::clone)
     }
 
     /// The regime of a model that touches `working_set_bytes` each step with `threads` threads.
@@ -262,7 +266,7 @@ impl CostModel {
         Ok(StepCost { memory_seconds, compute_seconds, overhead_seconds, seconds: joined + overhead_seconds })
     }
 
-    /// Seconds of all steps of a plan that `wanted` keeps: a layer's, or all.
+    /// Time of all steps of a plan that `wanted` keeps: a layer's, or all.
     ///
     /// # Errors
     /// As [`CostModel::step`].
@@ -272,12 +276,12 @@ impl CostModel {
         shape: Shape,
         regime: RegimeId,
         wanted: impl Fn(&Step) -> bool,
-    ) -> Result<f64, CostError> {
+    ) -> Result<BusyTime, CostError> {
         plan.steps
             .iter()
             .zip(self.step_regimes(plan, shape, regime)?)
             .filter(|(step, _)| wanted(step))
-            .map(|(step, regime)| Ok(self.step(step, shape, regime)?.seconds))
+            .map(|(step, regime)| Ok(self.step(step, shape, regime)?.busy_time()))
             .sum()
     }
 

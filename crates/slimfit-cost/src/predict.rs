@@ -1,6 +1,6 @@
 //! Whole-model predictions: TTFT, TPOT, memory, energy, each with its interval, and the terms they consist of.
 
-use crate::{CostError, CostModel, RegimeId};
+use crate::{BusyTime, CostError, CostModel, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
 use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, WeightFormats, traffic};
@@ -58,6 +58,10 @@ pub struct Prediction {
     pub memory_bytes: Predicted,
     /// Joules per generated token: modelled from measured watts, or unavailable with the reason.
     pub joules_per_token: Figure,
+    /// What the seconds of prefill are spent on.
+    pub prefill_time: BusyTime,
+    /// What the seconds of a generated token are spent on.
+    pub decode_time: BusyTime,
     /// The run it was predicted for.
     pub run: RunShape,
 }
@@ -163,43 +167,42 @@ impl CostModel {
         let depth = run.mean_depth();
         let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
         let tpot = self.sum(plan, Shape::decode(depth), regime, |_| true)?;
-        let ttft = self.prefill_seconds(plan, run.prompt_tokens, regime)?;
+        let ttft = self.prefill_time(plan, run.prompt_tokens, regime)?;
+        let tpot_seconds = self.interval(tpot.seconds, DECODE_HALF_WIDTH);
         Ok(Prediction {
             threads,
-            ttft_seconds: self.interval(ttft, PREFILL_HALF_WIDTH),
-            tpot_seconds: self.interval(tpot, DECODE_HALF_WIDTH),
+            ttft_seconds: self.interval(ttft.seconds, PREFILL_HALF_WIDTH),
+            tpot_seconds,
             memory_bytes: memory_interval(plan.memory().total_bytes() + PROCESS_BYTES),
-            joules_per_token: self.joules(tpot, threads),
+            joules_per_token: match self.energy() {
+                Ok(energy) => energy.figure(tpot, tpot_seconds, threads),
+                Err(CostError::NoPower { reason }) => Figure::unavailable(reason),
+                Err(error) => Figure::unavailable(error.to_string()),
+            },
+            prefill_time: ttft,
+            decode_time: tpot,
             run,
         })
     }
 
-    /// Seconds of a whole prompt, the last token's logits included.
+    /// Time of a whole prompt, the last token's logits included.
     ///
     /// # Errors
     /// As [`CostModel::step`].
-    pub fn prefill_seconds(&self, plan: &Plan, tokens: u64, regime: RegimeId) -> Result<f64, CostError> {
+    pub fn prefill_time(&self, plan: &Plan, tokens: u64, regime: RegimeId) -> Result<BusyTime, CostError> {
         let shapes = Shape::prefill(tokens, plan.options.chunk);
-        let mut seconds = 0.0;
+        let mut time = BusyTime::default();
         for (chunk, &shape) in shapes.iter().enumerate() {
             let last = chunk + 1 == shapes.len();
-            seconds += self.sum(plan, shape, regime, |step| last || step.rows == TokenRows::All)?;
+            time = time + self.sum(plan, shape, regime, |step| last || step.rows == TokenRows::All)?;
         }
-        Ok(seconds)
+        Ok(time)
     }
 
     /// The 90 % interval of a time: the model's own half-width and the drift that the profile saw, joined in quadrature.
     pub fn interval(&self, seconds: f64, half_width: f64) -> Predicted {
         let drift = (self.drift / 2.0).min(LARGEST_DRIFT);
         Predicted::within_factor(seconds, 1.0 + half_width.hypot(drift))
-    }
-
-    /// Joules of `seconds` under load.
-    pub fn joules(&self, seconds: f64, threads: u32) -> Figure {
-        match self.watts.iter().find(|(count, _)| *count == threads) {
-            Some((_, watts)) => self.interval(watts * seconds, DECODE_HALF_WIDTH).figure(),
-            None => Figure::unavailable(self.power_reason.clone()),
-        }
     }
 }
 

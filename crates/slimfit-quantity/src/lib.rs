@@ -16,5 +16,7 @@ pub use estimator::{Outlier, Summary, median, quantile};
 pub use figure::{Figure, Measured, Predicted, Source};
 pub use format::NumberFormat;
 pub use harness::{Bracketed, Cell, CellResult, Drift, interleave, sample_until};
-pub use units::{format_bytes, format_count, format_seconds, parse_bytes, parse_count, parse_seconds};
+pub use units::{
+    format_bytes, format_count, format_seconds, parse_bytes, parse_count, parse_seconds, parse_watt_hours,
+};
 pub use warning::Warning;

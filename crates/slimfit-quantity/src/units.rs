@@ -31,6 +31,27 @@ pub fn parse_seconds(text: &str) -> Result<f64, QuantityError> {
     parse_with(text, &SECONDS).ok_or_else(|| unparsable("time", text, "`500ms`, `1.5s` or `2min`"))
 }
 
+/// Watt-hours of a battery: `18Wh`, `0.5kWh`, `5000mAh@3.85V` or a plain number of watt-hours.
+///
+/// # Errors
+/// When the text is no such energy, or nothing is in the battery. A charge says no energy without its voltage.
+pub fn parse_watt_hours(text: &str) -> Result<f64, QuantityError> {
+    const ENERGY: [(&str, f64); 3] = [("kWh", 1e3), ("mWh", 1e-3), ("Wh", 1.0)];
+    const CHARGE: [(&str, f64); 2] = [("mAh", 1e-3), ("Ah", 1.0)];
+    let watt_hours = match text.split_once('@') {
+        None => parse_with(text, &ENERGY),
+        // A number alone is neither a charge nor a voltage.
+        Some((charge, volts)) if charge.trim_end().ends_with("Ah") && volts.trim_end().ends_with('V') => {
+            parse_with(charge, &CHARGE)
+                .and_then(|ampere_hours| Some(ampere_hours * parse_with(volts, &[("V", 1.0)])?))
+        }
+        Some(_) => None,
+    };
+    watt_hours
+        .filter(|watt_hours| *watt_hours > 0.0)
+        .ok_or_else(|| unparsable("battery", text, "`18Wh` or `5000mAh@3.85V`"))
+}
+
 /// Reads `100B`, `1.5T`, `20M` or a plain number. `B` is a billion, as in "100B tokens".
 ///
 /// # Errors
@@ -113,6 +134,18 @@ mod tests {
         assert_eq!(parse_count("100B"), Ok(100_000_000_000));
         for wrong in ["", "-1", "NaN", "inf", "1XB", "GiB"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn batteries_are_energy_or_charge_with_voltage() {
+        assert_eq!(parse_watt_hours("18Wh"), Ok(18.0));
+        assert_eq!(parse_watt_hours(" 0.5 kWh "), Ok(500.0));
+        assert_eq!(parse_watt_hours("18"), Ok(18.0));
+        assert_eq!(parse_watt_hours("5000mAh@3.7V"), Ok(5.0 * 3.7));
+        assert_eq!(parse_watt_hours("2Ah @ 12V"), Ok(24.0));
+        for wrong in ["", "0Wh", "-3Wh", "5000mAh", "5000@3.7V", "5Ah@3.7", "18J", "NaN"] {
+            assert!(parse_watt_hours(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::price::{LayerCounts, PriceTable};
 use crate::space::Window;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
-use slimfit_cost::{CostError, CostModel, RunShape};
+use slimfit_cost::{CostError, CostModel, EnergyModel, RunShape};
 use slimfit_formats::config_out::standard_class;
 use slimfit_plan::PlanError;
 use slimfit_quality::{Base, Flags, Law, QualityModel, Shape};
@@ -17,6 +17,7 @@ pub struct ModelEvaluator<'a> {
     pub(crate) workload: &'a Workload,
     pub(crate) tokens: u64,
     pub(crate) law: Law,
+    energy: Option<&'a EnergyModel>,
     metrics: Vec<Metric>,
     depths: Vec<u64>,
     /// `(vocabulary, its run, bytes per token)`.
@@ -62,6 +63,7 @@ impl<'a> ModelEvaluator<'a> {
             quality,
             workload,
             tokens,
+            energy: cost.energy().ok(),
             metrics,
             depths: space.depths(),
             vocabularies: vocabularies
@@ -245,11 +247,11 @@ impl Evaluator for ModelEvaluator<'_> {
         values[Metric::Loss as usize] = loss.nats;
         values[Metric::LossPerByte as usize] = self.law.per_byte(loss.nats);
         values[Metric::TtftSeconds as usize] = price.ttft_seconds;
-        values[Metric::TpotSeconds as usize] = price.tpot_seconds;
-        values[Metric::SecondsPerByte as usize] = price.tpot_seconds / bytes_per_token;
+        values[Metric::TpotSeconds as usize] = price.tpot.seconds;
+        values[Metric::SecondsPerByte as usize] = price.tpot.seconds / bytes_per_token;
         values[Metric::MemoryBytes as usize] = price.memory_bytes;
-        if self.cost.has_power()
-            && let Some(joules) = self.cost.joules(price.tpot_seconds, price.threads).value
+        if let Some(energy) = self.energy
+            && let Some(joules) = energy.joules(price.tpot, price.threads)
         {
             values[Metric::JoulesPerToken as usize] = joules;
         }

@@ -1,7 +1,7 @@
 //! Prices of one block in one pair of formats: what a layer costs and what the rest costs, so that every depth and
 //! tying is arithmetic. [`CostModel::predict`] is the long way to the same numbers.
 
-use slimfit_cost::{CostError, CostModel, PROCESS_BYTES, RunShape, Terms};
+use slimfit_cost::{BusyTime, CostError, CostModel, PROCESS_BYTES, RunShape, Terms};
 use slimfit_plan::{Plan, Shape};
 
 /// A kind of part: how often it occurs depends on the depth, except for the last.
@@ -21,7 +21,7 @@ pub(crate) struct LayerCounts {
 pub(crate) struct Price {
     pub(crate) threads: u32,
     pub(crate) ttft_seconds: f64,
-    pub(crate) tpot_seconds: f64,
+    pub(crate) tpot: BusyTime,
     pub(crate) memory_bytes: f64,
 }
 
@@ -32,8 +32,8 @@ struct ThreadTerms {
     decode: [Vec<Terms>; 3],
     prefill: [Vec<Terms>; 3],
     memory: Memory,
-    /// By regime: `(decode, prefill)` seconds of each part.
-    sums: Vec<Option<[(f64, f64); 3]>>,
+    /// By regime: `(decode, prefill)` time of each part.
+    sums: Vec<Option<[(BusyTime, BusyTime); 3]>>,
 }
 
 /// Bytes of the parts of a point.
@@ -108,25 +108,25 @@ impl PriceTable {
             let sums = match terms.sums[regime.index()] {
                 Some(sums) => sums,
                 None => {
-                    let seconds = |terms: &[Terms]| -> Result<f64, CostError> {
-                        terms.iter().map(|term| Ok(cost.price(term, regime)?.seconds)).sum()
+                    let time = |terms: &[Terms]| -> Result<BusyTime, CostError> {
+                        terms.iter().map(|term| Ok(cost.price(term, regime)?.busy_time())).sum()
                     };
-                    let mut sums = [(0.0, 0.0); 3];
+                    let mut sums = [(BusyTime::default(), BusyTime::default()); 3];
                     for (part, sums) in sums.iter_mut().enumerate() {
-                        *sums = (seconds(&terms.decode[part])?, seconds(&terms.prefill[part])?);
+                        *sums = (time(&terms.decode[part])?, time(&terms.prefill[part])?);
                     }
                     terms.sums[regime.index()] = Some(sums);
                     sums
                 }
             };
-            let tpot_seconds = sums[OUTER].0 + full * sums[FULL].0 + windowed * sums[WINDOWED].0;
-            if best.is_none_or(|best| tpot_seconds < best.tpot_seconds) {
+            let tpot = sums[OUTER].0 + sums[FULL].0 * full + sums[WINDOWED].0 * windowed;
+            if best.is_none_or(|best| tpot.seconds < best.tpot.seconds) {
                 let Memory { layer, rest, head } = terms.memory;
                 let layers = counts.full * layer[FULL] + counts.windowed * layer[WINDOWED];
                 best = Some(Price {
                     threads: terms.threads,
-                    ttft_seconds: sums[OUTER].1 + full * sums[FULL].1 + windowed * sums[WINDOWED].1,
-                    tpot_seconds,
+                    ttft_seconds: (sums[OUTER].1 + sums[FULL].1 * full + sums[WINDOWED].1 * windowed).seconds,
+                    tpot,
                     memory_bytes: (layers + rest - if tied { head } else { 0 } + PROCESS_BYTES) as f64,
                 });
             }

@@ -167,8 +167,9 @@ fn check(metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchEr
     for metric in options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric)) {
         if !metrics.contains(metric) {
             let (kind, found) = ("objective", metric.name().to_owned());
-            let hint =
-                (*metric == Metric::JoulesPerToken).then(|| "the hardware profile holds no power".to_owned());
+            let hint = (*metric == Metric::JoulesPerToken).then(|| {
+                "the hardware profile holds no power; give it with `--power-watts IDLE,LOADED`".to_owned()
+            });
             return Err(SearchError::Unknown { kind, found, allowed: allowed(), hint });
         }
     }

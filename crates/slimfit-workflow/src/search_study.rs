@@ -1,11 +1,11 @@
 //! Searches a space for a device and keeps everything that was found in a study.
 
 use crate::WorkflowError;
-use slimfit_cost::{CostModel, Phase};
+use slimfit_cost::{CostError, CostModel, Phase};
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe};
-use slimfit_quantity::NumberFormat;
+use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{
     Candidate, Metric, ModelEvaluator, Progress, SearchOptions, Space, Workload, search, shortlist,
 };
@@ -90,6 +90,11 @@ pub fn search_into_study(
         name: inputs.profile.name.clone(),
     };
     let (mut front, cloud) = evaluator.front(&inputs.space, &outcome, &options, profile)?;
+    if settings.objectives.is_none()
+        && let Err(error) = cost.energy()
+    {
+        front.head.warnings.push(no_energy(&error));
+    }
     front.head.study = Some(study.folder().display().to_string());
     study.keep_input("profile.yaml", &inputs.profile.to_yaml()?)?;
     study.keep_input("space.yaml", inputs.space.text())?;
@@ -101,6 +106,15 @@ pub fn search_into_study(
     // Last: a study with a front has all the rest.
     study.set_front(&front)?;
     Ok(front)
+}
+
+/// Says that energy is no objective, and what would make it one.
+fn no_energy(error: &CostError) -> Warning {
+    let message = format!(
+        "energy is not among the objectives: {error}; `--power-watts IDLE,LOADED` gives the watts, and \
+         `slimfit profile --power-command` reads any meter"
+    );
+    Warning::new("no-energy", message)
 }
 
 /// Where the time of the most telling points goes.

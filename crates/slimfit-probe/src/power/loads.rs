@@ -274,6 +274,69 @@ mod tests {
         assert_eq!(power.loaded[3].watts.value, Some(50.0));
     }
 
+    /// Tells joules by a rule of the seconds; ends where the rule gives none.
+    struct Rule(fn(f64) -> Option<f64>, f64);
+
+    impl PowerMeter for Rule {
+        fn name(&self) -> &str {
+            "rule"
+        }
+
+        fn joules(&mut self, seconds: f64) -> Result<f64, MeterError> {
+            let ended = MeterError::Ended { meter: "rule", reason: "it ended".to_owned() };
+            (self.0)(seconds).ok_or(ended)
+        }
+
+        fn interval_seconds(&self) -> f64 {
+            self.1
+        }
+
+        fn tells_watts(&self) -> bool {
+            false
+        }
+    }
+
+    fn measured(mut meter: Rule) -> (Power, Vec<String>) {
+        let isa = Isa::Portable;
+        let buffer = crate::cells::buffer(1 << 20, slimfit_kernels::limits::HugePages::Never).unwrap();
+        let pools = Pools::new(&[1]).unwrap();
+        let loads = Loads::new(&buffer, &pools, isa).unwrap();
+        let mut steps = Vec::new();
+        let now = Instant::now();
+        let measured = measure(&mut meter, now, &loads, now, (0.0, 1.0), &mut |step, _| {
+            steps.push(step.to_owned());
+            true
+        });
+        (measured.unwrap().finish(), steps)
+    }
+
+    #[test]
+    fn idle_is_measured_before_and_after_the_loads() {
+        let (power, steps) = measured(Rule(|seconds| Some(5.0 * seconds), 0.001));
+        assert_eq!(steps.first(), steps.last());
+        assert_eq!(steps.len(), 4);
+        assert_eq!(power.idle_watts.n, u64::from(2 * STRETCHES));
+        assert!(power.idle_watts.value.is_some_and(|watts| (watts - 5.0).abs() < 0.5), "{power:?}");
+        let classes: Vec<&str> = power.loaded.iter().map(|load| load.class.as_str()).collect();
+        assert_eq!(classes, ["read", "compute"]);
+    }
+
+    #[test]
+    fn a_meter_that_ends_half_way_leaves_no_power_but_its_reason() {
+        let (power, steps) = measured(Rule(|seconds| (seconds < 0.3).then_some(5.0 * seconds), 0.001));
+        assert!(steps.len() < 4, "{steps:?}");
+        assert_eq!((power.meter, power.loaded.len()), (None, 0));
+        assert_eq!(power.idle_watts.reason.as_deref(), Some("rule: it ended"));
+    }
+
+    #[test]
+    fn a_meter_that_is_too_slow_for_the_budget_says_what_helps() {
+        let (power, steps) = measured(Rule(Some, 60.0));
+        assert!(steps.is_empty());
+        let reason = power.idle_watts.reason.unwrap();
+        assert!(reason.contains("every 60.0 s") && reason.contains("longer budget"), "{reason}");
+    }
+
     #[test]
     fn a_slow_meter_gets_longer_stretches_or_is_refused() {
         let fast = Pace::new(Duration::from_secs(1), 0.001).unwrap();

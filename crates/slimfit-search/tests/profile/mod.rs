@@ -110,8 +110,10 @@ pub fn synthetic(power: bool) -> HardwareProfile {
     if power {
         profile.power.idle_watts = measured(3.0);
         for threads in [1, 2] {
-            let watts = measured(5.0 + 3.0 * f64::from(threads));
-            profile.power.loaded.push(LoadedPower { class: "read".to_owned(), threads, watts });
+            for (class, each) in [("read", 3.0), ("compute", 7.0)] {
+                let watts = measured(5.0 + each * f64::from(threads));
+                profile.power.loaded.push(LoadedPower { class: class.to_owned(), threads, watts });
+            }
         }
     }
     profile
