@@ -60,7 +60,10 @@ impl HardwareProfile {
             Some(rate) => figure(above_idle / rate),
             None => Figure::unavailable(format!("the profile holds no {what} with all threads")),
         };
-        let counts = self.thread_counts();
+        let mut counts = self.thread_counts();
+        if counts.is_empty() {
+            counts.push(self.topology.threads);
+        }
         let most = counts.last().copied().unwrap_or(1);
         let farthest = self
             .bandwidth

@@ -136,6 +136,10 @@ fn given_watts_are_modelled_and_say_where_they_come_from() {
     assert_eq!(power.joules_per_byte.value, Some(4.0 / rate));
     let again = Document::from_str(&profile.to_yaml().unwrap(), "again.yaml").unwrap();
     assert_eq!(HardwareProfile::from_document(&again).unwrap(), profile);
+    profile.bandwidth.clear();
+    profile.give_watts(watts);
+    assert_eq!(profile.power.loaded.len(), 2, "of all threads, where no bandwidth is known");
+    assert!(profile.power.joules_per_byte.reason.is_some());
 }
 
 #[test]
