@@ -11,6 +11,8 @@ use std::ops::Range;
 pub(super) trait Cached {
     /// The numbers that a tile is read as.
     type Element: Element;
+    /// Bytes of 32 values in the cache.
+    const BLOCK_BYTES: usize;
 
     /// The positions of a head as rows of `head_size` numbers, in the cache itself or in `spare`.
     ///
@@ -42,6 +44,7 @@ pub(super) trait Cached {
 
 impl<E: Element> Cached for E {
     type Element = E;
+    const BLOCK_BYTES: usize = BLOCK * size_of::<E>();
 
     #[inline(always)]
     unsafe fn tile<'s, T: Tier>(
@@ -94,6 +97,7 @@ pub(super) struct Blocks;
 
 impl Cached for Blocks {
     type Element = f32;
+    const BLOCK_BYTES: usize = q8_0::BYTES;
 
     #[inline(always)]
     unsafe fn tile<'s, T: Tier>(

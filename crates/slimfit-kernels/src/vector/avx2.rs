@@ -62,6 +62,12 @@ impl Tier for Avx2 {
     }
 
     #[inline(always)]
+    fn fetch(self, address: *const u8) {
+        // SAFETY: see above; an address that is not mapped does no harm.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+    }
+
+    #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {
         // SAFETY: see above.
         unsafe { _mm256_loadu_ps(from) }

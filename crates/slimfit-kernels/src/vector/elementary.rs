@@ -51,6 +51,8 @@ pub(crate) fn exp2_falling<T: Tier, const N: usize>(tier: T, x: [T::Vector; N]) 
     for coefficient in COEFFICIENTS {
         for i in 0..N {
             p[i] = tier.fma(p[i], r[i], tier.splat(coefficient));
+            // Else the compiler would take one vector's steps after the other's.
+            tier.settle(&mut p[i]);
         }
     }
     for i in 0..N {

@@ -53,6 +53,10 @@ pub(crate) trait Tier: Copy {
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::Vector;
 
+    /// Asks for the cache line that `address` is in, which need not be mapped, to come to the second cache.
+    #[inline(always)]
+    fn fetch(self, _address: *const u8) {}
+
     /// Reads `LANES` values.
     ///
     /// # Safety

@@ -3,6 +3,7 @@
 
 use super::Tier;
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 /// Advanced SIMD is there.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,14 @@ impl Tier for Neon {
     fn splat(self, value: f32) -> float32x4_t {
         // SAFETY: see above.
         unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    fn fetch(self, address: *const u8) {
+        // SAFETY: an address that is not mapped does no harm.
+        unsafe {
+            asm!("prfm pldl2keep, [{0}]", in(reg) address, options(nostack, readonly, preserves_flags))
+        };
     }
 
     #[inline(always)]

@@ -5,12 +5,15 @@
 //! A share goes through its keys in tiles: scores of all query heads of the group ([`score`]), their weights
 //! ([`softmax`]), the sums of weighted values ([`values`]).
 
+mod ahead;
 mod score;
 mod softmax;
 mod values;
 
+use self::ahead::Ahead;
 use super::cached::Cached;
 use super::{AttendArgs, Part};
+use crate::SharedMut;
 use crate::vector::Tier;
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
@@ -19,9 +22,12 @@ use std::ops::Range;
 const TILE: usize = 128;
 /// Floats from one query head's scores to the next: a tile, and what is written past its end.
 const ROW: usize = TILE + 16;
-/// What a tile's keys, and its values, take at most: blocks of query heads after the first find both in the first cache,
-/// and reading alternates between keys and values so often that the core fetches either ahead while it reads the other.
-const TILE_BYTES: usize = 4 << 10;
+/// What a tile's keys, and its values, take at most, so that blocks of query heads after the first find both in the
+/// first cache.
+const TILE_BYTES: usize = 8 << 10;
+/// The same for a single query head. Nothing is fetched ahead for it, so reading alternates between keys and values so
+/// often that the core fetches either by itself while it reads the other.
+const SINGLE_TILE_BYTES: usize = 4 << 10;
 /// Borders between shares are multiples of this many keys.
 const BORDER: usize = 16;
 /// Stretches of sums in a thread's scratch: a head's end, a head's beginning, and a head that is whole.
@@ -42,17 +48,20 @@ fn width(head_size: usize) -> usize {
 /// Floats of a thread's scratch: three stretches, a tile of scores, the scaled queries, and a tile of keys and one of
 /// values for caches that have to be widened first.
 pub(super) fn thread_scratch_floats(group: usize, head_size: usize) -> usize {
-    3 * stretch_floats(group, head_size) + group * (ROW + width(head_size)) + 2 * widened_floats(head_size)
+    3 * stretch_floats(group, head_size)
+        + group * (ROW + width(head_size))
+        + 2 * widened_floats(group, head_size)
 }
 
 /// Keys of a tile whose numbers take so many bytes each.
-fn tile(head_size: usize, bytes: usize) -> usize {
-    (TILE_BYTES / (head_size * bytes) / 16 * 16).clamp(16, TILE)
+fn tile(group: usize, head_size: usize, bytes: usize) -> usize {
+    let most = if group == 1 { SINGLE_TILE_BYTES } else { TILE_BYTES };
+    (most / (head_size * bytes) / 16 * 16).clamp(16, TILE)
 }
 
 /// Floats of a tile of keys as f32.
-fn widened_floats(head_size: usize) -> usize {
-    tile(head_size, 4) * head_size
+fn widened_floats(group: usize, head_size: usize) -> usize {
+    tile(group, head_size, 4) * head_size
 }
 
 /// Where share `index` of `of` begins: a head, and a key of it counted from the first visible one.
@@ -192,7 +201,7 @@ fn weigh<T: Tier, C: Cached>(
     totals[..group].fill(0.0);
     let (scores, scratch) = scratch.split_at_mut(group * ROW);
     let (queries, widened) = scratch.split_at_mut(group * width);
-    let (widened_keys, widened_values) = widened.split_at_mut(widened_floats(head_size));
+    let (widened_keys, widened_values) = widened.split_at_mut(widened_floats(group, head_size));
     // Weights are powers of two, so that they take fewer steps; caps and slopes are of scores in natural units.
     let natural = args.softcap.is_some() || args.alibi;
     let scale = if natural { args.scale } else { args.scale * LOG2_E };
@@ -203,7 +212,7 @@ fn weigh<T: Tier, C: Cached>(
         }
     }
     let visible = args.visible(0);
-    let tile = tile(head_size, size_of::<C::Element>());
+    let tile = tile(group, head_size, size_of::<C::Element>());
     let mut start = range.start;
     while start < range.end {
         let count = tile.min(range.end - start);
@@ -213,7 +222,16 @@ fn weigh<T: Tier, C: Cached>(
         // SAFETY: as above.
         let values =
             unsafe { C::tile(tier, args, args.cache.values, kv_head, positions.clone(), widened_values) };
-        score::score(tier.narrow(), queries, keys, head_size, scores);
+        let next = positions.end..visible.start + range.end.min(start + count + tile);
+        let ahead = |half: SharedMut<'_, u8>, present| {
+            if next.is_empty() {
+                return Ahead::<C>::nothing(present);
+            }
+            let offset = args.cache.offset(kv_head, next.start);
+            // SAFETY: as above.
+            Ahead::of(unsafe { half.slice(offset..offset + args.cache.bytes(next.len())) }.as_ptr())
+        };
+        score::score(tier.narrow(), queries, keys, head_size, scores, ahead(args.cache.keys, keys.as_ptr()));
         if natural {
             let distance = (visible.end - 1 - positions.start) as f32;
             for (member, scores) in scores.chunks_exact_mut(ROW).enumerate() {
@@ -222,7 +240,14 @@ fn weigh<T: Tier, C: Cached>(
             }
         }
         softmax::to_weights(tier, scores, count, maxima, totals, sums, width);
-        values::add(tier.narrow(), scores, values, head_size, sums, width);
+        values::add(
+            tier.narrow(),
+            scores,
+            values,
+            head_size,
+            sums,
+            ahead(args.cache.values, values.as_ptr()),
+        );
         start += count;
     }
 }

@@ -2,19 +2,22 @@
 //! these heads, each query is read once for these keys, and four sums over lanes are one.
 #![expect(clippy::needless_range_loop, reason = "register tiles are indexed alongside each other")]
 
+use super::ahead::Ahead;
 use super::{ROW, TILE, at_once, width};
+use crate::attend::cached::Cached;
 use crate::attend::vectorised::Element;
 use crate::vector::Tier;
 
 /// Scores of every query (rows of [`width`], scaled, filled up with zeros) with every key (rows of `head_size`), in rows of
-/// [`ROW`]. What lies after the last key's score is overwritten.
+/// [`ROW`]. What lies after the last key's score is overwritten. Meanwhile `ahead` is fetched.
 #[inline(always)]
-pub(super) fn score<T: Tier, E: Element>(
+pub(super) fn score<T: Tier, C: Cached>(
     tier: T,
     queries: &[f32],
-    keys: &[E],
+    keys: &[C::Element],
     head_size: usize,
     scores: &mut [f32],
+    mut ahead: Ahead<C>,
 ) {
     let width = width(head_size);
     let group = queries.len() / width;
@@ -23,23 +26,25 @@ pub(super) fn score<T: Tier, E: Element>(
         let queries = &queries[member * width..];
         let scores = &mut scores[member * ROW..];
         member += match (at_once(group - member, T::ROWS), T::ROWS) {
-            (4.., _) => block::<T, E, 4, 4>(tier, queries, keys, head_size, scores),
-            (3, _) => block::<T, E, 3, 4>(tier, queries, keys, head_size, scores),
-            (2, _) => block::<T, E, 2, 4>(tier, queries, keys, head_size, scores),
-            (_, 3..) => block::<T, E, 1, 8>(tier, queries, keys, head_size, scores),
-            _ => block::<T, E, 1, 4>(tier, queries, keys, head_size, scores),
+            (4.., _) => block::<T, C, 4, 4>(tier, queries, keys, head_size, scores, &mut ahead),
+            (3, _) => block::<T, C, 3, 4>(tier, queries, keys, head_size, scores, &mut ahead),
+            (2, _) => block::<T, C, 2, 4>(tier, queries, keys, head_size, scores, &mut ahead),
+            (_, 3..) => block::<T, C, 1, 8>(tier, queries, keys, head_size, scores, &mut ahead),
+            _ => block::<T, C, 1, 4>(tier, queries, keys, head_size, scores, &mut ahead),
         };
+        ahead = Ahead::nothing(keys.as_ptr());
     }
 }
 
 /// The same for the first `R` queries, `K` keys at a time (a multiple of four); returns `R`.
 #[inline(always)]
-fn block<T: Tier, E: Element, const R: usize, const K: usize>(
+fn block<T: Tier, C: Cached, const R: usize, const K: usize>(
     tier: T,
     queries: &[f32],
-    keys: &[E],
+    keys: &[C::Element],
     head_size: usize,
     scores: &mut [f32],
+    ahead: &mut Ahead<C>,
 ) -> usize {
     let width = width(head_size);
     let count = keys.len() / head_size;
@@ -62,9 +67,13 @@ fn block<T: Tier, E: Element, const R: usize, const K: usize>(
                 // SAFETY: a whole vector of a query below `R`, whose rows the assertion counted.
                 vectors[member] = unsafe { tier.load(queries.as_ptr().add(member * width + column)) };
             }
+            // A single row is bound by memory, where the core's own fetching does better.
+            if R > 1 {
+                ahead.fetch(tier, K * T::LANES);
+            }
             for key in 0..K {
                 // SAFETY: a whole vector of a key below `count`.
-                let vector = unsafe { E::load(tier, keys.as_ptr().add(offsets[key] + column)) };
+                let vector = unsafe { C::Element::load(tier, keys.as_ptr().add(offsets[key] + column)) };
                 for member in 0..R {
                     sums[member][key] = tier.fma(vectors[member], vector, sums[member][key]);
                 }
@@ -80,7 +89,7 @@ fn block<T: Tier, E: Element, const R: usize, const K: usize>(
             for key in 0..K {
                 // SAFETY: the rest of a key below `count`.
                 let vector = unsafe {
-                    E::load_first(tier, keys.as_ptr().add(offsets[key] + whole), head_size - whole)
+                    C::Element::load_first(tier, keys.as_ptr().add(offsets[key] + whole), head_size - whole)
                 };
                 for member in 0..R {
                     // SAFETY: a whole vector of a row, which is filled up.

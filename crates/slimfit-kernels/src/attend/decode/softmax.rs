@@ -96,10 +96,10 @@ fn maximum<T: Tier>(tier: T, scores: &[f32], before: f32) -> f32 {
 #[inline(always)]
 fn powers<T: Tier>(tier: T, scores: &mut [f32], largest: f32) -> f32 {
     let largest = tier.splat(largest);
-    let mut totals = [tier.splat(0.0); TOGETHER];
+    let mut total = tier.splat(0.0);
     let mut several = scores.chunks_exact_mut(TOGETHER * T::LANES);
     for scores in &mut several {
-        let mut vectors = totals;
+        let mut vectors = [total; TOGETHER];
         for index in 0..TOGETHER {
             // SAFETY: a whole vector of several.
             let score = unsafe { tier.load(scores.as_ptr().add(index * T::LANES)) };
@@ -107,18 +107,19 @@ fn powers<T: Tier>(tier: T, scores: &mut [f32], largest: f32) -> f32 {
         }
         let weights = exp2_falling(tier, vectors);
         for index in 0..TOGETHER {
-            totals[index] = tier.add(totals[index], weights[index]);
             // SAFETY: as above.
             unsafe { tier.store(scores.as_mut_ptr().add(index * T::LANES), weights[index]) };
         }
+        let [a, b, c, d] = weights;
+        total = tier.add(total, tier.add(tier.add(a, b), tier.add(c, d)));
     }
     for scores in several.into_remainder().chunks_exact_mut(T::LANES) {
         // SAFETY: a whole vector.
         let score = unsafe { tier.load(scores.as_ptr()) };
         let [weight] = exp2_falling(tier, [tier.sub(score, largest)]);
-        totals[0] = tier.add(totals[0], weight);
+        total = tier.add(total, weight);
         // SAFETY: as above.
         unsafe { tier.store(scores.as_mut_ptr(), weight) };
     }
-    tier.sum(tier.add(tier.add(totals[0], totals[1]), tier.add(totals[2], totals[3])))
+    tier.sum(total)
 }
