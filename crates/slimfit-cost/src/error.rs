@@ -1,5 +1,7 @@
 //! What cannot be priced.
 
+use slimfit_document::DocumentError;
+
 /// Errors of this crate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CostError {
@@ -9,6 +11,29 @@ pub enum CostError {
         /// What it lacks.
         what: String,
     },
+    /// The profile was described from publications and cannot hold what is asked of it.
+    #[error("the profile `{name}` is described from publications and holds no {what}\nhint: {hint}")]
+    Published {
+        /// The device.
+        name: String,
+        /// What was asked for.
+        what: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// No engine has this name.
+    #[error("engine `{found}` is not known; known are {allowed}{}", .hint.as_deref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default())]
+    Engine {
+        /// The name asked for.
+        found: String,
+        /// All names, comma-separated.
+        allowed: String,
+        /// The nearest name, as a question.
+        hint: Option<String>,
+    },
+    /// A file of coefficients that cannot be read, or that breaks a rule.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     /// The profile was made with a tier this program does not know.
     #[error(transparent)]
     Isa(#[from] slimfit_kernels::IsaError),

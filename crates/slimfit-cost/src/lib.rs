@@ -3,6 +3,7 @@
 
 mod curve;
 mod energy;
+mod engine;
 mod error;
 mod explain;
 mod hand_over;
@@ -14,6 +15,10 @@ mod reuse;
 mod streams;
 
 pub use energy::{BusyTime, EnergyModel, POWER_HALF_WIDTH, RequestEnergy, RequestPattern};
+pub use engine::{
+    Coefficient, DecodeTerms, DecodeWork, ENGINE_SCHEMA, Engine, EngineCoefficients, EngineDevice,
+    EngineMemory, EngineModel, EnginePrediction,
+};
 pub use error::CostError;
 pub use explain::Phase;
 pub use model::{Bound, CostModel, StepCost, Terms};
