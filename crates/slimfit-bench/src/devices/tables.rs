@@ -1,0 +1,214 @@
+//! What the benchmark prints.
+
+use super::data::Data;
+use super::evaluation::{Errors, Judged};
+use comfy_table::{ContentArrangement, Table, presets};
+use slimfit_cost::{Coefficient, EngineCoefficients};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head.to_vec());
+    table
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// What was read and left out, and the impossible rows.
+pub fn left_out(data: &Data) -> String {
+    let mut text = format!("{} decode rates; left out:", data.rates.len());
+    for (reason, count) in &data.left_out {
+        let _ = write!(text, " {count} {reason};");
+    }
+    text.push('\n');
+    for (device, label, share) in &data.impossible {
+        let _ = writeln!(
+            text,
+            "impossible, check the build or the data sheet: {device}, {label}: {:.2} of the data sheet's bandwidth",
+            share
+        );
+    }
+    text
+}
+
+/// A goal.
+struct Goal {
+    what: &'static str,
+    errors: Option<Errors>,
+    goal: String,
+    value: fn(&Errors) -> f64,
+    limit: Option<f64>,
+    shown: fn(f64) -> String,
+}
+
+/// The goals, each judged.
+pub fn targets(data: &Data, judged: &[Judged]) -> Table {
+    let errors = |keep: &dyn Fn(&Judged) -> bool| {
+        let rows: Vec<(usize, f64)> =
+            judged.iter().filter(|row| keep(row)).map(|row| (row.device, row.ratio)).collect();
+        Errors::of(&rows)
+    };
+    let direct = |row: &Judged| data.rates[row.rate].direct;
+    let client = |row: &Judged| data.devices[row.device].engine.class == "x86_client";
+    let optional = |value: fn(&Judged) -> Option<f64>| {
+        let rows: Vec<(usize, f64)> =
+            judged.iter().filter_map(|row| Some((row.device, value(row)?))).collect();
+        Errors::of(&rows)
+    };
+    let plain = |factor: f64| format!("{factor:.2}");
+    let goals = [
+        Goal {
+            what: "decode, profile alone: median error",
+            errors: errors(&|_| true),
+            goal: "≤ 20 %".to_owned(),
+            value: |errors| errors.median,
+            limit: Some(0.20),
+            shown: percent,
+        },
+        Goal {
+            what: "decode, profile alone: geometric mean of max(p/m, m/p)",
+            errors: errors(&|_| true),
+            goal: "≤ 1.30".to_owned(),
+            value: |errors| errors.geometric,
+            limit: Some(1.30),
+            shown: plain,
+        },
+        Goal {
+            what: "the same, without front ends: median error",
+            errors: errors(&direct),
+            goal: "≤ 20 %".to_owned(),
+            value: |errors| errors.median,
+            limit: Some(0.20),
+            shown: percent,
+        },
+        Goal {
+            what: "the same, without front ends: geometric mean",
+            errors: errors(&direct),
+            goal: "≤ 1.30".to_owned(),
+            value: |errors| errors.geometric,
+            limit: Some(1.30),
+            shown: plain,
+        },
+        Goal {
+            what: "x86 clients: median error",
+            errors: errors(&client),
+            goal: "≤ 15 %".to_owned(),
+            value: |errors| errors.median,
+            limit: Some(0.15),
+            shown: percent,
+        },
+        Goal {
+            what: "x86 clients, without front ends: median error",
+            errors: errors(&|row| client(row) && direct(row)),
+            goal: "≤ 15 %".to_owned(),
+            value: |errors| errors.median,
+            limit: Some(0.15),
+            shown: percent,
+        },
+        Goal {
+            what: "one measured bandwidth given: median error",
+            errors: optional(|row| row.measured_ratio),
+            goal: "≤ 12 %".to_owned(),
+            value: |errors| errors.median,
+            limit: Some(0.12),
+            shown: percent,
+        },
+        Goal {
+            what: "joules per token, loaded watts given: median error",
+            errors: optional(|row| row.joules_ratio),
+            goal: "≤ 25 %".to_owned(),
+            value: |errors| errors.median,
+            limit: Some(0.25),
+            shown: percent,
+        },
+        Goal {
+            what: "bias (geometric mean of p/m)",
+            errors: errors(&|_| true),
+            goal: String::new(),
+            value: |errors| errors.bias,
+            limit: None,
+            shown: plain,
+        },
+    ];
+    let mut rows = table(&["what", "goal", "found", "verdict", "rates", "devices"]);
+    for goal in goals {
+        let Some(errors) = goal.errors else {
+            rows.add_row([goal.what, &goal.goal, "nothing to judge by", "–", "0", "0"]);
+            continue;
+        };
+        let value = (goal.value)(&errors);
+        let verdict = match goal.limit {
+            Some(limit) if value <= limit => "met",
+            Some(_) => "missed",
+            None => "–",
+        };
+        rows.add_row([
+            goal.what.to_owned(),
+            goal.goal,
+            (goal.shown)(value),
+            verdict.to_owned(),
+            errors.n.to_string(),
+            errors.devices.to_string(),
+        ]);
+    }
+    rows
+}
+
+/// Errors of every device, the worst first.
+pub fn by_device(data: &Data, judged: &[Judged]) -> Table {
+    let mut devices: BTreeMap<usize, Vec<(usize, f64)>> = BTreeMap::new();
+    for row in judged {
+        devices.entry(row.device).or_default().push((row.device, row.ratio));
+    }
+    let mut errors: Vec<(usize, Errors)> =
+        devices.into_iter().filter_map(|(device, ratios)| Some((device, Errors::of(&ratios)?))).collect();
+    errors.sort_by(|a, b| b.1.geometric.total_cmp(&a.1.geometric));
+    let mut rows = table(&["device left out", "class", "rates", "p/m", "max(p/m, m/p)"]);
+    for (device, errors) in errors {
+        let device = &data.devices[device];
+        rows.add_row([
+            device.id.clone(),
+            device.engine.class.clone(),
+            errors.n.to_string(),
+            format!("{:.2}", errors.bias),
+            format!("{:.2}", errors.geometric),
+        ]);
+    }
+    rows
+}
+
+/// The coefficients fitted on all devices.
+pub fn coefficients(fitted: &EngineCoefficients) -> Table {
+    let mut rows = table(&["coefficient", "value", "low", "high", "devices"]);
+    let mut add = |name: String, entry: &Coefficient| {
+        let spell = |value: f64| {
+            if value < 1e-2 || value > 1e4 { format!("{value:.2e}") } else { format!("{value:.3}") }
+        };
+        rows.add_row([name, spell(entry.value), spell(entry.low), spell(entry.high), entry.n.to_string()]);
+    };
+    let maps = [
+        ("bandwidth_share", &fitted.bandwidth_share),
+        ("bytes_per_cycle", &fitted.bytes_per_cycle),
+        ("format_factor", &fitted.format_factor),
+        ("prefill_multiply_adds_per_cycle", &fitted.prefill_multiply_adds_per_cycle),
+        ("interval_factor", &fitted.interval_factor),
+    ];
+    for (name, map) in maps {
+        for (key, entry) in map {
+            add(format!("{name}.{key}"), entry);
+        }
+    }
+    for (name, entry) in [
+        ("bandwidth_falloff", &fitted.bandwidth_falloff),
+        ("measured_share", &fitted.measured_share),
+        ("layer_seconds", &fitted.layer_seconds),
+        ("measured_interval_factor", &fitted.measured_interval_factor),
+    ] {
+        add(name.to_owned(), entry);
+    }
+    rows
+}
