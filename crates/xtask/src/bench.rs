@@ -1,14 +1,17 @@
-//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels` builds and runs `slimfit-bench`.
+//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels` and `bench devices` build and run the
+//! programs of `slimfit-bench`.
 
 use crate::process::{cargo, read, root};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 pub fn run(arguments: &[String]) -> Result<()> {
-    if let [first, rest @ ..] = arguments
-        && first == "kernels"
-    {
-        return kernels(rest);
+    if let [first, rest @ ..] = arguments {
+        match first.as_str() {
+            "kernels" => return program("slimfit-bench", rest),
+            "devices" => return program("slimfit-bench-devices", rest),
+            _ => {}
+        }
     }
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--no-deps"]);
@@ -37,13 +40,13 @@ pub fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Built first, so that nothing else runs while it measures.
-fn kernels(arguments: &[String]) -> Result<()> {
+fn program(name: &str, arguments: &[String]) -> Result<()> {
     let mut build = cargo();
-    build.args(["build", "--release", "--package", "slimfit-bench"]);
-    anyhow::ensure!(build.status().context("cannot start cargo")?.success(), "slimfit-bench cannot be built");
+    build.args(["build", "--release", "--package", "slimfit-bench", "--bin", name]);
+    anyhow::ensure!(build.status().context("cannot start cargo")?.success(), "{name} cannot be built");
     // The caller's folder stays, since paths among the arguments are relative to it.
     let status = cargo()
-        .args(["run", "--quiet", "--release", "--package", "slimfit-bench", "--manifest-path"])
+        .args(["run", "--quiet", "--release", "--package", "slimfit-bench", "--bin", name, "--manifest-path"])
         .arg(root().join("Cargo.toml"))
         .arg("--")
         .args(arguments)

@@ -22,6 +22,7 @@ usage: cargo xtask <command>
   check   formatting, clippy, documentation, layers, file sizes, third-party files, minimum Rust version
   isa     the kernel and runtime tests once for every instruction-set tier, then AArch64 under qemu
   bench   kernels: kernels and runtime beside their yardsticks and peers (`bench kernels --help`);
+          devices: predicted beside published decode rates, devices left out (`bench devices --help`);
           otherwise the benchmarks of every crate that has some, with the arguments given to cargo bench
   dist    a release archive under target/dist
 

@@ -88,6 +88,7 @@ impl Data {
                 "simd_isa",
                 "bw_theory_GBs",
                 "bw_meas_GBs",
+                "bw_meas_method",
                 "HPL_W",
             ],
         )?;
@@ -136,7 +137,7 @@ impl Data {
         // Whatever ran it: no engine reads faster than the memory can.
         if let (Some(device), Some(bytes), Some(rate)) = (device, bytes, rate) {
             let share = bytes * rate / self.devices[device].theoretical;
-            let excused = row.text("flags").contains("AGGREGATE") || row.text("flags").contains("fits in L3");
+            let excused = row.text("flags").contains("fits in L3");
             if share > 1.0 && !excused {
                 self.impossible.push((row.text("device_id").to_owned(), label, share));
                 return Err("impossible: faster than the data sheet's bandwidth");
@@ -199,7 +200,11 @@ fn device(row: Row<'_>) -> Option<Device> {
             memory: EngineMemory::Theoretical(theoretical),
         },
         theoretical,
-        measured: row.number("bw_meas_GBs").map(|rate| rate * 1e9),
+        // What a device stores at is not what it reads at.
+        measured: row
+            .number("bw_meas_GBs")
+            .filter(|_| !row.text("bw_meas_method").contains("store"))
+            .map(|rate| rate * 1e9),
         loaded_watts: row.number("HPL_W"),
     })
 }

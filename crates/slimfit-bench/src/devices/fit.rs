@@ -14,6 +14,8 @@ const PRIOR: f64 = 0.05;
 const PRIOR_LAYER_SECONDS: f64 = 3e-5;
 /// Fall of the reachable share with the data sheet's bandwidth, before any row was seen.
 const PRIOR_FALLOFF: f64 = 0.2;
+/// Weight of that beside the prior of the layer's cost, whose logarithm moves more.
+const FALLOFF_PRIOR: f64 = 20.0;
 /// Sweeps over all coordinates.
 const SWEEPS: usize = 80;
 
@@ -23,6 +25,7 @@ struct Point {
     /// Share, bytes per cycle, layer seconds, measured share, falloff (the last not a logarithm).
     common: [f64; 5],
     classes: BTreeMap<String, f64>,
+    falloffs: BTreeMap<String, f64>,
     instructions: BTreeMap<String, f64>,
     formats: BTreeMap<String, f64>,
 }
@@ -52,6 +55,7 @@ impl<'a> Fit<'a> {
         let mut point = Point {
             common: [0.5_f64.ln(), 4_f64.ln(), PRIOR_LAYER_SECONDS.ln(), 0.9_f64.ln(), PRIOR_FALLOFF],
             classes: BTreeMap::new(),
+            falloffs: BTreeMap::new(),
             instructions: BTreeMap::new(),
             formats: BTreeMap::new(),
         };
@@ -60,6 +64,7 @@ impl<'a> Fit<'a> {
             let format = sample.rate.work.weights[0].0.clone();
             for (map, key, prefix) in [
                 (&mut point.classes, sample.device.class.clone(), "class"),
+                (&mut point.falloffs, sample.device.class.clone(), "falloff"),
                 (&mut point.instructions, sample.device.isa.clone(), "isa"),
                 (&mut point.formats, format, "format"),
             ] {
@@ -132,6 +137,7 @@ impl<'a> Fit<'a> {
 enum Place {
     Common(usize),
     Class(String),
+    Falloff(String),
     Instructions(String),
     Format(String),
 }
@@ -140,9 +146,11 @@ impl Point {
     fn places(&self) -> Vec<Place> {
         let common = (0..self.common.len()).map(Place::Common);
         let classes = self.classes.keys().cloned().map(Place::Class);
+        let falloffs = self.falloffs.keys().cloned().map(Place::Falloff);
         let instructions = self.instructions.keys().cloned().map(Place::Instructions);
         common
             .chain(classes)
+            .chain(falloffs)
             .chain(instructions)
             .chain(self.formats.keys().cloned().map(Place::Format))
             .collect()
@@ -152,6 +160,7 @@ impl Point {
         match place {
             Place::Common(index) => self.common[*index],
             Place::Class(key) => self.classes[key],
+            Place::Falloff(key) => self.falloffs[key],
             Place::Instructions(key) => self.instructions[key],
             Place::Format(key) => self.formats[key],
         }
@@ -161,6 +170,7 @@ impl Point {
         match place {
             Place::Common(index) => self.common[*index] = value,
             Place::Class(key) => *self.classes.get_mut(key).expect("a place of this point") = value,
+            Place::Falloff(key) => *self.falloffs.get_mut(key).expect("a place of this point") = value,
             Place::Instructions(key) => {
                 *self.instructions.get_mut(key).expect("a place of this point") = value;
             }
@@ -171,12 +181,14 @@ impl Point {
     /// Sets the values of `coefficients`; what was not seen gets what holds for all.
     fn write(&self, coefficients: &mut EngineCoefficients) {
         let [share, cycle, layer, measured, falloff] = self.common;
-        fill(&mut coefficients.bandwidth_share, share, &self.classes);
-        fill(&mut coefficients.bytes_per_cycle, cycle, &self.instructions);
-        fill(&mut coefficients.format_factor, 0.0, &self.formats);
+        fill(&mut coefficients.bandwidth_share, &self.classes, |_, apart| (share + apart).exp());
+        fill(&mut coefficients.bandwidth_falloff, &self.falloffs, |_, apart| (falloff + apart).max(0.0));
+        fill(&mut coefficients.bytes_per_cycle, &self.instructions, |_, apart| (cycle + apart).exp());
+        fill(&mut coefficients.format_factor, &self.formats, |key, apart| {
+            prior_format_factor(key) * apart.exp()
+        });
         coefficients.layer_seconds.value = layer.exp();
         coefficients.measured_share.value = measured.exp();
-        coefficients.bandwidth_falloff.value = falloff.max(0.0);
     }
 
     /// What departing from the common values costs.
@@ -184,28 +196,40 @@ impl Point {
         let square = |value: &f64| value * value;
         let maps = [&self.classes, &self.instructions, &self.formats];
         let apart: f64 = maps.iter().flat_map(|map| map.values()).map(square).sum();
+        let falloffs: f64 = self.falloffs.values().map(square).sum();
         let layer = self.common[2] - PRIOR_LAYER_SECONDS.ln();
         let falloff = self.common[4] - PRIOR_FALLOFF;
-        SHRINKAGE * apart + PRIOR * (layer * layer + 20.0 * falloff * falloff)
+        SHRINKAGE * (apart + falloffs) + PRIOR * (layer * layer + FALLOFF_PRIOR * falloff * falloff)
     }
 }
 
-fn fill(map: &mut BTreeMap<String, Coefficient>, common: f64, apart: &BTreeMap<String, f64>) {
-    for (key, change) in apart {
-        if let Some(entry) = map.get_mut(key) {
-            entry.value = (common + change).exp();
-        } else {
-            map.insert(key.clone(), blank((common + change).exp()));
-        }
-    }
-    for (key, entry) in map.iter_mut().filter(|(key, _)| !apart.contains_key(*key)) {
-        let _ = key;
-        entry.value = common.exp();
+/// Bytes of a format per cycle relative to four-bit ones, before any row was seen: where a value is a whole number of
+/// bytes, there is less to unpack for each byte.
+fn prior_format_factor(format: &str) -> f64 {
+    match format {
+        "f32" => 2.5,
+        "f16" | "bf16" => 2.0,
+        "q8_0" => 1.5,
+        _ => 1.0,
     }
 }
 
-fn blank(value: f64) -> Coefficient {
-    Coefficient { value, low: value, high: value, n: 0, fitted: String::new() }
+/// Sets what was seen from its departure from the common value, and everything else to that.
+fn fill(
+    map: &mut BTreeMap<String, Coefficient>,
+    apart: &BTreeMap<String, f64>,
+    value: impl Fn(&str, f64) -> f64,
+) {
+    for key in apart.keys().filter(|key| !map.contains_key(*key)).cloned().collect::<Vec<_>>() {
+        map.insert(key, blank());
+    }
+    for (key, entry) in map.iter_mut() {
+        entry.value = value(key, apart.get(key).copied().unwrap_or(0.0));
+    }
+}
+
+const fn blank() -> Coefficient {
+    Coefficient { value: 1.0, low: 1.0, high: 1.0, n: 0, fitted: String::new() }
 }
 
 fn loss(coefficients: &EngineCoefficients, point: &Point, samples: &[Sample<'_>]) -> f64 {
@@ -234,6 +258,7 @@ fn count(coefficients: &mut EngineCoefficients, seen: &BTreeMap<String, Vec<usiz
         .collect();
     for (map, prefix) in [
         (&mut coefficients.bandwidth_share, "class"),
+        (&mut coefficients.bandwidth_falloff, "falloff"),
         (&mut coefficients.bytes_per_cycle, "isa"),
         (&mut coefficients.format_factor, "format"),
     ] {
@@ -247,6 +272,5 @@ fn count(coefficients: &mut EngineCoefficients, seen: &BTreeMap<String, Vec<usiz
         }
     }
     coefficients.layer_seconds.n = distinct(&all);
-    coefficients.bandwidth_falloff.n = distinct(&all);
     coefficients.measured_share.n = distinct(&measured);
 }

@@ -31,6 +31,9 @@ struct Options {
     /// One line for every device.
     #[arg(long)]
     by_device: bool,
+    /// One line for every rate.
+    #[arg(long)]
+    by_rate: bool,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,9 @@ fn run(options: &Options) -> Result<()> {
     print!("{}", tables::left_out(&data));
     if options.by_device {
         println!("{}", tables::by_device(&data, &judged));
+    }
+    if options.by_rate {
+        println!("{}", tables::by_rate(&data, &judged));
     }
     println!("{}", tables::targets(&data, &judged));
     let mut fitted = Fit::new(&data, &start).run(|_| true);

@@ -20,15 +20,14 @@ pub fn describe(fitted: &mut EngineCoefficients, data: &Data, folds: &[LeftOut],
         "class efficiencies of llama.cpp fitted on {} published CPU decode rates of {devices} devices (llama.cpp discussions and issues, sbc and server benchmarks, 2023 to 2026)",
         data.rates.len()
     );
-    let single: [Reading; 3] =
-        [|file| &file.layer_seconds, |file| &file.measured_share, |file| &file.bandwidth_falloff];
-    let writing: [Writing; 3] =
-        [|file| &mut file.layer_seconds, |file| &mut file.measured_share, |file| &mut file.bandwidth_falloff];
+    let single: [Reading; 2] = [|file| &file.layer_seconds, |file| &file.measured_share];
+    let writing: [Writing; 2] = [|file| &mut file.layer_seconds, |file| &mut file.measured_share];
     for (read, write) in single.into_iter().zip(writing) {
         bounds(write(fitted), folds.iter().map(|fold| read(&fold.coefficients).value));
     }
-    let maps: [(ReadingMap, WritingMap); 3] = [
+    let maps: [(ReadingMap, WritingMap); 4] = [
         (|file| &file.bandwidth_share, |file| &mut file.bandwidth_share),
+        (|file| &file.bandwidth_falloff, |file| &mut file.bandwidth_falloff),
         (|file| &file.bytes_per_cycle, |file| &mut file.bytes_per_cycle),
         (|file| &file.format_factor, |file| &mut file.format_factor),
     ];
@@ -140,6 +139,7 @@ pub fn file(fitted: &EngineCoefficients) -> String {
     let mut rounded = fitted.clone();
     let maps = [
         &mut rounded.bandwidth_share,
+        &mut rounded.bandwidth_falloff,
         &mut rounded.bytes_per_cycle,
         &mut rounded.format_factor,
         &mut rounded.prefill_multiply_adds_per_cycle,
@@ -147,7 +147,6 @@ pub fn file(fitted: &EngineCoefficients) -> String {
     ];
     let mut entries: Vec<&mut Coefficient> = maps.into_iter().flat_map(BTreeMap::values_mut).collect();
     entries.extend([
-        &mut rounded.bandwidth_falloff,
         &mut rounded.measured_share,
         &mut rounded.layer_seconds,
         &mut rounded.measured_interval_factor,

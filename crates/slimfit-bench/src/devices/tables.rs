@@ -167,15 +167,40 @@ pub fn by_device(data: &Data, judged: &[Judged]) -> Table {
     let mut errors: Vec<(usize, Errors)> =
         devices.into_iter().filter_map(|(device, ratios)| Some((device, Errors::of(&ratios)?))).collect();
     errors.sort_by(|a, b| b.1.geometric.total_cmp(&a.1.geometric));
-    let mut rows = table(&["device left out", "class", "rates", "p/m", "max(p/m, m/p)"]);
-    for (device, errors) in errors {
-        let device = &data.devices[device];
+    let mut rows =
+        table(&["device left out", "class", "rates", "p/m", "max(p/m, m/p)", "p/m, bandwidth measured"]);
+    for (place, errors) in errors {
+        let measured: Vec<(usize, f64)> = judged
+            .iter()
+            .filter(|row| row.device == place)
+            .filter_map(|row| Some((place, row.measured_ratio?)))
+            .collect();
+        let measured =
+            Errors::of(&measured).map_or_else(|| "–".to_owned(), |errors| format!("{:.2}", errors.bias));
+        let device = &data.devices[place];
         rows.add_row([
             device.id.clone(),
             device.engine.class.clone(),
             errors.n.to_string(),
             format!("{:.2}", errors.bias),
             format!("{:.2}", errors.geometric),
+            measured,
+        ]);
+    }
+    rows
+}
+
+/// Every rate, by device.
+pub fn by_rate(data: &Data, judged: &[Judged]) -> Table {
+    let mut rows = table(&["device left out", "threads", "model", "p/m", "p/m, bandwidth measured"]);
+    for row in judged {
+        let rate = &data.rates[row.rate];
+        rows.add_row([
+            data.devices[row.device].id.clone(),
+            rate.threads.to_string(),
+            rate.label.clone(),
+            format!("{:.2}", row.ratio),
+            row.measured_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
         ]);
     }
     rows
@@ -192,6 +217,7 @@ pub fn coefficients(fitted: &EngineCoefficients) -> Table {
     };
     let maps = [
         ("bandwidth_share", &fitted.bandwidth_share),
+        ("bandwidth_falloff", &fitted.bandwidth_falloff),
         ("bytes_per_cycle", &fitted.bytes_per_cycle),
         ("format_factor", &fitted.format_factor),
         ("prefill_multiply_adds_per_cycle", &fitted.prefill_multiply_adds_per_cycle),
@@ -203,7 +229,6 @@ pub fn coefficients(fitted: &EngineCoefficients) -> Table {
         }
     }
     for (name, entry) in [
-        ("bandwidth_falloff", &fitted.bandwidth_falloff),
         ("measured_share", &fitted.measured_share),
         ("layer_seconds", &fitted.layer_seconds),
         ("measured_interval_factor", &fitted.measured_interval_factor),

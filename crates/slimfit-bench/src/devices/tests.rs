@@ -27,7 +27,9 @@ fn law() -> EngineCoefficients {
     for entry in law.bytes_per_cycle.values_mut().chain(law.format_factor.values_mut()) {
         set(entry, 1.0);
     }
-    set(&mut law.bandwidth_falloff, 0.2);
+    for entry in law.bandwidth_falloff.values_mut() {
+        set(entry, 0.2);
+    }
     set(&mut law.layer_seconds, 3e-5);
     law
 }
@@ -35,7 +37,7 @@ fn law() -> EngineCoefficients {
 fn folder(law: &EngineCoefficients) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut devices = String::from(
-        "device_id,class,cores_total,p_cores,boost_GHz,simd_isa,bw_theory_GBs,bw_meas_GBs,HPL_W\n",
+        "device_id,class,cores_total,p_cores,boost_GHz,simd_isa,bw_theory_GBs,bw_meas_GBs,bw_meas_method,HPL_W\n",
     );
     let mut rates = String::from(
         "device_id,backend,engine,threads,model,params_B,n_layer,n_kv,head_dim,quant,weight_bytes_per_token_GB,pp_tps,tg_tokens,tg_start_ctx,tg_tps,J_per_token,flags\n",
@@ -47,7 +49,7 @@ fn folder(law: &EngineCoefficients) -> tempfile::TempDir {
             "NEON (no dotprod)" => "neon",
             _ => "avx512",
         };
-        let _ = writeln!(devices, "{id},{class},{cores},,3.0,\"{simd}\",{bandwidth},,10");
+        let _ = writeln!(devices, "{id},{class},{cores},,3.0,\"{simd}\",{bandwidth},,,10");
         let device = EngineDevice {
             class: engine_class.to_owned(),
             isa: isa.to_owned(),

@@ -45,7 +45,7 @@ pub struct EngineCoefficients {
     pub bandwidth_share: BTreeMap<String, Coefficient>,
     /// How that share falls as the data sheet's bandwidth grows: share × (bandwidth ÷ 50 GB/s)^−falloff. Wide memories
     /// belong to the chip, not to its cores.
-    pub bandwidth_falloff: Coefficient,
+    pub bandwidth_falloff: BTreeMap<String, Coefficient>,
     /// Share of a measured read bandwidth that decoding reaches.
     pub measured_share: Coefficient,
     /// Weight bytes that one thread's kernel processes per cycle, by instructions.

@@ -63,8 +63,8 @@ impl<'a> EngineModel<'a> {
 
     fn bandwidth_share(&self, bandwidth: f64) -> f64 {
         let share = entry(&self.coefficients.bandwidth_share, &self.device.class).value;
-        let falloff = (bandwidth / REFERENCE_BANDWIDTH).powf(-self.coefficients.bandwidth_falloff.value);
-        (share * falloff).min(1.0)
+        let falloff = entry(&self.coefficients.bandwidth_falloff, &self.device.class).value;
+        (share * (bandwidth / REFERENCE_BANDWIDTH).powf(-falloff)).min(1.0)
     }
 
     /// Bytes of weights in `format` per second that the kernels of `threads` threads process when memory costs nothing.

@@ -14,7 +14,6 @@ impl EngineCoefficients {
         }
         let single = [
             ("exponent", &self.exponent, 1.0),
-            ("bandwidth_falloff", &self.bandwidth_falloff, 0.0),
             ("measured_share", &self.measured_share, f64::MIN_POSITIVE),
             ("usual_hertz", &self.usual_hertz, 1.0),
             ("layer_seconds", &self.layer_seconds, 0.0),
@@ -27,6 +26,7 @@ impl EngineCoefficients {
         }
         let maps = [
             ("bandwidth_share", &self.bandwidth_share, f64::MIN_POSITIVE),
+            ("bandwidth_falloff", &self.bandwidth_falloff, 0.0),
             ("bytes_per_cycle", &self.bytes_per_cycle, f64::MIN_POSITIVE),
             ("format_factor", &self.format_factor, f64::MIN_POSITIVE),
             ("prefill_multiply_adds_per_cycle", &self.prefill_multiply_adds_per_cycle, f64::MIN_POSITIVE),
