@@ -62,9 +62,9 @@ pub fn profile(reference: Option<&str>, isa: Isa) -> Result<HardwareProfile, Fai
         Some(profile) => Ok(profile),
         None => {
             let error = DocumentError::new("no-profile", "there is no hardware profile of this machine");
-            let error = error
-                .file(LOCAL_FOLDER)
-                .hint("measure one with `slimfit profile`, or name a file with `--profile`");
+            let error = error.file(LOCAL_FOLDER).hint(
+                "measure one with `slimfit profile`, or name a file or a device of `slimfit profile --list` with `--profile`",
+            );
             Err(error.into())
         }
     }
@@ -84,7 +84,7 @@ pub fn tuning(isa: Isa, output: &Output) -> Result<Tuning, Failure> {
     Ok(tuning)
 }
 
-/// A file, or the name of a local profile without folder and ending.
+/// A file, the name of a local profile without folder and ending, or that of a compiled-in one.
 fn named(reference: &str) -> Result<HardwareProfile, Failure> {
     let looks_like_a_path = reference.contains(['/', '\\', '.']);
     if looks_like_a_path || Path::new(reference).exists() {
@@ -94,12 +94,15 @@ fn named(reference: &str) -> Result<HardwareProfile, Failure> {
     if file.is_file() {
         return Ok(HardwareProfile::load(file)?);
     }
-    let known: Vec<String> = std::fs::read_dir(LOCAL_FOLDER)
+    if let Some(profile) = HardwareProfile::builtin(reference) {
+        return Ok(profile?);
+    }
+    let local = std::fs::read_dir(LOCAL_FOLDER)
         .into_iter()
         .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
-        .collect();
-    let allowed = if known.is_empty() { "the path of a file".to_owned() } else { known.join(", ") };
+        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()));
+    let known: Vec<String> = HardwareProfile::builtin_names().map(str::to_owned).chain(local).collect();
+    let allowed = format!("{}, or the path of a file", known.join(", "));
     let hint = suggestion(reference, known.iter().map(String::as_str));
     Err(DocumentError::new("unknown-profile", "no hardware profile of this name")
         .found(format!("`{reference}`"))

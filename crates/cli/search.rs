@@ -215,6 +215,7 @@ fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
     let head = &known.head;
     let same = head.space == inputs.space.named_hash()
         && head.profile.fingerprint_id == inputs.profile.fingerprint.id()
+        && head.profile.name == inputs.profile.name
         && head.workload == inputs.workload.name
         && head.recipe.name == inputs.recipe.name
         && head.recipe.tokens == inputs.tokens;

@@ -4,6 +4,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bandwidth_curve;
+mod builtin;
 mod error;
 mod file;
 mod fingerprint;

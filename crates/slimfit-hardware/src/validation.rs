@@ -222,6 +222,14 @@ impl HardwareProfile {
                 "`measured`",
                 "`published`, `read` or `modelled`",
             );
+            faults.check(
+                self.provenance.kind != ProfileKind::Published
+                    || point.bytes_per_s.source != Source::Measured,
+                format!("{field}.bytes_per_s.source"),
+                "measured, in a profile described from publications",
+                "`measured`",
+                "`published` or `unavailable`",
+            );
             let curve = (point.kind, point.pattern.as_str(), point.streams, point.threads, point.huge_pages);
             let before = last.insert(curve, point.working_set_bytes).unwrap_or(0);
             faults.check(
