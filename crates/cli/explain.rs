@@ -2,11 +2,12 @@
 
 use crate::Outcome;
 use crate::device;
+use crate::engine::EngineArguments;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::table;
 use serde_json::{Value, json};
-use slimfit_cost::{CostModel, Phase, RunShape};
+use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, Phase, RunShape};
 use slimfit_formats::load_model;
 use slimfit_kernels::Isa;
 use slimfit_quantity::{NumberFormat, format_bytes, format_seconds};
@@ -22,9 +23,12 @@ use std::fmt::Write as _;
 pub struct Arguments {
     /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
     model: String,
-    /// A hardware profile: a file; the newest local one of this machine unless said. Any machine's will do.
+    /// A hardware profile: a file, or a device of `slimfit profile --list`; the newest local one of this machine unless
+    /// said. Any machine's will do.
     #[arg(long)]
     profile: Option<String>,
+    #[command(flatten)]
+    engine: EngineArguments,
     /// Weight format; the file's own unless said, or q8_0.
     #[arg(long)]
     weights: Option<NumberFormat>,
@@ -49,7 +53,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let profile = device::profile(arguments.profile.as_deref(), Isa::selected()?)?;
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
-    let cost = CostModel::new(&profile)?;
+    let (engine, options) = arguments.engine.resolve(&profile)?;
+    let cost = CostModel::for_engine(&profile, engine, options)?;
     let run = RunShape {
         prompt_tokens: arguments.prompt,
         generated_tokens: arguments.generate,
@@ -65,8 +70,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .map(|count| Ok((count, predict(Some(count))?.tpot_seconds.value)))
         .collect::<Result<Vec<_>, Failure>>()?;
     let plan = cost.plan(architecture, weights, kv, threads, run)?;
-    let wanted: &[Phase] =
-        if run.prompt_tokens > 0 { &[Phase::Prefill, Phase::Decode] } else { &[Phase::Decode] };
+    let wanted: &[Phase] = if run.prompt_tokens > 0 && cost.has_prefill() {
+        &[Phase::Prefill, Phase::Decode]
+    } else {
+        &[Phase::Decode]
+    };
     let phases = wanted
         .iter()
         .map(|&phase| Ok(cost.explain(&id, phase, &plan, run, threads)?))
@@ -78,6 +86,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "weights": weights,
             "kv": kv,
             "profile": { "fingerprint_id": profile.fingerprint.id(), "sha256": profile.sha256(), "name": profile.name },
+            "engine": cost.engine(),
             "threads": threads,
             "prompt_tokens": run.prompt_tokens,
             "generated_tokens": run.generated_tokens,
@@ -96,13 +105,23 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let mut rows = table(&["", "predicted", "90 % interval"]);
     for (label, figure, spell) in [
         ("TTFT", prediction.ttft_seconds, format_seconds as fn(f64) -> String),
-        ("per token", prediction.tpot_seconds, format_seconds),
-        ("peak memory", prediction.memory_bytes, format_bytes),
+        ("per token", Some(prediction.tpot_seconds), format_seconds),
+        ("peak memory", Some(prediction.memory_bytes), format_bytes),
     ] {
+        let Some(figure) = figure else {
+            rows.add_row(vec![label.to_owned(), "unavailable".to_owned(), "–".to_owned()]);
+            continue;
+        };
         let interval = format!("{} – {}", spell(figure.low), spell(figure.high));
         rows.add_row(vec![label.to_owned(), spell(figure.value), interval]);
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
+    if let Some(citation) = cost.citation() {
+        let _ = writeln!(text, "modelled for {}: {citation}", cost.engine());
+    }
+    if !cost.has_prefill() {
+        let _ = writeln!(text, "no TTFT: {PREFILL_UNAVAILABLE}");
+    }
     for (count, seconds) in others.iter().filter(|(count, _)| *count != threads) {
         let _ = writeln!(text, "with {count} threads a token would take {}", format_seconds(*seconds));
     }

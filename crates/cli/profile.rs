@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::table::table;
-use crate::{Outcome, device, interrupt};
+use crate::{Outcome, device, devices, interrupt};
 use serde_json::json;
 use slimfit_document::DocumentError;
 use slimfit_hardware::{BandwidthKind, HardwareProfile, Power, save_local};
@@ -28,9 +28,16 @@ pub struct Arguments {
     budget: f64,
     #[command(flatten)]
     power: device::PowerArguments,
+    /// Measure nothing: list the devices described from publications, which `--profile NAME` takes.
+    #[arg(long, conflicts_with_all = ["out", "budget"])]
+    list: bool,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    if arguments.list {
+        devices::list(output)?;
+        return Ok(Outcome::Done);
+    }
     let isa = Isa::selected()?;
     writable(arguments.out.as_deref())?;
     let progress = Progress::start("profile");

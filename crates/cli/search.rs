@@ -1,5 +1,6 @@
 //! `slimfit search`.
 
+use crate::engine::EngineArguments;
 use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
@@ -7,7 +8,6 @@ use crate::table::table;
 use crate::{Outcome, date, device, interrupt};
 use serde_json::json;
 use slimfit_arch::FeedForward;
-use slimfit_cost::CostModel;
 use slimfit_document::{Document, DocumentError, WrittenFile, sha256_hex, suggestion, write_atomically};
 use slimfit_kernels::Isa;
 use slimfit_quality::{QualityModel, Recipe};
@@ -32,11 +32,14 @@ const CLOUD: usize = 20_000;
 pub struct Arguments {
     #[command(flatten)]
     what: What,
-    /// A hardware profile: a file; the newest local one of this machine unless said.
+    /// A hardware profile: a file, or a device of `slimfit profile --list`; the newest local one of this machine unless
+    /// said.
     #[arg(long)]
     profile: Option<String>,
     #[command(flatten)]
     watts: device::WattsArgument,
+    #[command(flatten)]
+    engine: EngineArguments,
     /// What to minimise, in this order: `loss`, `ttft_seconds`, `tpot_seconds`, `memory_bytes`, `joules_per_token` …
     #[arg(long, value_delimiter = ',')]
     objectives: Vec<String>,
@@ -145,8 +148,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
     let space = what.space()?;
     let (recipe, recipe_text) = what.recipe()?;
+    let profile = arguments.watts.applied(device::profile(arguments.profile.as_deref(), isa)?);
+    let (engine, engine_options) = arguments.engine.resolve(&profile)?;
     let inputs = SearchInputs {
-        profile: arguments.watts.applied(device::profile(arguments.profile.as_deref(), isa)?),
+        profile,
+        engine,
+        engine_options,
         workload: what.workload()?,
         recipe,
         recipe_text,
@@ -216,14 +223,17 @@ fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
     let same = head.space == inputs.space.named_hash()
         && head.profile.fingerprint_id == inputs.profile.fingerprint.id()
         && head.profile.name == inputs.profile.name
+        && head.engine == inputs.engine.name()
         && head.workload == inputs.workload.name
         && head.recipe.name == inputs.recipe.name
         && head.recipe.tokens == inputs.tokens;
     if same {
         return Ok(());
     }
-    let found =
-        format!("space `{}` on `{}`, workload `{}`", head.space.name, head.profile.name, head.workload);
+    let found = format!(
+        "space `{}` on `{}`, engine `{}`, workload `{}`",
+        head.space.name, head.profile.name, head.engine, head.workload
+    );
     Err(slimfit_study::StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
 }
 
@@ -261,7 +271,7 @@ fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Result<
             .allowed(format!("at most {MOST}"))
             .into());
     }
-    let cost = CostModel::new(&inputs.profile)?;
+    let cost = inputs.cost()?;
     let quality = QualityModel::new(inputs.recipe.clone());
     let evaluator = ModelEvaluator::new(space, &cost, &quality, inputs.tokens, &inputs.workload);
     let metrics = evaluator.metrics().to_vec();

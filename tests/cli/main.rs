@@ -7,4 +7,5 @@ mod interruption;
 mod manners;
 mod measured;
 mod power;
+mod published;
 mod refusals;

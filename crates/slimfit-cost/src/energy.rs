@@ -168,7 +168,8 @@ impl EnergyModel {
     /// What a request of `prediction`'s prompt and answer costs when requests come as in `pattern`.
     ///
     /// # Errors
-    /// A pattern that cannot be: negative, not finite, or more requests than the device can serve.
+    /// A pattern that cannot be: negative, not finite, or more requests than the device can serve; a prompt whose time
+    /// nothing predicts.
     pub fn request(
         &self,
         prediction: &Prediction,
@@ -186,7 +187,10 @@ impl EnergyModel {
         let times = |seconds: Predicted, times: f64| seconds.map(|seconds| seconds * times);
         let exactly = |value: f64| Predicted { value, low: value, high: value };
         let waking = BusyTime { seconds: wake_up, compute_seconds: 0.0 };
-        let prompt = if run.prompt_tokens > 0 { prediction.ttft_seconds } else { exactly(0.0) };
+        let prompt = match run.prompt_tokens {
+            0 => exactly(0.0),
+            _ => prediction.ttft_seconds.ok_or(CostError::Prefill)?,
+        };
         let answer = times(prediction.tpot_seconds, tokens);
         let busy = sum(&[exactly(wake_up), prompt, answer]);
         let period = match pattern.requests_per_hour {

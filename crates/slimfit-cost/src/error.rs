@@ -1,5 +1,6 @@
 //! What cannot be priced.
 
+use crate::PREFILL_UNAVAILABLE;
 use slimfit_document::DocumentError;
 
 /// Errors of this crate.
@@ -21,6 +22,9 @@ pub enum CostError {
         /// What to do instead.
         hint: &'static str,
     },
+    /// Prefill was asked for where nothing predicts it.
+    #[error("prefill time is unavailable: {PREFILL_UNAVAILABLE}")]
+    Prefill,
     /// No engine has this name.
     #[error("engine `{found}` is not known; known are {allowed}{}", .hint.as_deref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default())]
     Engine {

@@ -17,7 +17,7 @@ mod streams;
 pub use energy::{BusyTime, EnergyModel, POWER_HALF_WIDTH, RequestEnergy, RequestPattern};
 pub use engine::{
     Coefficient, DecodeTerms, DecodeWork, ENGINE_SCHEMA, Engine, EngineCoefficients, EngineDevice,
-    EngineMemory, EngineModel, EnginePrediction,
+    EngineMemory, EngineModel, EngineOptions, EnginePrediction, PREFILL_UNAVAILABLE,
 };
 pub use error::CostError;
 pub use explain::Phase;

@@ -7,6 +7,7 @@
 //! overlap loads with arithmetic but never fully (measured exponents lie between 2.0 and 2.2 whichever device is left
 //! out). Overhead is the barrier after an operation, its dispatch, and what its place among others costs.
 
+use crate::engine::{Engine, EnginePricing, join};
 use crate::hand_over::HandOvers;
 use crate::rates::Rates;
 use crate::streams::{StreamId, Streams};
@@ -24,6 +25,8 @@ pub struct CostModel {
     isa: Isa,
     pub(crate) drift: f64,
     energy: Result<EnergyModel, CostError>,
+    /// What prices steps where it is not our kernels.
+    pub(crate) engine: Option<EnginePricing>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +50,27 @@ pub struct Terms {
     /// Executions that each start their streams.
     starts: f64,
     one_token: bool,
+}
+
+impl Terms {
+    /// Terms of an operation whose streams are no others' than the regime's.
+    pub(crate) const fn plain(
+        threads: u32,
+        far_bytes: f64,
+        compute_seconds: f64,
+        fixed_seconds: f64,
+    ) -> Self {
+        let hand_over_seconds = fixed_seconds;
+        Self {
+            threads,
+            far_bytes,
+            compute_seconds,
+            hand_over_seconds,
+            stream: None,
+            starts: 1.0,
+            one_token: false,
+        }
+    }
 }
 
 /// What one operation costs in one regime.
@@ -116,17 +140,10 @@ impl CostModel {
     /// # Errors
     /// When the profile lacks read bandwidth, kernel times or overheads.
     pub fn new(profile: &HardwareProfile) -> Result<Self, CostError> {
+        Engine::for_profile(Some(Engine::Slimfit), profile)?;
         let missing = |what: &str| CostError::Missing { what: what.to_owned() };
         let dispatch = profile.dispatch_seconds().ok_or_else(|| missing("dispatch cost"))?;
-        let isa = profile
-            .fingerprint
-            .isa
-            .iter()
-            .map(|name| name.parse::<Isa>())
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .max()
-            .ok_or_else(|| missing("instruction-set tier"))?;
+        let isa = Self::isa_of(profile)?;
         let (mut regimes, mut threads) = (Vec::new(), Vec::new());
         for count in profile.thread_counts() {
             let bins = profile.bandwidth_bins(count);
@@ -152,13 +169,35 @@ impl CostModel {
         if regimes.is_empty() {
             return Err(missing("measured read bandwidth"));
         }
-        Ok(Self {
-            regimes,
-            threads,
-            isa,
-            drift: profile.noise.drift.value.unwrap_or(0.0),
-            energy: EnergyModel::new(profile),
-        })
+        let drift = profile.noise.drift.value.unwrap_or(0.0);
+        Ok(Self { regimes, threads, isa, drift, energy: EnergyModel::new(profile), engine: None })
+    }
+
+    /// A model whose steps `engine` prices, in the regimes of each thread count.
+    pub(crate) fn of_engine(
+        profile: &HardwareProfile,
+        isa: Isa,
+        by_threads: Vec<(u32, Vec<Regime>)>,
+        engine: EnginePricing,
+    ) -> Self {
+        let (mut regimes, mut threads) = (Vec::new(), Vec::new());
+        for (count, bins) in by_threads {
+            let first = regimes.len();
+            regimes.extend(bins);
+            threads.push(ThreadRates {
+                threads: count,
+                first,
+                end: regimes.len(),
+                rates: Rates::new(profile, count, 0.0),
+                streams: Streams::new(profile, count),
+                hand_overs: HandOvers::new(profile, count),
+            });
+        }
+        let counts: Vec<u32> = threads.iter().map(|entry| entry.threads).collect();
+        // A full load of another kind: it was seen to be right to 12 % for decoding.
+        let energy = EnergyModel::new(profile).map(|energy| energy.standing_for(&counts));
+        let drift = profile.noise.drift.value.unwrap_or(0.0);
+        Self { regimes, threads, isa, drift, energy, engine: Some(engine) }
     }
 
     /// Every regime, by thread count and then by working set.
@@ -215,6 +254,9 @@ impl CostModel {
     /// When the profile holds no times of its kernel.
     pub fn terms(&self, step: &Step, shape: Shape, threads: u32) -> Result<Terms, CostError> {
         let entry = self.entry(threads)?;
+        if let Some(engine) = &self.engine {
+            return Ok(engine.terms(step, shape, threads));
+        }
         let tokens = Plan::tokens_of(step, shape) as f64;
         let keys = match &step.operation {
             Operation::Attend(attend) => shape.keys_seen(attend.window) as f64,
@@ -261,7 +303,8 @@ impl CostModel {
         let joined = if node.is_some() && terms.one_token {
             memory_seconds.max(compute_seconds)
         } else {
-            memory_seconds.hypot(compute_seconds)
+            let exponent = self.engine.as_ref().map_or(2.0, EnginePricing::exponent);
+            join(memory_seconds, compute_seconds, exponent)
         };
         Ok(StepCost { memory_seconds, compute_seconds, overhead_seconds, seconds: joined + overhead_seconds })
     }

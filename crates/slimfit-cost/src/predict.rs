@@ -50,8 +50,8 @@ impl RunShape {
 pub struct Prediction {
     /// Threads it was priced with: those asked for, or the count with the lowest TPOT (on a tie the fewer).
     pub threads: u32,
-    /// Seconds of prefill, the first token's logits included.
-    pub ttft_seconds: Predicted,
+    /// Seconds of prefill, the first token's logits included; nothing where [`CostModel::has_prefill`] is false.
+    pub ttft_seconds: Option<Predicted>,
     /// Seconds per generated token.
     pub tpot_seconds: Predicted,
     /// Peak resident bytes.
@@ -64,6 +64,16 @@ pub struct Prediction {
     pub decode_time: BusyTime,
     /// The run it was predicted for.
     pub run: RunShape,
+}
+
+impl Prediction {
+    /// Seconds of prefill.
+    ///
+    /// # Errors
+    /// [`CostError::Prefill`] where it cannot be predicted.
+    pub fn prefill(&self) -> Result<Predicted, CostError> {
+        self.ttft_seconds.ok_or(CostError::Prefill)
+    }
 }
 
 impl CostModel {
@@ -168,10 +178,13 @@ impl CostModel {
         let regime = self.regime(threads, Self::working_set_bytes(plan, depth))?;
         let tpot = self.sum(plan, Shape::decode(depth), regime, |_| true)?;
         let ttft = self.prefill_time(plan, run.prompt_tokens, regime)?;
-        let tpot_seconds = self.interval(tpot.seconds, DECODE_HALF_WIDTH);
+        let tpot_seconds = self.decode_interval(tpot.seconds);
         Ok(Prediction {
             threads,
-            ttft_seconds: self.interval(ttft.seconds, PREFILL_HALF_WIDTH),
+            ttft_seconds: self.has_prefill().then(|| match &self.engine {
+                Some(engine) => engine.prefill_interval(ttft.seconds),
+                None => self.interval(ttft.seconds, PREFILL_HALF_WIDTH),
+            }),
             tpot_seconds,
             memory_bytes: memory_interval(plan.memory().total_bytes() + PROCESS_BYTES),
             joules_per_token: match self.energy() {
@@ -203,6 +216,13 @@ impl CostModel {
     pub fn interval(&self, seconds: f64, half_width: f64) -> Predicted {
         let drift = (self.drift / 2.0).min(LARGEST_DRIFT);
         Predicted::within_factor(seconds, 1.0 + half_width.hypot(drift))
+    }
+
+    fn decode_interval(&self, seconds: f64) -> Predicted {
+        match &self.engine {
+            Some(engine) => engine.decode_interval(seconds),
+            None => self.interval(seconds, DECODE_HALF_WIDTH),
+        }
     }
 }
 

@@ -62,7 +62,8 @@ impl HardwareProfile {
         };
         let mut counts = self.thread_counts();
         if counts.is_empty() {
-            counts.push(self.topology.threads);
+            // Described from publications: one figure for the whole device.
+            counts.push(self.topology.cores);
         }
         let most = counts.last().copied().unwrap_or(1);
         let farthest = self

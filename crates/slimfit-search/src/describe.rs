@@ -87,6 +87,7 @@ impl ModelEvaluator<'_> {
         let head = SearchHead {
             space: space.named_hash(),
             profile,
+            engine: self.cost.engine().to_owned(),
             workload: self.workload.name.clone(),
             recipe: RecipeRef { name: self.quality.recipe().name.clone(), tokens: self.tokens },
             objectives: options.objectives.iter().map(|metric| metric.objective()).collect(),
@@ -235,7 +236,7 @@ impl Description {
         match metric {
             Metric::Loss => self.estimate.as_ref().map(|estimate| estimate.loss),
             Metric::LossPerByte => self.estimate.as_ref().map(|estimate| estimate.loss_per_byte),
-            Metric::TtftSeconds => Some(prediction.ttft_seconds),
+            Metric::TtftSeconds => prediction.ttft_seconds,
             Metric::TpotSeconds => Some(prediction.tpot_seconds),
             Metric::SecondsPerByte => {
                 let (seconds, bytes) = (prediction.tpot_seconds, self.bytes_per_token);

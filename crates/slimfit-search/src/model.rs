@@ -57,6 +57,9 @@ impl<'a> ModelEvaluator<'a> {
         if !cost.has_power() {
             metrics.retain(|metric| *metric != Metric::JoulesPerToken);
         }
+        if !cost.has_prefill() {
+            metrics.retain(|metric| *metric != Metric::TtftSeconds);
+        }
         let vocabularies = space.vocabularies().into_iter();
         Self {
             cost,
@@ -87,6 +90,7 @@ impl<'a> ModelEvaluator<'a> {
         if self.cost.has_power() {
             objectives.push(Metric::JoulesPerToken);
         }
+        objectives.retain(|metric| self.metrics.contains(metric));
         objectives
     }
 

@@ -24,6 +24,9 @@ pub struct SearchHead {
     pub space: NamedHash,
     /// The hardware profile.
     pub profile: ProfileRef,
+    /// The runtime whose times are predicted: `slimfit`, or another.
+    #[serde(default = "our_engine")]
+    pub engine: String,
     /// The workload's name.
     pub workload: String,
     /// The quality recipe.
@@ -184,6 +187,11 @@ pub struct FrontPoint {
     /// `extrapolated` and the like.
     #[serde(default)]
     pub flags: Vec<String>,
+}
+
+/// The engine of fronts that were written before others could be priced.
+fn our_engine() -> String {
+    "slimfit".to_owned()
 }
 
 /// The four counts of `inspect`.

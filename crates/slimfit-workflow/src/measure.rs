@@ -3,7 +3,7 @@
 use crate::energy::Energy;
 use crate::{Observer, WorkflowError};
 use slimfit_arch::Architecture;
-use slimfit_cost::{CostError, CostModel, Prediction, RunShape};
+use slimfit_cost::{CostError, CostModel, PREFILL_UNAVAILABLE, Prediction, RunShape};
 use slimfit_hardware::PeakType;
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_kernels::{Isa, Tuning};
@@ -222,17 +222,18 @@ fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
 pub fn predicted_figures(predicted: &Prediction) -> RunFigures {
     let run = predicted.run;
     let rate = |seconds: Predicted, tokens: f64| seconds.map(|seconds| tokens / seconds).figure();
-    let no_prompt = || Figure::unavailable("no prompt was asked for");
+    let no_prompt = || {
+        let asked = run.prompt_tokens > 0;
+        Figure::unavailable(if asked { PREFILL_UNAVAILABLE } else { "no prompt was asked for" })
+    };
     let no_decode = || Figure::unavailable("no token was to be generated");
-    let (prompt, generate) = (run.prompt_tokens > 0, run.generated_tokens > 0);
+    let prefill = predicted.ttft_seconds.filter(|_| run.prompt_tokens > 0);
+    let generate = run.generated_tokens > 0;
     RunFigures {
-        prefill_tokens_per_s: if prompt {
-            rate(predicted.ttft_seconds, run.prompt_tokens as f64)
-        } else {
-            no_prompt()
-        },
+        prefill_tokens_per_s: prefill
+            .map_or_else(no_prompt, |seconds| rate(seconds, run.prompt_tokens as f64)),
         decode_tokens_per_s: if generate { rate(predicted.tpot_seconds, 1.0) } else { no_decode() },
-        ttft_seconds: if prompt { predicted.ttft_seconds.figure() } else { no_prompt() },
+        ttft_seconds: prefill.map_or_else(no_prompt, |seconds| seconds.figure()),
         tpot_seconds: if generate { predicted.tpot_seconds.figure() } else { no_decode() },
         peak_memory_bytes: predicted.memory_bytes.figure(),
         joules_per_token: if generate { predicted.joules_per_token.clone() } else { no_decode() },

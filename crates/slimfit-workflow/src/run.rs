@@ -7,7 +7,7 @@ use crate::{
     local_tuning, measure_machine, measure_model, search_into_study, verify,
 };
 use serde::{Deserialize, Serialize};
-use slimfit_cost::CostModel;
+use slimfit_cost::{CostModel, Engine, EngineOptions};
 use slimfit_document::{WrittenFile, sha256_hex};
 use slimfit_emit::{Emission, EmitError, emit_config};
 use slimfit_hardware::HardwareProfile;
@@ -213,6 +213,8 @@ fn search_step(
         recipe: options.recipe.0.clone(),
         recipe_text: options.recipe.1.clone(),
         tokens: options.tokens,
+        engine: Engine::Slimfit,
+        engine_options: EngineOptions::default(),
     };
     observer.at("search", 0.0)?;
     let settings = SearchSettings {
@@ -278,7 +280,7 @@ fn measure_step(
         let run = request.run_shape();
         let predicted =
             cost.predict(&point.architecture, point.weights, point.kv, run, Some(point.threads))?;
-        let once = predicted.ttft_seconds.value + predicted.tpot_seconds.value * run.generated_tokens as f64;
+        let once = predicted.prefill()?.value + predicted.tpot_seconds.value * run.generated_tokens as f64;
         // Half of the share for loading, warming up, the operations' own runs and the child.
         request.rounds = ((share / 2.0 / (2.0 * once)) as usize).clamp(1, 6);
         let each = chosen.len() as f64;

@@ -1,7 +1,7 @@
 //! Searches a space for a device and keeps everything that was found in a study.
 
 use crate::WorkflowError;
-use slimfit_cost::{CostError, CostModel, Phase};
+use slimfit_cost::{CostError, CostModel, Engine, EngineOptions, PREFILL_UNAVAILABLE, Phase};
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe};
@@ -35,6 +35,20 @@ pub struct SearchInputs {
     pub recipe_text: String,
     /// Training tokens, in the recipe's own tokenizer.
     pub tokens: u64,
+    /// The runtime that is priced.
+    pub engine: Engine,
+    /// How another runtime than ours is priced.
+    pub engine_options: EngineOptions,
+}
+
+impl SearchInputs {
+    /// What prices the points.
+    ///
+    /// # Errors
+    /// When the profile does not hold what the engine needs.
+    pub fn cost(&self) -> Result<CostModel, CostError> {
+        CostModel::for_engine(&self.profile, self.engine, self.engine_options)
+    }
 }
 
 /// How it is searched.
@@ -65,7 +79,10 @@ pub fn search_into_study(
     settings: &SearchSettings<'_>,
     study: &Study,
 ) -> Result<Front, WorkflowError> {
-    let cost = CostModel::new(&inputs.profile)?;
+    let cost = inputs.cost()?;
+    if !cost.has_prefill() && asks_for_prefill(settings) {
+        return Err(CostError::Prefill.into());
+    }
     let quality = QualityModel::new(inputs.recipe.clone());
     let evaluator = ModelEvaluator::new(&inputs.space, &cost, &quality, inputs.tokens, &inputs.workload);
     let objectives =
@@ -95,6 +112,7 @@ pub fn search_into_study(
     {
         front.head.warnings.push(no_energy(&error));
     }
+    front.head.warnings.extend(engine_warnings(&cost, inputs));
     front.head.study = Some(study.folder().display().to_string());
     study.keep_input("profile.yaml", &inputs.profile.to_yaml()?)?;
     study.keep_input("space.yaml", inputs.space.text())?;
@@ -117,6 +135,32 @@ fn no_energy(error: &CostError) -> Warning {
     Warning::new("no-energy", message)
 }
 
+fn asks_for_prefill(settings: &SearchSettings<'_>) -> bool {
+    let objectives = settings.objectives.iter().flatten().copied();
+    let limits = settings.limits.iter().map(|(metric, _)| *metric);
+    objectives.chain(limits).any(|metric| metric == Metric::TtftSeconds)
+}
+
+/// What the reader of a front must know that was priced for another runtime.
+fn engine_warnings(cost: &CostModel, inputs: &SearchInputs) -> Vec<Warning> {
+    let Some(citation) = cost.citation() else { return Vec::new() };
+    let kind = if inputs.profile.is_measured() { "measured" } else { "published" };
+    let mut warnings = vec![Warning::new(
+        "engine-modelled",
+        format!(
+            "times are those of {} on the {kind} bandwidth of {}: {citation}; memory is weights, cache and slimfit's own scratch, the engine's buffers may take more",
+            cost.engine(),
+            inputs.profile.name
+        ),
+    )];
+    warnings.push(if cost.has_prefill() {
+        Warning::new("class-prefill", "prefill is a class figure: it may be 3 times longer or shorter")
+    } else {
+        Warning::new("prefill-unavailable", format!("`ttft_seconds` is no objective: {PREFILL_UNAVAILABLE}"))
+    });
+    warnings
+}
+
 /// Where the time of the most telling points goes.
 fn explain(
     front: &Front,
@@ -129,7 +173,8 @@ fn explain(
         let point = &front.points[place];
         let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
         let plan = cost.plan(&point.architecture, point.weights, point.kv, point.threads, run)?;
-        for phase in [Phase::Decode, Phase::Prefill] {
+        let phases = [Phase::Decode, Phase::Prefill].into_iter();
+        for phase in phases.filter(|phase| cost.has_prefill() || *phase == Phase::Decode) {
             study.add_explanation(&cost.explain(&point.id, phase, &plan, run, point.threads)?)?;
         }
     }

@@ -223,7 +223,7 @@ fn predict(
     for &prompt in &options.prompts {
         let run = run_shape(prompt, 0, 0);
         let predicted = cost.predict(architecture, weights, kv, run, Some(threads))?;
-        add(Phase::Prefill, prompt, predicted.ttft_seconds, run)?;
+        add(Phase::Prefill, prompt, predicted.prefill()?, run)?;
     }
     if options.memory {
         add(Phase::Memory, 0, whole.memory_bytes, whole_run)?;

@@ -31,7 +31,7 @@ fn exactly(value: f64) -> Predicted {
 fn prediction() -> Prediction {
     Prediction {
         threads: 2,
-        ttft_seconds: exactly(2.0),
+        ttft_seconds: Some(exactly(2.0)),
         tpot_seconds: exactly(0.1),
         memory_bytes: exactly(1e6),
         joules_per_token: Figure::unavailable("not asked"),

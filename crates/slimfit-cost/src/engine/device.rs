@@ -1,8 +1,11 @@
 //! What an engine's speed depends on of a device.
 
 use crate::CostError;
-use slimfit_hardware::{BandwidthCurve, HardwareProfile};
+use slimfit_hardware::{BandwidthCurve, Cluster, HardwareProfile};
 use slimfit_kernels::Isa;
+
+/// Share of the highest clock that a core must have to take an even share of the work without the others waiting.
+const PACE: f64 = 0.8;
 
 /// What is known of a device's memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +60,14 @@ impl EngineDevice {
         };
         let topology = &profile.topology;
         let fastest = topology.clusters.first();
-        let cores = fastest.map_or(topology.cores, |cluster| cluster.processors.len() as u32);
+        let hertz = fastest.and_then(|cluster| cluster.maximum_hz).map(|hertz| hertz as f64);
+        let keeps_pace = |cluster: &&Cluster| match (cluster.maximum_hz, hertz) {
+            (Some(own), Some(best)) => own as f64 >= PACE * best,
+            _ => Some(*cluster) == fastest,
+        };
+        let kept = topology.clusters.iter().filter(keeps_pace);
+        let cores = kept.map(|cluster| cluster.processors.len() as u32).sum::<u32>();
+        let cores = if cores == 0 { topology.cores } else { cores };
         let measured: Vec<(u32, BandwidthCurve)> = profile
             .thread_counts()
             .into_iter()
@@ -73,7 +83,7 @@ impl EngineDevice {
             class: class.to_owned(),
             isa: isa_class(isa).to_owned(),
             cores: cores.clamp(1, topology.cores.max(1)),
-            hertz: fastest.and_then(|cluster| cluster.maximum_hz).map(|hertz| hertz as f64),
+            hertz,
             memory,
         })
     }

@@ -8,12 +8,16 @@ mod coefficients;
 mod decode;
 mod device;
 mod prediction;
+mod pricing;
 mod validation;
 
 pub use coefficients::{Coefficient, ENGINE_SCHEMA, EngineCoefficients};
+pub(crate) use decode::join;
 pub use decode::{DecodeTerms, DecodeWork, EngineModel};
 pub use device::{EngineDevice, EngineMemory};
 pub use prediction::EnginePrediction;
+pub(crate) use pricing::EnginePricing;
+pub use pricing::{EngineOptions, PREFILL_UNAVAILABLE};
 
 use crate::CostError;
 use slimfit_document::suggestion;
