@@ -211,7 +211,7 @@ pub fn coefficients(fitted: &EngineCoefficients) -> Table {
     let mut rows = table(&["coefficient", "value", "low", "high", "devices"]);
     let mut add = |name: String, entry: &Coefficient| {
         let spell = |value: f64| {
-            if value < 1e-2 || value > 1e4 { format!("{value:.2e}") } else { format!("{value:.3}") }
+            if !(1e-2..=1e4).contains(&value) { format!("{value:.2e}") } else { format!("{value:.3}") }
         };
         rows.add_row([name, spell(entry.value), spell(entry.low), spell(entry.high), entry.n.to_string()]);
     };
