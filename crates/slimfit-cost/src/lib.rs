@@ -9,6 +9,7 @@ mod explain;
 mod hand_over;
 mod model;
 mod predict;
+mod products;
 mod rates;
 mod regime;
 mod reuse;

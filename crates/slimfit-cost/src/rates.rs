@@ -3,11 +3,15 @@
 use crate::CostError;
 use crate::curve::WorkCurve;
 use crate::model::visited;
+use crate::products::{Products, Sample};
 use slimfit_hardware::{HardwareProfile, KernelTime};
-use slimfit_kernels::{Activate, Add, Operation};
+use slimfit_kernels::{Activate, Add, Operation, QkNormKind};
 use slimfit_plan::Shape;
 use slimfit_quantity::NumberFormat;
 use std::collections::HashMap;
+
+/// Rotation of heads that are normed first: another kernel's time under the same operation.
+const NORMED_ROTATION: &str = "rotate_store of normed heads";
 
 /// Operation kind, format, and whether many tokens are computed.
 type Kind = (String, NumberFormat, bool);
@@ -17,9 +21,8 @@ type Points = Vec<(f64, f64)>;
 /// Kernel times of one thread count.
 #[derive(Debug, Clone)]
 pub(crate) struct Rates {
-    /// Matrix products by format: seconds per multiply-add by tokens. Tokens decide how often a loaded weight is used,
-    /// which decides the rate; the matrix's size does not, past a few rows.
-    products: HashMap<NumberFormat, WorkCurve>,
+    /// Matrix products by format.
+    products: HashMap<NumberFormat, Products>,
     /// Everything else by kind, format and whether one or many tokens are computed: seconds by work, one curve for
     /// each head layout.
     others: HashMap<Kind, Vec<(HeadLayout, WorkCurve)>>,
@@ -51,22 +54,22 @@ impl Rates {
     /// `barrier_seconds` is part of every sampled time of several threads, and comes off it: the model adds it to each
     /// operation itself.
     pub(crate) fn new(profile: &HardwareProfile, threads: u32, barrier_seconds: f64) -> Self {
-        let mut products: HashMap<NumberFormat, Points> = HashMap::new();
+        let mut products: HashMap<NumberFormat, Vec<Sample>> = HashMap::new();
         let mut others: HashMap<Kind, Vec<(HeadLayout, Points)>> = HashMap::new();
         for time in profile.kernels.iter().filter(|time| time.threads == threads) {
             let Some(sampled) = time.seconds.value else { continue };
             let seconds = (sampled - barrier_seconds).max(sampled / 2.0);
             let (tokens, work) = (time.batch as f64, sampled_work(time));
             if time.operation == "matmul" {
-                let per_weight = seconds / (time.rows as f64 * time.columns as f64);
-                products.entry(time.format).or_default().push((tokens, per_weight));
+                let (rows, columns) = (time.rows as f64, time.columns as f64);
+                products.entry(time.format).or_default().push(Sample { tokens, rows, columns, seconds });
                 continue;
             }
             let layout = match (time.head_size, time.kv_heads) {
                 (Some(size), Some(kv_heads)) => HeadLayout::new(size, time.rows / size.max(1), kv_heads),
                 _ => HeadLayout::NONE,
             };
-            let layouts = others.entry((time.operation.clone(), time.format, time.batch > 1)).or_default();
+            let layouts = others.entry((sampled_name(time), time.format, time.batch > 1)).or_default();
             match layouts.iter_mut().find(|(known, _)| *known == layout) {
                 Some((_, points)) => points.push((work, seconds)),
                 None => layouts.push((layout, vec![(work, seconds)])),
@@ -81,7 +84,7 @@ impl Rates {
         Self {
             products: products
                 .into_iter()
-                .filter_map(|(key, points)| Some((key, WorkCurve::new(points)?)))
+                .filter_map(|(key, points)| Some((key, Products::new(&points)?)))
                 .collect(),
             others: others.into_iter().map(|(key, layouts)| (key, curves(layouts))).collect(),
             threads,
@@ -91,15 +94,16 @@ impl Rates {
     /// Compute seconds of `operation` on `tokens` tokens that see `keys` keys together.
     pub(crate) fn seconds(&self, operation: &Operation, tokens: f64, keys: f64) -> Result<f64, CostError> {
         if let Operation::MatMul(product) = operation {
-            return self.product(product.format, product.rows as f64 * product.columns as f64, tokens);
+            return self.product(product.format, (product.rows, product.columns), tokens);
         }
         if let Operation::Experts(experts) = operation {
-            let rows = experts.size as f64 * if experts.gated { 3.0 } else { 2.0 };
+            let up_rows = experts.size * if experts.gated { 2 } else { 1 };
             let visits = tokens * experts.top_k as f64;
             let (size, gated, function) = (experts.size, experts.gated, experts.function);
             let activate = Operation::Activate(Activate { size, gated, function, scaled: false });
             let visited = visited(experts, tokens);
-            let each = self.product(experts.format, rows * experts.columns as f64, visits / visited)?;
+            let each = self.product(experts.format, (up_rows, experts.columns), visits / visited)?
+                + self.product(experts.format, (experts.columns, experts.size), visits / visited)?;
             let mut others = self.seconds(&activate, visits, 0.0)?;
             if tokens > 1.0 {
                 // Rows are gathered for each expert, and its results are added to its tokens'.
@@ -109,12 +113,14 @@ impl Rates {
             return Ok(visited * each + others);
         }
         if let Operation::Route(route) = operation {
-            return self.product(NumberFormat::F32, (route.experts * route.columns) as f64, tokens);
+            return self.product(NumberFormat::F32, (route.experts, route.columns), tokens);
         }
         let (format, layout, work) = planned_work(operation, tokens, keys);
         let many = tokens > 1.0;
         let find = |many| {
-            let layouts = self.others.get(&(operation.name().to_owned(), format, many))?;
+            let named = |name: String| self.others.get(&(name, format, many));
+            // A profile of an earlier version has no heads that are normed.
+            let layouts = named(planned_name(operation)).or_else(|| named(operation.name().to_owned()))?;
             layouts.iter().min_by(|(a, _), (b, _)| a.distance(layout).total_cmp(&b.distance(layout)))
         };
         let nearest = find(many).or_else(|| find(!many));
@@ -127,11 +133,28 @@ impl Rates {
         })
     }
 
-    fn product(&self, format: NumberFormat, weights: f64, tokens: f64) -> Result<f64, CostError> {
-        let curve = self.products.get(&format).ok_or_else(|| CostError::Missing {
+    fn product(
+        &self,
+        format: NumberFormat,
+        (rows, columns): (u64, u64),
+        tokens: f64,
+    ) -> Result<f64, CostError> {
+        let products = self.products.get(&format).ok_or_else(|| CostError::Missing {
             what: format!("times of the `matmul` kernel in {format} with {} threads", self.threads),
         })?;
-        Ok(weights * curve.seconds(tokens))
+        Ok(products.seconds(rows as f64, columns as f64, tokens))
+    }
+}
+
+/// The operation, heads that are normed first apart.
+fn sampled_name(time: &KernelTime) -> String {
+    if time.qk_norm { NORMED_ROTATION.to_owned() } else { time.operation.clone() }
+}
+
+fn planned_name(operation: &Operation) -> String {
+    match operation {
+        Operation::RotateStore(rotate) if rotate.qk_norm != QkNormKind::None => NORMED_ROTATION.to_owned(),
+        _ => operation.name().to_owned(),
     }
 }
 

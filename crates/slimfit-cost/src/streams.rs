@@ -6,7 +6,7 @@ use slimfit_kernels::Operation;
 use slimfit_quantity::NumberFormat;
 
 /// Below this share a sample was disturbed beyond use, above it some of the data did not come from where it should.
-const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.1..=1.6;
+const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.02..=1.6;
 
 /// A kind of kernel that streams.
 #[derive(Debug, Clone, PartialEq)]

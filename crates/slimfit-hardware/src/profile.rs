@@ -225,6 +225,9 @@ pub struct KernelTime {
     /// Key and value heads (`attend`, `rotate_store`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_heads: Option<u64>,
+    /// Whether each head is normed first (`rotate_store`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub qk_norm: bool,
     /// Threads.
     pub threads: u32,
     /// Seconds of one execution, data in the nearest cache that holds it.

@@ -11,7 +11,7 @@ use crate::ProbeError;
 use crate::schedule::{Log, Task, repeats};
 use grid::Shape;
 use slimfit_hardware::KernelTime;
-use slimfit_kernels::{Isa, Kernels, MatMul, Operation, Tuning};
+use slimfit_kernels::{Isa, Kernels, MatMul, Operation, QkNormKind, Tuning};
 use slimfit_quantity::NumberFormat;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -124,6 +124,8 @@ pub(crate) fn add<'a>(
 /// The shape as a profile writes it, without its time.
 fn describe(shape: &Shape, kernels: &Kernels, threads: u32) -> KernelTime {
     let keys = shape.first_position + shape.tokens;
+    let qk_norm =
+        matches!(&shape.operation, Operation::RotateStore(rotate) if rotate.qk_norm != QkNormKind::None);
     let (format, rows, columns, heads) = match &shape.operation {
         Operation::MatMul(product) => (product.format, product.rows, product.columns, None),
         Operation::Embed(embed) => (embed.format, embed.width, 1, None),
@@ -150,6 +152,7 @@ fn describe(shape: &Shape, kernels: &Kernels, threads: u32) -> KernelTime {
         batch: shape.tokens,
         head_size: heads.map(|(size, _)| size),
         kv_heads: heads.map(|(_, kv_heads)| kv_heads),
+        qk_norm,
         threads,
         seconds: slimfit_quantity::Figure::unavailable("not measured yet"),
     }

@@ -48,6 +48,7 @@ pub fn synthetic(power: bool) -> HardwareProfile {
                     batch,
                     head_size: None,
                     kv_heads: None,
+                    qk_norm: false,
                     threads,
                     seconds: measured(overhead + gain * work),
                 });

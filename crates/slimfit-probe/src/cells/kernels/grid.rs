@@ -16,8 +16,8 @@ pub(crate) struct Shape {
     pub first_position: u64,
 }
 
-/// (heads, kv heads, head size): a small grouped model, a small one without groups, a larger grouped one.
-pub(crate) const HEADS: [(u64, u64, u64); 3] = [(9, 3, 64), (8, 8, 64), (16, 4, 128)];
+/// (heads, kv heads, head size): a small grouped model, a small one without groups, a larger grouped one, a tiny one.
+pub(crate) const HEADS: [(u64, u64, u64); 4] = [(9, 3, 64), (8, 8, 64), (16, 4, 128), (4, 4, 32)];
 
 /// All series, for every operation that a plan can hold and that has a kernel.
 pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
@@ -35,13 +35,22 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
             (576, 1536, batches),
             (192, 576, &[1]),
             (1536, 1536, &[1, 32]),
+            // Narrow ones show what a row and a column cost beside their weights.
+            (384, 128, batches),
         ]
     } else {
         &[(192, 576, &[1]), (576, 576, batches), (1536, 576, &[1, 32, 128])]
     };
-    // The k formats hold rows of whole blocks of 256 only; what a product costs per weight hardly depends on its shape.
+    // The k formats hold rows of whole blocks of 256 only.
     let blocks: &[(u64, u64, &[u64])] = if full {
-        &[(576, 512, batches), (1536, 1536, &[1, 32]), (192, 512, &[1])]
+        &[
+            (576, 512, batches),
+            (1536, 512, batches),
+            (512, 1536, batches),
+            (1536, 1536, &[1, 32]),
+            (192, 512, &[1]),
+            (384, 256, batches),
+        ]
     } else {
         &[(192, 512, &[1]), (576, 512, batches)]
     };
@@ -91,20 +100,22 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
     }
     for kv_format in NumberFormat::SEARCHABLE_KV {
         for &(heads, kv_heads, head_size) in if full { &HEADS[..] } else { &HEADS[..2] } {
-            push(
-                Operation::RotateStore(RotateStore {
-                    heads,
-                    kv_heads,
-                    head_size,
-                    rotated: head_size,
-                    interleaved: false,
-                    qk_norm: QkNormKind::None,
-                    norm: (NormFormula::Rms, 1e-5),
-                    clip: None,
-                    kv_format,
-                }),
-                &[1, 128],
-            );
+            for qk_norm in [QkNormKind::None, QkNormKind::PerHead] {
+                push(
+                    Operation::RotateStore(RotateStore {
+                        heads,
+                        kv_heads,
+                        head_size,
+                        rotated: head_size,
+                        interleaved: false,
+                        qk_norm,
+                        norm: (NormFormula::Rms, 1e-5),
+                        clip: None,
+                        kv_format,
+                    }),
+                    &[1, 128],
+                );
+            }
         }
     }
     for kv_format in NumberFormat::SEARCHABLE_KV {

@@ -6,8 +6,8 @@ use crate::ProbeError;
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{
     ActivateArgs, AddArgs, AlignedBytes, AttendArgs, EmbedArgs, Invocation, Isa, Kernels, KvLayer,
-    MatMulArgs, NormArgs, Operation, PackedMatrix, Part, RotateStoreArgs, RotationTable, SharedMut, phases,
-    scratch_bytes,
+    MatMulArgs, NormArgs, Operation, PackedMatrix, Part, QkNormKind, RotateStoreArgs, RotationTable,
+    SharedMut, phases, scratch_bytes,
 };
 use slimfit_quantity::NumberFormat;
 use std::rc::Rc;
@@ -183,7 +183,8 @@ impl Subject {
             output: output * self.tokens,
             cache_bytes,
             rotation,
-            ones: output,
+            // Norms of whole rows and of heads.
+            ones: output.max(self.cache().map_or(0, |(_, _, head_size)| head_size)),
             scratch: scratch_bytes(&self.operation, self.tokens, keys, threads),
         }
     }
@@ -260,8 +261,10 @@ impl Subject {
         if let Operation::RotateStore(rotate) = &self.operation {
             let qkv = SharedMut::new(&mut input.as_f32_mut()[..needs.input]);
             let rotation = RotationTable { cosines, sines };
+            let normed = if rotate.qk_norm == QkNormKind::None { 0 } else { rotate.head_size as usize };
+            let norm = &ones[..normed];
             let args =
-                RotateStoreArgs::new(rotate, tokens, self.first_position, qkv, &[], &[], rotation, cache());
+                RotateStoreArgs::new(rotate, tokens, self.first_position, qkv, norm, norm, rotation, cache());
             return Invocation::RotateStore(args);
         }
         let input = &input.as_f32()[..needs.input];
