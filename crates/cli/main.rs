@@ -19,6 +19,7 @@ mod memory_child;
 mod models;
 mod output;
 mod profile;
+mod profile_check;
 mod progress;
 mod report;
 mod run;

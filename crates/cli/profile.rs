@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::table::table;
-use crate::{Outcome, device, devices, interrupt};
+use crate::{Outcome, device, devices, interrupt, profile_check};
 use serde_json::json;
 use slimfit_document::DocumentError;
 use slimfit_hardware::{BandwidthKind, HardwareProfile, Power, save_local};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `profile`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  slimfit profile --budget 60\n  slimfit profile --out my-board.yaml --json"
+    after_help = "Example:\n  slimfit profile --budget 60\n  slimfit profile --out my-board.yaml --json\n  slimfit profile --check\n  slimfit profile --compare monday.yaml friday.yaml"
 )]
 pub struct Arguments {
     /// The file; a name of its own under hardware-profiles/local/ unless said.
@@ -31,12 +31,25 @@ pub struct Arguments {
     /// Measure nothing: list the devices described from publications, which `--profile NAME` takes.
     #[arg(long, conflicts_with_all = ["out", "budget"])]
     list: bool,
+    /// Measure for 5 seconds whether this profile still holds (a file or a name; the newest of this machine unless
+    /// said); exit code 1 where it does not.
+    #[arg(long, value_name = "PROFILE", num_args = 0..=1, conflicts_with_all = ["out", "budget", "list"])]
+    check: Option<Option<String>>,
+    /// Measure nothing: say what changed from the first profile to the second.
+    #[arg(long, value_names = ["BEFORE", "AFTER"], num_args = 2, conflicts_with_all = ["out", "budget", "list", "check"])]
+    compare: Vec<String>,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if arguments.list {
         devices::list(output)?;
         return Ok(Outcome::Done);
+    }
+    if let Some(reference) = &arguments.check {
+        return profile_check::check(reference.as_deref(), output);
+    }
+    if let [before, after] = &arguments.compare[..] {
+        return profile_check::compare(before, after, output);
     }
     let isa = Isa::selected()?;
     writable(arguments.out.as_deref())?;

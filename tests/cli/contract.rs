@@ -323,3 +323,26 @@ fn measure_says_when_a_config_lies_without_its_weights() {
     assert_eq!(object["weights_source"], "file");
     assert_eq!(object["warnings"].as_array().map(Vec::len), Some(0));
 }
+
+#[test]
+fn a_profile_is_checked_in_seconds_and_compared_with_another() {
+    let machine = machine();
+    let file = machine.profile_file.to_str().unwrap();
+    let profile_command = |more: &[&str]| {
+        let arguments = ["profile", "--json"];
+        Slimfit::new(arguments.iter().chain(more)).folder(machine.folder()).run()
+    };
+    let checked = profile_command(&["--check", file]);
+    let object = checked.object("profile-check");
+    assert_eq!(checked.code, i32::from(object["holds"] == false), "{}", checked.stderr);
+    let rows = object["checks"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["now_per_s"]["source"] == "measured"), "{rows:?}");
+    assert!(rows.iter().any(|row| row["what"] == "read") && rows.iter().any(|row| row["what"] == "f32"));
+
+    let object = profile_command(&["--compare", file, file]).done().object("profile-compare");
+    assert_eq!(object["same_machine"], true);
+    let rows = object["differences"].as_array().unwrap();
+    assert!(rows.len() > 20 && rows.iter().all(|row| row["ratio"] == 1.0 && row["beyond_noise"] == false));
+    let error = profile_command(&["--check", "no-such-device"]).refused("unknown-profile");
+    assert!(error["found"].as_str().unwrap().contains("no-such-device"), "{error}");
+}

@@ -5,6 +5,7 @@
 
 mod bandwidth_curve;
 mod builtin;
+mod difference;
 mod error;
 mod file;
 mod fingerprint;
@@ -16,6 +17,7 @@ mod tuning;
 mod validation;
 
 pub use bandwidth_curve::{BandwidthBin, BandwidthCurve, MAXIMUM_MOVE};
+pub use difference::Difference;
 pub use error::HardwareError;
 pub use given_watts::GivenWatts;
 pub use profile::{

@@ -149,3 +149,22 @@ fn watts_that_cannot_be_are_refused() {
         assert!(error.to_string().contains("2.7,6.5"), "{wrong}");
     }
 }
+
+#[test]
+fn a_difference_is_told_from_noise_by_the_quartiles() {
+    let before = example();
+    let mut after = example();
+    assert!(before.differences(&after).iter().all(|row| row.ratio() == 1.0 && !row.beyond_noise));
+    let figure = &mut after.overhead.barrier[0].seconds;
+    *figure =
+        slimfit_quantity::Figure { value: Some(8e-7), low: Some(7e-7), high: Some(9e-7), ..figure.clone() };
+    // Within the quartiles of the first, 39 to 41 GB/s.
+    let figure = &mut after.bandwidth.last_mut().unwrap().bytes_per_s;
+    *figure = slimfit_quantity::Figure { value: Some(40.5e9), ..figure.clone() };
+    let differences = before.differences(&after);
+    let moved: Vec<_> = differences.iter().filter(|row| row.beyond_noise).collect();
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    assert_eq!((moved[0].part, moved[0].what.as_str()), ("overhead", "barrier of 2 threads"));
+    assert!((moved[0].ratio() - 2.0).abs() < 1e-12);
+    assert!(differences.iter().all(|row| row.part != "power"), "what neither holds is no difference");
+}

@@ -4,6 +4,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cells;
+mod check;
 mod clock;
 mod error;
 mod noise;
@@ -15,6 +16,7 @@ mod system_tree;
 mod time;
 mod topology;
 
+pub use check::{Checked, check};
 pub use error::ProbeError;
 pub use noise::ProcessorTime;
 pub use power::{
