@@ -97,10 +97,14 @@ fn named(reference: &str) -> Result<HardwareProfile, Failure> {
     if let Some(profile) = HardwareProfile::builtin(reference) {
         return Ok(profile?);
     }
-    let local = std::fs::read_dir(LOCAL_FOLDER)
+    let mut local: Vec<String> = std::fs::read_dir(LOCAL_FOLDER)
         .into_iter()
         .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()));
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    local.sort_unstable();
     let known: Vec<String> = HardwareProfile::builtin_names().map(str::to_owned).chain(local).collect();
     let allowed = format!("{}, or the path of a file", known.join(", "));
     let hint = suggestion(reference, known.iter().map(String::as_str));

@@ -123,7 +123,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let _ = writeln!(text, "no TTFT: {PREFILL_UNAVAILABLE}");
     }
     for (count, seconds) in others.iter().filter(|(count, _)| *count != threads) {
-        let _ = writeln!(text, "with {count} threads a token would take {}", format_seconds(*seconds));
+        let _ = writeln!(
+            text,
+            "with {count} thread{} a token would take {}",
+            if *count == 1 { "" } else { "s" },
+            format_seconds(*seconds)
+        );
     }
     for phase in &phases {
         let _ = write!(text, "\n{}", phase_text(phase));

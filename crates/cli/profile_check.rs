@@ -9,7 +9,7 @@ use serde_json::json;
 use slimfit_hardware::{Difference, HardwareProfile};
 use slimfit_kernels::Isa;
 use slimfit_probe::Checked;
-use slimfit_quantity::{format_bytes, median};
+use slimfit_quantity::{format_bytes, format_seconds, median};
 use std::fmt::Write as _;
 
 /// How long a check may take.
@@ -78,8 +78,11 @@ fn check_text(profile: &HardwareProfile, checked: &[Checked], holds: bool) -> St
     let mut text = format!("{}, measured {}\n", profile.name, profile.provenance.created);
     let mut rows = table(&["", "threads", "working set", "profile", "now", "ratio", ""]);
     for row in checked {
-        let unit = if row.what == "read" { "GB/s" } else { "G/s" };
-        let spell = |value: f64| format!("{:.3} {unit}", value / 1e9);
+        let spell = |per_second: f64| match row.what {
+            "barrier" => format_seconds(1.0 / per_second),
+            "read" => format!("{:.2} GB/s", per_second / 1e9),
+            _ => format!("{:.1} Gop/s", per_second / 1e9),
+        };
         rows.add_row(vec![
             row.what.to_owned(),
             row.threads.to_string(),

@@ -8,7 +8,7 @@ use slimfit_quantity::Figure;
 pub struct Difference {
     /// Its part of the profile: `bandwidth`, `peak`, `kernels`, `overhead`, `power`.
     pub part: &'static str,
-    /// Which figure: `read sequential, 1 threads, 4 streams, 1048576 bytes`.
+    /// Which figure: `Read sequential, 1 thread, 4 streams, 1048576 bytes`.
     pub what: String,
     /// In the first profile.
     pub before: f64,
@@ -48,14 +48,18 @@ impl HardwareProfile {
     }
 }
 
+fn threads(count: u32) -> String {
+    if count == 1 { "1 thread".to_owned() } else { format!("{count} threads") }
+}
+
 fn figures(profile: &HardwareProfile) -> Vec<(&'static str, String, &Figure)> {
     let mut all: Vec<(&'static str, String, &Figure)> = Vec::new();
     for point in &profile.bandwidth {
         let what = format!(
-            "{:?} {}, {} threads, {} streams, {} bytes{}",
+            "{:?} {}, {}, {} streams, {} bytes{}",
             point.kind,
             point.pattern,
-            point.threads,
+            threads(point.threads),
             point.streams,
             point.working_set_bytes,
             if point.huge_pages { "" } else { ", small pages" }
@@ -66,12 +70,12 @@ fn figures(profile: &HardwareProfile) -> Vec<(&'static str, String, &Figure)> {
         all.push(("latency", format!("{} bytes", point.working_set_bytes), &point.seconds));
     }
     for peak in &profile.peak {
-        let what = format!("{:?} {} ({}), {} threads", peak.number, peak.sequence, peak.isa, peak.threads);
+        let what = format!("{:?} {} ({}), {}", peak.number, peak.sequence, peak.isa, threads(peak.threads));
         all.push(("peak", what, &peak.ops_per_s));
     }
     for time in &profile.kernels {
         let what = format!(
-            "{}{} {} {}x{}{}, {} tokens, {} threads",
+            "{}{} {} {}x{}{}, {} tokens, {}",
             time.operation,
             if time.qk_norm { " of normed heads" } else { "" },
             time.format,
@@ -79,20 +83,20 @@ fn figures(profile: &HardwareProfile) -> Vec<(&'static str, String, &Figure)> {
             time.columns,
             time.kv_heads.map_or_else(String::new, |heads| format!(" over {heads} heads")),
             time.batch,
-            time.threads
+            threads(time.threads)
         );
         all.push(("kernels", what, &time.seconds));
     }
     for stream in &profile.streaming {
         let what = format!(
-            "{} {} {}x{}{}, {} bytes, {} threads",
+            "{} {} {}x{}{}, {} bytes, {}",
             stream.operation,
             stream.format,
             stream.rows,
             stream.columns,
             stream.kv_heads.map_or_else(String::new, |heads| format!(" over {heads} heads")),
             stream.working_set_bytes,
-            stream.threads
+            threads(stream.threads)
         );
         all.push(("streaming", what, &stream.share_of_read));
     }
@@ -102,7 +106,7 @@ fn figures(profile: &HardwareProfile) -> Vec<(&'static str, String, &Figure)> {
     all.push(("overhead", "dispatch".to_owned(), &profile.overhead.dispatch));
     all.push(("power", "idle".to_owned(), &profile.power.idle_watts));
     for load in &profile.power.loaded {
-        all.push(("power", format!("{}, {} threads", load.class, load.threads), &load.watts));
+        all.push(("power", format!("{}, {}", load.class, threads(load.threads)), &load.watts));
     }
     all
 }
