@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::table;
 use serde_json::{Value, json};
-use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, Phase, RunShape};
+use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, Phase, RequestEnergy, RequestPattern, RunShape};
 use slimfit_formats::load_model;
 use slimfit_kernels::Isa;
 use slimfit_quantity::{NumberFormat, format_bytes, format_seconds};
@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  slimfit explain smollm2-135m --weights q4_0 --depth 1024\n  slimfit explain ./my-model/config.json --profile other.yaml --json"
+    after_help = "Example:\n  slimfit explain smollm2-135m --weights q4_0 --depth 1024\n  slimfit explain ./my-model/config.json --profile other.yaml --json\n  slimfit explain smollm2-135m --power-watts 2.7,6.5 --battery 18Wh --requests-per-hour 20"
 )]
 pub struct Arguments {
     /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
@@ -47,10 +47,22 @@ pub struct Arguments {
     /// Threads; the predicted best unless said.
     #[arg(long)]
     threads: Option<u32>,
+    /// The battery's energy: `18Wh`, `5000mAh@3.85V`; says how long it lasts and what a request costs.
+    #[arg(long, value_parser = slimfit_quantity::parse_watt_hours)]
+    battery: Option<f64>,
+    /// Requests an hour, idle between them [default: one right after the other].
+    #[arg(long, value_name = "N", requires = "battery")]
+    requests_per_hour: Option<f64>,
+    /// Seconds in which the device wakes up and reads the model before each request.
+    #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds, requires = "battery")]
+    wake_up: Option<f64>,
+    #[command(flatten)]
+    watts: device::WattsArgument,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let profile = device::profile(arguments.profile.as_deref(), Isa::selected()?)?;
+    let profile = arguments.watts.applied(profile);
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
     let (engine, options) = arguments.engine.resolve(&profile)?;
@@ -69,6 +81,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .thread_counts()
         .map(|count| Ok((count, predict(Some(count))?.tpot_seconds.value)))
         .collect::<Result<Vec<_>, Failure>>()?;
+    let pattern = RequestPattern {
+        requests_per_hour: arguments.requests_per_hour,
+        wake_up_seconds: arguments.wake_up.unwrap_or(0.0),
+    };
+    let request = match arguments.battery {
+        Some(watt_hours) => Some((watt_hours, cost.energy()?.request(&prediction, pattern)?)),
+        None => None,
+    };
     let plan = cost.plan(architecture, weights, kv, threads, run)?;
     let wanted: &[Phase] = if run.prompt_tokens > 0 && cost.has_prefill() {
         &[Phase::Prefill, Phase::Decode]
@@ -80,7 +100,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .map(|&phase| Ok(cost.explain(&id, phase, &plan, run, threads)?))
         .collect::<Result<Vec<_>, Failure>>()?;
     if output.is_json() {
-        let fields = json!({
+        let mut fields = json!({
             "name": model.name,
             "id": id,
             "weights": weights,
@@ -95,6 +115,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "by_threads": others.iter().map(|(threads, seconds)| json!({ "threads": threads, "tpot_seconds": seconds })).collect::<Vec<_>>(),
             "phases": phases.iter().map(phase_value).collect::<Vec<_>>(),
         });
+        if let Some((watt_hours, request)) = &request {
+            fields["battery"] = battery_value(*watt_hours, pattern, request);
+        }
         output.object("explain", "explain", fields)?;
         return Ok(Outcome::Done);
     }
@@ -130,11 +153,66 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             format_seconds(*seconds)
         );
     }
+    if let Some((watt_hours, request)) = &request {
+        let _ = write!(text, "\n{}", battery_text(*watt_hours, pattern, request));
+    }
     for phase in &phases {
         let _ = write!(text, "\n{}", phase_text(phase));
     }
     output.text(&text)?;
     Ok(Outcome::Done)
+}
+
+fn battery_value(watt_hours: f64, pattern: RequestPattern, request: &RequestEnergy) -> Value {
+    json!({
+        "watt_hours": watt_hours,
+        "requests_per_hour": pattern.requests_per_hour,
+        "wake_up_seconds": pattern.wake_up_seconds,
+        "busy_seconds": request.busy_seconds.figure(),
+        "wake_up_joules": request.wake_up_joules,
+        "prefill_joules": request.prefill_joules,
+        "decode_joules": request.decode_joules,
+        "idle_joules": request.idle_joules,
+        "request_joules": request.request_joules,
+        "mean_watts": request.mean_watts,
+        "joules_per_token": request.joules_per_token,
+        "tokens_per_watt_hour": request.tokens_per_watt_hour,
+        "hours": request.battery_hours(watt_hours),
+    })
+}
+
+fn battery_text(watt_hours: f64, pattern: RequestPattern, request: &RequestEnergy) -> String {
+    let often = match pattern.requests_per_hour {
+        Some(rate) => format!("{rate} requests an hour"),
+        None => "one request after the other".to_owned(),
+    };
+    let mut text = format!("a battery of {watt_hours} Wh, {often}\n");
+    let mut rows = table(&["", "modelled", "90 % interval"]);
+    let hours = request.battery_hours(watt_hours);
+    for (label, figure, unit) in [
+        ("lasts", &hours, "h"),
+        ("request", &request.request_joules, "J"),
+        ("  waking up", &request.wake_up_joules, "J"),
+        ("  prompt", &request.prefill_joules, "J"),
+        ("  answer", &request.decode_joules, "J"),
+        ("  idling", &request.idle_joules, "J"),
+        ("on average", &request.mean_watts, "W"),
+        ("tokens", &request.tokens_per_watt_hour, "/Wh"),
+    ] {
+        let value =
+            |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3} {unit}"));
+        let interval = match figure.value {
+            Some(_) => format!("{} – {}", value(figure.low), value(figure.high)),
+            None => figure.reason.clone().unwrap_or_default(),
+        };
+        let central = if figure.value.is_some() { value(figure.value) } else { "unavailable".to_owned() };
+        rows.add_row(vec![label.to_owned(), central, interval]);
+    }
+    let _ = writeln!(text, "{}", rows.trim_fmt());
+    if let Some(origin) = &request.request_joules.citation {
+        let _ = writeln!(text, "power: {origin}");
+    }
+    text
 }
 
 fn phase_value(phase: &Explanation) -> Value {

@@ -93,3 +93,26 @@ fn impossible_watts_and_two_sources_of_power_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_battery_lasts_as_long_as_its_requests_let_it() {
+    let machine = machine();
+    machine.write_smallest();
+    let explain = |more: &[&str]| {
+        let arguments = ["explain", "smallest.json", "--prompt=64", "--generate=16", "--json"];
+        Slimfit::new(arguments.iter().chain(more)).folder(machine.folder()).run()
+    };
+    let given = ["--power-watts=2,6", "--battery=18Wh"];
+    let back_to_back = explain(&given).done().object("explain")["battery"].clone();
+    let hours = back_to_back["hours"]["value"].as_f64().unwrap();
+    assert!((hours - 3.0).abs() < 1e-9, "always at work at 6 W, 18 Wh last 3 h, not {hours}");
+    assert_eq!(back_to_back["hours"]["source"], "modelled");
+    let rarely = explain(&[&given[..], &["--requests-per-hour=2", "--wake-up=2s"]].concat());
+    let rarely = rarely.done().object("explain")["battery"].clone();
+    let hours = rarely["hours"]["value"].as_f64().unwrap();
+    assert!((8.9..9.0).contains(&hours), "nearly always idle at 2 W: {hours}");
+    assert!(rarely["wake_up_joules"]["value"].as_f64().unwrap() > 11.9);
+    let error = explain(&["--battery=18Wh"]);
+    assert_eq!(error.code, 2, "no meter and no watts: {}", error.stdout);
+    assert!(explain(&["--battery=18parsecs", "--power-watts=2,6"]).stdout.contains("18parsecs"));
+}
