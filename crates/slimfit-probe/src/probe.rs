@@ -158,6 +158,17 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         repeated: quality.repeated,
     };
     let mut warnings = std::mem::take(&mut system.warnings);
+    let unseen = streams.cells(&counts) - streaming.len();
+    if unseen > 0 {
+        warnings.push(Warning::new(
+            "streaming-unseen",
+            format!(
+                "the budget left no time for {unseen} of {} kernels that stream: where a format has none, its predictions take \
+                 the rate of a plain read; a longer `--budget` measures them",
+                streams.cells(&counts)
+            ),
+        ));
+    }
     warnings.extend(warn(&noise, pinned, arena.read.advised()));
     step(progress, "done", 1.0)?;
     let mut profile = HardwareProfile {

@@ -102,6 +102,11 @@ impl Plan {
         Ok(Self { subjects, kernels, sets, isa })
     }
 
+    /// Cells in all.
+    pub fn cells(&self, counts: &[u32]) -> usize {
+        self.subjects.len() * self.sets.len() * counts.len()
+    }
+
     /// Measures until `deadline`, each subject an equal share of the time that is left.
     pub fn measure(
         &self,
