@@ -1,27 +1,8 @@
 //! Where a predicted time goes: the terms of every operation, which add up to the prediction.
 
 use crate::{CostError, CostModel, RunShape};
-use slimfit_plan::{Plan, Shape, TokenRows, traffic};
+use slimfit_plan::{Phase, Plan, Shape, TokenRows, traffic};
 use slimfit_study::{Explanation, OperationCost};
-
-/// A part of a run that is predicted by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// The prompt, in chunks, to the last token's logits.
-    Prefill,
-    /// One generated token, at the depth that costs the mean over all.
-    Decode,
-}
-
-impl Phase {
-    /// The name in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Prefill => "prefill",
-            Self::Decode => "decode",
-        }
-    }
-}
 
 impl CostModel {
     /// The terms of a phase of `run`, in execution order; their sum is the time that [`CostModel::predict`] gives. A

@@ -21,7 +21,6 @@ pub use engine::{
     EngineMemory, EngineModel, EngineOptions, EnginePrediction, PREFILL_UNAVAILABLE,
 };
 pub use error::CostError;
-pub use explain::Phase;
 pub use model::{Bound, CostModel, StepCost, Terms};
 pub use predict::{DECODE_HALF_WIDTH, PREFILL_HALF_WIDTH, PROCESS_BYTES, Prediction, RunShape};
 pub use regime::{Regime, RegimeId};

@@ -4,6 +4,7 @@
 mod build;
 mod error;
 mod memory;
+mod phase;
 mod plan;
 mod slots;
 mod step;
@@ -12,6 +13,7 @@ mod weight_formats;
 
 pub use error::PlanError;
 pub use memory::Memory;
+pub use phase::Phase;
 pub use plan::{Plan, PlanOptions};
 pub use slots::{Buffer, KvSlot, MatrixSlot, RopeSlot, VectorSlot};
 pub use step::{Shape, Step, TokenRows};

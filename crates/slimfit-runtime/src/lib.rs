@@ -22,7 +22,7 @@ pub use error::RuntimeError;
 pub use measure::{DepthFill, MeasureOptions, RunResult, Sentinels, Tail, measure};
 pub use memory_probe::{MEMORY_PROBE_ARGUMENT, MemoryReport, MemoryRequest, measure_memory, memory_probe};
 pub use model::Model;
-pub use operations::{OperationSeconds, Phase};
+pub use operations::OperationSeconds;
 pub use seeded::{SeededWeights, seeded_tokens};
 pub use session::Session;
 pub use source::TensorSource;

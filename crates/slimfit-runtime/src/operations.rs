@@ -1,26 +1,7 @@
 //! Where the time of a run went, operation by operation.
 
 use crate::Model;
-use slimfit_plan::{Shape, TokenRows, traffic};
-
-/// Which part of the work was timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// A prompt.
-    Prefill,
-    /// One token.
-    Decode,
-}
-
-impl Phase {
-    /// The name in tables and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Prefill => "prefill",
-            Self::Decode => "decode",
-        }
-    }
-}
+use slimfit_plan::{Phase, Shape, TokenRows, traffic};
 
 /// All steps of a plan that share a label and a kernel variant, in one phase.
 #[derive(Debug, Clone, PartialEq)]

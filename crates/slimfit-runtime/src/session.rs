@@ -3,12 +3,12 @@
 use crate::buffers::Buffers;
 use crate::execution::{Execution, LOGITS};
 use crate::kv_cache::KvCache;
-use crate::operations::{OperationSeconds, Phase, summarise};
+use crate::operations::{OperationSeconds, summarise};
 use crate::rotation::Rotation;
 use crate::{Model, RuntimeError};
 use slimfit_kernels::SharedMut;
 use slimfit_kernels::pool::Pool;
-use slimfit_plan::Shape;
+use slimfit_plan::{Phase, Shape};
 use std::time::Instant;
 
 /// Runs a model token by token. Everything is allocated and touched when it is made; computing neither allocates nor

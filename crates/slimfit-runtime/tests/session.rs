@@ -4,10 +4,10 @@
 
 use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
-use slimfit_plan::PlanOptions;
+use slimfit_plan::{Phase, PlanOptions};
 use slimfit_quantity::NumberFormat;
 use slimfit_runtime::{
-    DepthFill, MeasureOptions, Model, Phase, RuntimeError, SeededWeights, Sentinels, Session, measure,
+    DepthFill, MeasureOptions, Model, RuntimeError, SeededWeights, Sentinels, Session, measure,
 };
 use slimfit_testing::synthetic;
 

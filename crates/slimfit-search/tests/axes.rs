@@ -5,7 +5,8 @@
 mod profile;
 
 use slimfit_arch::{Architecture, FeedForward, Loops, Mlp, Moe};
-use slimfit_cost::{CostModel, Phase, Prediction, RunShape};
+use slimfit_cost::{CostModel, Prediction, RunShape};
+use slimfit_plan::Phase;
 use slimfit_quantity::NumberFormat;
 use slimfit_testing::synthetic;
 

@@ -1,9 +1,10 @@
 //! Searches a space for a device and keeps everything that was found in a study.
 
 use crate::WorkflowError;
-use slimfit_cost::{CostError, CostModel, Engine, EngineOptions, PREFILL_UNAVAILABLE, Phase};
+use slimfit_cost::{CostError, CostModel, Engine, EngineOptions, PREFILL_UNAVAILABLE};
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
+use slimfit_plan::Phase;
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{

@@ -3,7 +3,7 @@
 mod grid;
 mod subject;
 
-pub(crate) use grid::HEADS;
+pub(crate) use grid::{HEADS, attention};
 pub(crate) use subject::{Subject, Workspace};
 
 use super::{Detail, Pools, threads_in_words};

@@ -5,7 +5,7 @@
 //! and are measured one subject after the other, which keeps only one subject's memory.
 
 use super::bandwidth::{read_loop, read_seconds, share_words};
-use super::kernels::HEADS;
+use super::kernels::{HEADS, attention};
 use super::{Detail, Pools};
 use crate::ProbeError;
 use crate::schedule::{Log, Progress, repeats};
@@ -13,8 +13,8 @@ use slimfit_hardware::{Cache, Streaming};
 use slimfit_kernels::limits::{Buffer, ReadLoop};
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{
-    AlignedBytes, Attend, AttendArgs, Invocation, Isa, Kernels, KvLayer, MatMul, MatMulArgs, Operation,
-    PackedMatrix, Part, SharedMut, Tuning, phases, scratch_bytes,
+    AlignedBytes, AttendArgs, Invocation, Isa, Kernels, KvLayer, MatMul, MatMulArgs, Operation, PackedMatrix,
+    Part, SharedMut, Tuning, phases, scratch_bytes,
 };
 use slimfit_quantity::NumberFormat;
 use std::time::{Duration, Instant};
@@ -78,18 +78,7 @@ impl Plan {
         }
         let heads = if detail == Detail::Full { &HEADS[..] } else { &HEADS[..1] };
         for kv_format in NumberFormat::SEARCHABLE_KV {
-            subjects.extend(heads.iter().map(|&(heads, kv_heads, head_size)| {
-                Operation::Attend(Attend {
-                    heads,
-                    kv_heads,
-                    head_size,
-                    window: None,
-                    scale: 1.0 / (head_size as f32).sqrt(),
-                    softcap: None,
-                    alibi: false,
-                    kv_format,
-                })
-            }));
+            subjects.extend(heads.iter().map(|&heads| attention(heads, kv_format)));
         }
         let products: Vec<&MatMul> = subjects
             .iter()

@@ -120,16 +120,7 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
     }
     for kv_format in NumberFormat::SEARCHABLE_KV {
         for &(heads, kv_heads, head_size) in if full { &HEADS[..] } else { &HEADS[..2] } {
-            let operation = Operation::Attend(Attend {
-                heads,
-                kv_heads,
-                head_size,
-                window: None,
-                scale: 1.0 / (head_size as f32).sqrt(),
-                softcap: None,
-                alibi: false,
-                kv_format,
-            });
+            let operation = attention((heads, kv_heads, head_size), kv_format);
             let shape =
                 |(tokens, first_position)| Shape { operation: operation.clone(), tokens, first_position };
             // A token behind 127 and 1023 others, and a prompt of 128 from the start.
@@ -138,6 +129,20 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
         }
     }
     all
+}
+
+/// Plain attention of these heads.
+pub(crate) fn attention((heads, kv_heads, head_size): (u64, u64, u64), kv_format: NumberFormat) -> Operation {
+    Operation::Attend(Attend {
+        heads,
+        kv_heads,
+        head_size,
+        window: None,
+        scale: 1.0 / (head_size as f32).sqrt(),
+        softcap: None,
+        alibi: false,
+        kv_format,
+    })
 }
 
 fn widths(full: bool) -> &'static [u64] {
