@@ -76,11 +76,11 @@ impl Terms {
 /// What one operation costs in one regime.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepCost {
-    /// Bytes over bandwidth.
+    /// Bytes over bandwidth and over the share of it that the kernel reaches; with that, its arithmetic too.
     pub memory_seconds: f64,
     /// The kernel's own time.
     pub compute_seconds: f64,
-    /// Barrier and dispatch.
+    /// Barrier, dispatch and hand-over.
     pub overhead_seconds: f64,
     /// Memory and compute joined, and overhead.
     pub seconds: f64,
@@ -93,7 +93,7 @@ pub enum Bound {
     Memory,
     /// Its instructions.
     Compute,
-    /// Barrier and dispatch.
+    /// Barrier, dispatch and hand-over.
     Overhead,
 }
 

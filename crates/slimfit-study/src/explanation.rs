@@ -39,7 +39,7 @@ pub struct OperationCost {
     pub memory_seconds: f64,
     /// Seconds if only instructions bound it.
     pub compute_seconds: f64,
-    /// Barrier and dispatch.
+    /// Barrier, dispatch and hand-over.
     pub overhead_seconds: f64,
     /// Seconds in all.
     pub seconds: f64,
