@@ -13,8 +13,8 @@ use crate::rates::Rates;
 use crate::streams::{StreamId, Streams};
 use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId};
 use slimfit_hardware::HardwareProfile;
-use slimfit_kernels::{Experts, Isa, Operation};
-use slimfit_plan::{Plan, Shape, Step, traffic};
+use slimfit_kernels::{Isa, Operation};
+use slimfit_plan::{Plan, Shape, Step, traffic, visited_experts};
 
 /// Prices plans on one device.
 #[derive(Debug, Clone)]
@@ -106,12 +106,6 @@ impl Bound {
             Self::Overhead => "overhead",
         }
     }
-}
-
-/// Different experts that so many tokens visit on average, choosing independently and evenly.
-pub(crate) fn visited(experts: &Experts, tokens: f64) -> f64 {
-    let (all, chosen) = (experts.experts as f64, experts.top_k as f64);
-    all * (1.0 - (1.0 - chosen / all).powf(tokens))
 }
 
 impl StepCost {
@@ -271,7 +265,7 @@ impl CostModel {
             hand_over_seconds: entry.hand_overs.seconds(tokens, moved.activation_bytes),
             stream: entry.streams.find(&step.operation),
             starts: match &step.operation {
-                Operation::Experts(experts) => 2.0 * visited(experts, tokens),
+                Operation::Experts(experts) => 2.0 * visited_experts(experts, tokens),
                 _ => 1.0,
             },
             one_token: tokens <= 1.0,

@@ -2,11 +2,10 @@
 
 use crate::CostError;
 use crate::curve::WorkCurve;
-use crate::model::visited;
 use crate::products::{Products, Sample};
 use slimfit_hardware::{HardwareProfile, KernelTime};
 use slimfit_kernels::{Activate, Add, Operation, QkNormKind};
-use slimfit_plan::Shape;
+use slimfit_plan::{Shape, visited_experts};
 use slimfit_quantity::NumberFormat;
 use std::collections::HashMap;
 
@@ -101,7 +100,7 @@ impl Rates {
             let visits = tokens * experts.top_k as f64;
             let (size, gated, function) = (experts.size, experts.gated, experts.function);
             let activate = Operation::Activate(Activate { size, gated, function, scaled: false });
-            let visited = visited(experts, tokens);
+            let visited = visited_experts(experts, tokens);
             let each = self.product(experts.format, (up_rows, experts.columns), visits / visited)?
                 + self.product(experts.format, (experts.columns, experts.size), visits / visited)?;
             let mut others = self.seconds(&activate, visits, 0.0)?;

@@ -17,5 +17,5 @@ pub use phase::Phase;
 pub use plan::{Plan, PlanOptions};
 pub use slots::{Buffer, KvSlot, MatrixSlot, RopeSlot, VectorSlot};
 pub use step::{Shape, Step, TokenRows};
-pub use traffic::{Traffic, traffic};
+pub use traffic::{Traffic, traffic, visited_experts};
 pub use weight_formats::WeightFormats;

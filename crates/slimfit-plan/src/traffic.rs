@@ -1,7 +1,7 @@
 //! What one step of a plan moves and computes: bytes and operations, from the descriptors alone.
 
 use crate::{Plan, Shape, Step};
-use slimfit_kernels::Operation;
+use slimfit_kernels::{Experts, Operation};
 use slimfit_quantity::NumberFormat;
 
 /// Bytes and operations of one step. A multiply-add counts 2.
@@ -105,9 +105,7 @@ pub fn traffic(step: &Step, shape: Shape) -> Traffic {
             let up = experts.size * if experts.gated { 2 } else { 1 };
             let one = up as f64 * stored(experts.format, experts.columns)
                 + experts.columns as f64 * stored(experts.format, experts.size);
-            // Tokens that choose independently and evenly visit this many different experts on average.
-            let (all, chosen) = (experts.experts as f64, experts.top_k as f64);
-            let visited = all * (1.0 - (1.0 - chosen / all).powf(tokens));
+            let (visited, chosen) = (visited_experts(experts, tokens), experts.top_k as f64);
             Traffic {
                 weight_bytes: visited * one,
                 activation_bytes: tokens * chosen * (2.0 * float(experts.columns) + 2.0 * float(up)),
@@ -116,6 +114,12 @@ pub fn traffic(step: &Step, shape: Shape) -> Traffic {
             }
         }
     }
+}
+
+/// Different experts that so many tokens visit on average, choosing independently and evenly.
+pub fn visited_experts(experts: &Experts, tokens: f64) -> f64 {
+    let (all, chosen) = (experts.experts as f64, experts.top_k as f64);
+    all * (1.0 - (1.0 - chosen / all).powf(tokens))
 }
 
 /// Bytes of `values` numbers stored one after the other, whole blocks or not.
