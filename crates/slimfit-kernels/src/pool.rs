@@ -383,9 +383,10 @@ impl Pool {
         if claimed {
             self.shared.gate.open(epoch);
         }
-        // Sequentially consistent, as are the stores of `parked` and the load after them: either the worker sees the
-        // new epoch before it parks, or this thread sees that it parked.
-        post.epoch.store(epoch, Ordering::SeqCst);
+        // Sequentially consistent, as is the exchange of `parked` and the load after it: either the worker sees the new
+        // epoch before it parks, or this thread sees that it parked. Exchanges and no stores, since emulators of other
+        // processors (qemu 7.2 for one) let a load overtake a sequentially consistent store, but no exchange.
+        post.epoch.swap(epoch, Ordering::SeqCst);
         for Line(seat) in &self.shared.seats {
             if seat.parked.load(Ordering::SeqCst)
                 && let Some(thread) = seat.thread.get()
@@ -488,7 +489,7 @@ impl Shared {
             }
         }
         loop {
-            seat.parked.store(true, Ordering::SeqCst);
+            seat.parked.swap(true, Ordering::SeqCst);
             let found = epoch();
             if found != seen {
                 seat.parked.store(false, Ordering::Relaxed);

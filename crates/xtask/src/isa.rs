@@ -4,6 +4,7 @@ use crate::process::{Finished, cargo, find, heading, read, stream};
 use crate::tally::Tally;
 use anyhow::Result;
 use slimfit_kernels::Isa;
+use std::env::consts::ARCH;
 use std::process::Command;
 
 const KERNELS: &[&str] = &["slimfit-kernels"];
@@ -11,6 +12,9 @@ const RUNTIME: &[&str] = &["slimfit-runtime"];
 const BOTH: &[&str] = &["slimfit-kernels", "slimfit-runtime"];
 const GROUP: &str = "instruction sets";
 const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// What runs each test binary: one that hangs fails after ten minutes, where the slowest takes two, instead of taking
+/// the whole run with it. `--foreground` leaves the terminal's interrupt with the tests.
+const LIMIT: &[&str] = &["timeout", "--foreground", "--kill-after=10", "600"];
 /// The one test that means nothing under emulation.
 const NOT_EMULATED: &str = "peak_memory_is_what_the_plan_says";
 /// Each emulated processor, the tier that it is there for (or all that it has), and what is tested on it. Every kernel of
@@ -33,6 +37,10 @@ pub fn run() -> Result<Tally> {
         }
         let mut command = runner(BOTH);
         command.env("SLIMFIT_ISA", tier.name());
+        if let Some(limit) = limit() {
+            let variable = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", ARCH.to_ascii_uppercase());
+            command.env(variable, limit);
+        }
         tally.add_runner(&format!("{GROUP}: {tier}"), &stream(&mut command)?);
     }
     let absent: Vec<&str> =
@@ -90,7 +98,11 @@ fn aarch64(tally: &mut Tally) -> Result<()> {
             .env("CC_aarch64_unknown_linux_gnu", &linker)
             .env(
                 "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
-                format!("{} -L /usr/aarch64-linux-gnu -cpu {cpu}", emulator.display()),
+                format!(
+                    "{} {} -L /usr/aarch64-linux-gnu -cpu {cpu}",
+                    limit().unwrap_or_default(),
+                    emulator.display()
+                ),
             )
             .env("SLIMFIT_ISA", tier.map_or("", Isa::name));
         let finished: Finished = stream(&mut command)?;
@@ -98,6 +110,11 @@ fn aarch64(tally: &mut Tally) -> Result<()> {
         tally.add_runner(&format!("{GROUP}: AArch64 {cpu}, {tested}: {}", crates.join(", ")), &finished);
     }
     Ok(())
+}
+
+/// [`LIMIT`], where the system has that program.
+fn limit() -> Option<String> {
+    find(&LIMIT[..1]).map(|_| LIMIT.join(" "))
 }
 
 /// Makes sure that the foreign standard library is there.

@@ -75,7 +75,7 @@ impl Tally {
         let mut counts = Counts::of(&finished.text).unwrap_or_default();
         if counts.failed == 0 && (!finished.success || counts == Counts::default()) {
             counts.failed = 1;
-            self.notes.push(format!("failed: {group}: the runner ended without running its tests"));
+            self.notes.push(format!("failed: {group}: the runner ended before its tests did"));
         } else if counts.failed > 0 {
             self.notes.push(format!("failed: {group}: {} of its tests", counts.failed));
         }

@@ -97,6 +97,19 @@ fn parked_workers_wake() {
 }
 
 #[test]
+fn no_worker_parks_for_good_as_a_job_is_posted() {
+    let pool = Pool::new(2).unwrap();
+    pool.set_patience(Duration::ZERO);
+    // Pauses that sweep over the time after which a worker parks.
+    for round in 0..20_000_u32 {
+        for _ in 0..round % 2048 {
+            std::hint::spin_loop();
+        }
+        pool.run(|_| {});
+    }
+}
+
+#[test]
 fn a_run_inside_a_run_is_refused() {
     // A closure cannot borrow the pool (it is not `Sync`), but it can reach it through its thread.
     thread_local!(static POOL: Pool = Pool::new(1).unwrap());
