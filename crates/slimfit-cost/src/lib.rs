@@ -13,6 +13,7 @@ mod products;
 mod rates;
 mod regime;
 mod reuse;
+mod scatter;
 mod streams;
 
 pub use energy::{BusyTime, EnergyModel, POWER_HALF_WIDTH, RequestEnergy, RequestPattern};

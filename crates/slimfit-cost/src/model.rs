@@ -10,6 +10,7 @@
 use crate::engine::{Engine, EnginePricing, join};
 use crate::hand_over::HandOvers;
 use crate::rates::Rates;
+use crate::scatter::Scatter;
 use crate::streams::{StreamId, Streams};
 use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId};
 use slimfit_hardware::HardwareProfile;
@@ -23,7 +24,6 @@ pub struct CostModel {
     /// By thread count: first regime, one past the last, kernel rates.
     threads: Vec<ThreadRates>,
     isa: Isa,
-    pub(crate) drift: f64,
     energy: Result<EnergyModel, CostError>,
     /// What prices steps where it is not our kernels.
     pub(crate) engine: Option<EnginePricing>,
@@ -37,6 +37,7 @@ struct ThreadRates {
     rates: Rates,
     streams: Streams,
     hand_overs: HandOvers,
+    scatter: Scatter,
 }
 
 /// What of an operation's cost is the same in every regime of a thread count: found once, priced in many.
@@ -47,7 +48,7 @@ pub struct Terms {
     compute_seconds: f64,
     hand_over_seconds: f64,
     stream: Option<StreamId>,
-    /// Executions that each start their streams.
+    /// Matrices or KV heads that each start a stream.
     starts: f64,
     one_token: bool,
 }
@@ -140,13 +141,16 @@ impl CostModel {
         let isa = Self::isa_of(profile)?;
         let (mut regimes, mut threads) = (Vec::new(), Vec::new());
         for count in profile.thread_counts() {
-            let bins = profile.bandwidth_bins(count);
+            let streams = Streams::new(profile, count);
+            let bins = streams.refine(profile.bandwidth_bins(count));
             let barrier = profile
                 .barrier_seconds(count)
                 .ok_or_else(|| missing(&format!("barrier cost with {count} threads")))?;
             let first = regimes.len();
-            regimes.extend(bins.iter().map(|bin| Regime {
+            let borders = std::iter::once(0.0).chain(bins.iter().map(|bin| bin.up_to_bytes as f64));
+            regimes.extend(borders.zip(&bins).map(|(above_bytes, bin)| Regime {
                 threads: count,
+                above_bytes,
                 up_to_bytes: bin.up_to_bytes as f64,
                 read_bytes_per_s: bin.bytes_per_s,
                 overhead_seconds: barrier + dispatch,
@@ -156,15 +160,15 @@ impl CostModel {
                 first,
                 end: regimes.len(),
                 rates: Rates::new(profile, count, barrier),
-                streams: Streams::new(profile, count),
+                streams,
                 hand_overs: HandOvers::new(profile, count),
+                scatter: Scatter::new(profile, count),
             });
         }
         if regimes.is_empty() {
             return Err(missing("measured read bandwidth"));
         }
-        let drift = profile.noise.drift.value.unwrap_or(0.0);
-        Ok(Self { regimes, threads, isa, drift, energy: EnergyModel::new(profile), engine: None })
+        Ok(Self { regimes, threads, isa, energy: EnergyModel::new(profile), engine: None })
     }
 
     /// A model whose steps `engine` prices, in the regimes of each thread count.
@@ -185,13 +189,13 @@ impl CostModel {
                 rates: Rates::new(profile, count, 0.0),
                 streams: Streams::new(profile, count),
                 hand_overs: HandOvers::new(profile, count),
+                scatter: Scatter::new(profile, count),
             });
         }
         let counts: Vec<u32> = threads.iter().map(|entry| entry.threads).collect();
         // A full load of another kind: it was seen to be right to 12 % for decoding.
         let energy = EnergyModel::new(profile).map(|energy| energy.standing_for(&counts));
-        let drift = profile.noise.drift.value.unwrap_or(0.0);
-        Self { regimes, threads, isa, drift, energy, engine: Some(engine) }
+        Self { regimes, threads, isa, energy, engine: Some(engine) }
     }
 
     /// Every regime, by thread count and then by working set.
@@ -266,6 +270,7 @@ impl CostModel {
             stream: entry.streams.find(&step.operation),
             starts: match &step.operation {
                 Operation::Experts(experts) => 2.0 * visited_experts(experts, tokens),
+                Operation::Attend(attend) => attend.kv_heads as f64,
                 _ => 1.0,
             },
             one_token: tokens <= 1.0,
@@ -285,7 +290,7 @@ impl CostModel {
             });
         }
         let node = match terms.stream {
-            Some(id) => Some(self.entry(terms.threads)?.streams.at(id, conditions.up_to_bytes)),
+            Some(id) => Some(self.entry(terms.threads)?.streams.at(id, conditions)),
             None => None,
         };
         let bytes = node.map_or(terms.far_bytes, |node| {
@@ -320,6 +325,10 @@ impl CostModel {
             .filter(|(step, _)| wanted(step))
             .map(|(step, regime)| Ok(self.step(step, shape, regime)?.busy_time()))
             .sum()
+    }
+
+    pub(crate) fn scatter(&self, threads: u32) -> Result<&Scatter, CostError> {
+        Ok(&self.entry(threads)?.scatter)
     }
 
     fn entry(&self, threads: u32) -> Result<&ThreadRates, CostError> {

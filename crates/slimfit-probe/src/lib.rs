@@ -12,6 +12,7 @@ mod power;
 mod probe;
 mod schedule;
 mod sentinel;
+mod settling;
 mod system_tree;
 mod time;
 mod topology;
@@ -25,5 +26,6 @@ pub use power::{
 };
 pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, measured_threads, probe};
 pub use sentinel::{PeakSentinel, ReadSentinel};
+pub use settling::settling_passes;
 pub use system_tree::{SystemTree, parse_processor_list};
 pub use topology::{Identity, MemoryLimit, SystemDescription, allowed_processors, fingerprint};

@@ -86,17 +86,19 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
 
     step(progress, "touching memory", 0.01)?;
     let sets = bandwidth::working_sets(&system.topology.caches, largest);
-    let bytes = sets.last().copied().unwrap_or(largest) as usize;
+    let written_bytes = sets.last().copied().unwrap_or(largest) as usize;
+    let reads = bandwidth::read_sets(&system.topology.caches, largest);
+    let bytes = reads.last().copied().unwrap_or(largest) as usize;
     let arena = bandwidth::Arena {
         read: cells::buffer(bytes, HugePages::Advise)?,
         small_pages: match detail {
             Detail::Full => Some(cells::buffer(bytes, HugePages::Never)?),
             Detail::Short => None,
         },
-        written: RefCell::new(cells::buffer(bytes, HugePages::Advise)?),
+        written: RefCell::new(cells::buffer(written_bytes, HugePages::Advise)?),
     };
     step(progress, "linking a random walk", 0.02)?;
-    let walks = latency::Arena::new(&sets, bytes as u64)?;
+    let walks = latency::Arena::new(&sets, written_bytes as u64)?;
 
     let pools = Pools::new(&counts)?;
     let sentinels = sentinels(&arena, &pools, options.isa)?;

@@ -51,6 +51,8 @@ pub(crate) struct Task<'a> {
     pub sentinel: usize,
     /// Its samples.
     pub log: Log,
+    /// Takes before the first sample of a visit, as far as its time allows: see [`settling_passes`](crate::settling_passes).
+    pub settling: usize,
 }
 
 /// A rate per second of the machine at this moment.
@@ -170,7 +172,7 @@ fn pass<'a, T: AsTask<'a>>(
     let mut cells: Vec<Cell<'_, ProbeError>> = tasks
         .iter_mut()
         .map(|task| {
-            let Task { name, take, sentinel, log } = task.task();
+            let Task { name, take, sentinel, log, settling } = task.task();
             let (visits_left, stopped, sentinel) = (&visits_left, &stopped, &sentinels[*sentinel]);
             Cell {
                 name: name.clone(),
@@ -181,7 +183,7 @@ fn pass<'a, T: AsTask<'a>>(
                     let left = deadline.saturating_duration_since(Instant::now());
                     let share = left.div_f64(visits_left.get().max(1) as f64);
                     visits_left.set(visits_left.get().saturating_sub(1));
-                    visit(take, log, share)
+                    visit(take, log, *settling, share)
                 }),
                 sentinel: Box::new(move || Ok(sentinel())),
             }
@@ -197,13 +199,23 @@ fn pass<'a, T: AsTask<'a>>(
     if stopped.get() { Err(ProbeError::Stopped) } else { result }
 }
 
-/// One visit: a run that warms the caches and is not counted, then samples. Returns their median.
-fn visit(take: &mut dyn FnMut() -> f64, log: &Log, share: Duration) -> Result<f64, ProbeError> {
+/// One visit: runs that settle the caches and are not counted, then samples. Returns their median.
+fn visit(
+    take: &mut dyn FnMut() -> f64,
+    log: &Log,
+    settling: usize,
+    share: Duration,
+) -> Result<f64, ProbeError> {
     let start = Instant::now();
     // Late already: one sample still counts, none would leave a hole in the profile.
     let fewest = if share.is_zero() { 1 } else { FEWEST_SAMPLES };
     if !share.is_zero() || log.0.borrow().is_empty() {
-        take();
+        for settled in 0..settling.max(1) {
+            if settled > 0 && start.elapsed() > share / 2 {
+                break;
+            }
+            take();
+        }
     }
     let left = share.saturating_sub(start.elapsed());
     let samples = sample_until(left, fewest, MOST_SAMPLES, || Ok::<f64, ProbeError>(take()))?;
@@ -221,7 +233,7 @@ mod tests {
     use super::*;
 
     fn task<'a>(name: &str, log: &Log, take: impl FnMut() -> f64 + 'a) -> Task<'a> {
-        Task { name: name.to_owned(), take: Box::new(take), sentinel: 0, log: log.clone() }
+        Task { name: name.to_owned(), take: Box::new(take), sentinel: 0, log: log.clone(), settling: 1 }
     }
 
     #[test]

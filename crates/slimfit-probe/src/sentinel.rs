@@ -1,9 +1,10 @@
 //! Sentinels: what the machine does at this very moment, in a few milliseconds, right before and after a run.
 
-use crate::ProbeError;
+use crate::cells::bandwidth::read_loops;
+use crate::{ProbeError, SystemTree, settling_passes, topology};
 use slimfit_hardware::PeakType;
 use slimfit_kernels::Isa;
-use slimfit_kernels::limits::{Buffer, HugePages, PEAKS, PeakLoop, READS, ReadLoop};
+use slimfit_kernels::limits::{Buffer, HugePages, PEAKS, PeakLoop, ReadLoop};
 use slimfit_kernels::pool::Pool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -20,11 +21,12 @@ pub struct ReadSentinel {
     buffers: Vec<Buffer>,
     read: &'static ReadLoop,
     passes: usize,
+    settling: usize,
 }
 
 impl ReadSentinel {
-    /// Buffers of `working_set_bytes` together, one for each thread, touched; and the loop, of those up to `isa`, that
-    /// reads them fastest.
+    /// Buffers of `working_set_bytes` together, one for each thread, touched; and the loop, of those that a profile
+    /// measures up to `isa`, that reads them fastest.
     ///
     /// # Errors
     /// The system refuses the memory, or no loop runs here.
@@ -36,36 +38,36 @@ impl ReadSentinel {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| ProbeError::Memory { bytes: share as usize, source })?;
         let passes = LEAST_READ_BYTES.div_ceil(share * threads).max(1) as usize;
-        let mut loops = READS.iter().filter(|read| read.isa <= isa && read.isa.is_available());
-        let first = loops.next().ok_or(ProbeError::NoLoop { what: "read", isa: isa.name() })?;
-        let mut sentinel = Self { buffers, read: first, passes };
-        let mut fastest = sentinel.best_of_two(pool);
-        for read in loops {
-            let known = std::mem::replace(&mut sentinel.read, read);
-            let rate = sentinel.best_of_two(pool);
-            if rate > fastest {
-                fastest = rate;
-            } else {
-                sentinel.read = known;
-            }
+        let last_cache_bytes = topology::last_cache_bytes(&SystemTree::live()).unwrap_or(0);
+        let settling = settling_passes(share * threads, last_cache_bytes);
+        let [first, other] = read_loops(isa)?;
+        let mut sentinel = Self { buffers, read: first, passes, settling };
+        let fastest = sentinel.best_of_two(pool);
+        sentinel.read = other;
+        if sentinel.best_of_two(pool) < fastest {
+            sentinel.read = first;
         }
         Ok(sentinel)
+    }
+
+    /// How often the working set is read before the reading that counts: as often as something else of its size wants to
+    /// be gone through after it.
+    pub fn settling_passes(&self) -> usize {
+        self.settling
     }
 
     fn best_of_two(&self, pool: &Pool) -> f64 {
         self.bytes_per_s(pool).max(self.bytes_per_s(pool))
     }
 
-    /// Bytes per second of all threads together, now. What caches can hold is brought there first.
+    /// Bytes per second of all threads together, now, once the caches hold of the working set what they will.
     pub fn bytes_per_s(&self, pool: &Pool) -> f64 {
         let read = |passes: usize| {
             pool.run(|worker| {
                 std::hint::black_box(self.read.run(self.buffers[worker.index].as_f64(), passes));
             });
         };
-        if self.passes > 1 {
-            read(1);
-        }
+        read(self.settling);
         let start = Instant::now();
         read(self.passes);
         let bytes: u64 = self.buffers.iter().map(|buffer| self.read.bytes(buffer.as_f64())).sum();

@@ -113,6 +113,13 @@ pub fn fingerprint(isa: Isa) -> Result<Fingerprint, ProbeError> {
     Ok(SystemDescription::read(&SystemTree::live(), &allowed_processors())?.fingerprint(isa))
 }
 
+/// Bytes of the last data cache that the first of these processors sees; nothing where it is not stated.
+pub(crate) fn last_cache_bytes(tree: &SystemTree) -> Option<u64> {
+    let processor = allowed_processors().first().copied().unwrap_or(0);
+    let caches = caches::read(tree, processor, &mut Sources::default());
+    caches.iter().max_by_key(|cache| cache.level).map(|cache| cache.bytes)
+}
+
 /// The processors this process may run on.
 pub fn allowed_processors() -> Vec<u32> {
     slimfit_kernels::pool::allowed_cpus()

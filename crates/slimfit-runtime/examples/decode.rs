@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         depth,
         depth_fill: DepthFill::Random,
         rounds: 3,
+        settling: 0,
         seed: 1,
     };
     let isa = Isa::selected()?;

@@ -38,6 +38,9 @@ pub struct MeasureOptions {
     pub depth_fill: DepthFill,
     /// Runs of each phase in each of the two passes.
     pub rounds: usize,
+    /// Tokens decoded untimed before each timed run, at most as many as are timed: sentinels and prompts push a model out
+    /// of the caches that it decodes from.
+    pub settling: u64,
     /// Seed of the tokens and of a random cache.
     pub seed: u64,
 }
@@ -215,6 +218,7 @@ pub fn measure<E: From<RuntimeError>>(
                 run: Box::new(move || {
                     let mut session = session.borrow_mut();
                     refill(&mut session)?;
+                    settle(&mut session, generated, options, refill)?;
                     Ok(session.time_decode(options.depth, generated, &mut token_seconds.borrow_mut())?)
                 }),
                 sentinel: Box::new(|| (sentinels.read_bytes_per_s)()),
@@ -237,6 +241,21 @@ pub fn measure<E: From<RuntimeError>>(
     })
 }
 
+/// Decodes the first tokens untimed and takes them back.
+fn settle(
+    session: &mut Session<'_>,
+    generated: &[u32],
+    options: &MeasureOptions,
+    refill: impl Fn(&mut Session<'_>) -> Result<(), RuntimeError>,
+) -> Result<(), RuntimeError> {
+    let settling = generated.len().min(options.settling as usize);
+    if settling == 0 {
+        return Ok(());
+    }
+    session.time_decode(options.depth, &generated[..settling], &mut Vec::new())?;
+    refill(session)
+}
+
 /// One timed prefill and up to eight timed tokens; a token's operations are the mean over them.
 fn profile(
     session: &mut Session<'_>,
@@ -254,6 +273,7 @@ fn profile(
         return Ok(operations);
     }
     refill(session)?;
+    settle(session, generated, options, &refill)?;
     session.rewind(options.depth)?;
     let tokens = &generated[..generated.len().min(8)];
     let mut decode: Vec<OperationSeconds> = Vec::new();

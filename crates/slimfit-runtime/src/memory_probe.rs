@@ -74,6 +74,7 @@ pub fn memory_probe(request: &MemoryRequest) -> Result<MemoryReport, RuntimeErro
         depth: request.depth,
         depth_fill: DepthFill::Random,
         rounds: 1,
+        settling: 0,
         seed: request.seed,
     };
     let options = PlanOptions {

@@ -105,8 +105,11 @@ impl<'a> Session<'a> {
 
     /// Makes the text `position` tokens long with whatever the cache holds: after [`fill_random`](Self::fill_random),
     /// random or computed keys and values, which cost the same.
-    pub(crate) fn resume(&mut self, position: u64) {
-        debug_assert!(position <= self.context());
+    ///
+    /// # Panics
+    /// The cache does not hold so many.
+    pub fn resume(&mut self, position: u64) {
+        assert!(position <= self.context(), "the cache holds {} tokens, not {position}", self.context());
         self.cache.place_at(position);
         self.position = position;
     }

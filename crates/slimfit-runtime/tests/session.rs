@@ -137,7 +137,15 @@ fn a_measurement_holds_every_run_and_every_token() {
     let (model, pool) = (model(40), Pool::new(1).unwrap());
     let mut session = Session::new(&model, &pool).unwrap();
     for depth_fill in [DepthFill::Random, DepthFill::Prefill] {
-        let asked = MeasureOptions { prompt: 20, generate: 6, depth: 30, depth_fill, rounds: 2, seed: 5 };
+        let asked = MeasureOptions {
+            prompt: 20,
+            generate: 6,
+            depth: 30,
+            depth_fill,
+            rounds: 2,
+            settling: 0,
+            seed: 5,
+        };
         assert_eq!(asked.context(), 36);
         let sentinels = Sentinels::<RuntimeError> {
             read_bytes_per_s: Box::new(|| Ok(1e9)),
@@ -181,6 +189,7 @@ fn a_measurement_holds_every_run_and_every_token() {
         depth: 0,
         depth_fill: DepthFill::Random,
         rounds: 1,
+        settling: 0,
         seed: 0,
     };
     let sentinels = Sentinels::<RuntimeError> {
@@ -206,6 +215,7 @@ fn a_looped_blocks_weights_come_from_memory_once_and_its_cache_each_pass() {
             depth: 7,
             depth_fill: DepthFill::Random,
             rounds: 1,
+            settling: 0,
             seed: 1,
         };
         let sentinels = Sentinels::<RuntimeError> {

@@ -117,12 +117,13 @@ pub fn measure_model(
     let opened = request.source.open(&request.architecture)?;
     // Predicted before anything runs.
     let (threads, predicted) = predict(request, &opened.formats, predictor, run)?;
-    let options = MeasureOptions {
+    let mut options = MeasureOptions {
         prompt: request.prompt_tokens,
         generate: request.generated_tokens,
         depth: request.depth_tokens,
         depth_fill: DepthFill::Random,
         rounds: request.rounds,
+        settling: 0,
         seed: request.seed,
     };
     let plan =
@@ -136,6 +137,7 @@ pub fn measure_model(
     model.tune(request.tuning.clone())?;
     let working_set = CostModel::working_set_bytes(model.plan(), run.mean_depth()) as u64;
     let read = ReadSentinel::new(&pool, working_set, request.isa)?;
+    options.settling = read.settling_passes() as u64;
     let peak = PeakSentinel::new(&pool, peak_type(request.weights), request.isa)?;
     let mut session = Session::new(&model, &pool)?;
     let edges = || (read.bytes_per_s(&pool), peak.ops_per_s(&pool));

@@ -22,9 +22,17 @@ use slimfit_runtime::{
 use slimfit_search::{ModelEvaluator, Space, Workload};
 use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// Training tokens that decide which points of a space count as valid; verification looks at no loss.
 const TRAINING_TOKENS: u64 = 100_000_000_000;
+
+/// Sentinels that differ by more than this before and after a run say that it was disturbed.
+const SENTINEL_MOVE: f64 = 0.10;
+/// How long the runs of a cell go on in each pass at least, unless they become too many.
+const CELL_TIME: Duration = Duration::from_millis(250);
+/// Runs of a cell in each pass at most, for each that was asked for.
+const MOST_ROUNDS: usize = 4;
 
 /// What to verify.
 #[derive(Debug, Clone)]
@@ -41,7 +49,7 @@ pub struct VerifyOptions {
     pub depths: Vec<u64>,
     /// Tokens decoded in one run.
     pub generated_tokens: u64,
-    /// Timed runs of a cell in each of the two passes; the median counts.
+    /// Calm runs of a cell in each of the two passes, at least; the median counts.
     pub rounds: usize,
     /// Whether to measure peak memory in child processes.
     pub memory: bool,
@@ -298,9 +306,11 @@ fn run(
         let read = ReadSentinel::new(&pool, cell.working_set_bytes, options.isa)?;
         let sentinel =
             || if cell.phase == Phase::Decode { read.bytes_per_s(&pool) } else { peak.ops_per_s(&pool) };
-        let (mut values, mut ratios) = (Vec::new(), Vec::new());
+        let mut runs: Vec<TimedRun> = Vec::new();
+        let began = Instant::now();
         // The first run is not counted: pages and caches settle.
-        for round in 0..=options.rounds {
+        let mut counted = false;
+        while !enough(&runs, options.rounds, began.elapsed()) {
             if observer.cancel.load(Ordering::Relaxed) {
                 return Err(WorkflowError::Interrupted);
             }
@@ -310,8 +320,10 @@ fn run(
                 session.fill_random(cell.tokens, options.seed)?;
                 let generated = seeded_tokens(vocabulary, options.generated_tokens, options.seed ^ 1);
                 before = sentinel();
-                // The sentinel pushed the model out of the caches: a token brings back what they can hold.
-                session.time_decode(cell.tokens, &generated[..1], &mut token_seconds)?;
+                // The sentinel pushed the model out of the caches: some tokens bring back what they can hold.
+                let settling = read.settling_passes().min(generated.len());
+                session.time_decode(cell.tokens, &generated[..settling], &mut token_seconds)?;
+                session.resume(cell.tokens);
                 value = session.time_decode(cell.tokens, &generated, &mut token_seconds)?;
             } else {
                 let prompt = seeded_tokens(vocabulary, cell.tokens, options.seed);
@@ -319,14 +331,41 @@ fn run(
                 value = session.time_prefill(&prompt)?;
             }
             let after = sentinel();
-            if round > 0 {
-                values.push(value);
-                ratios.push((before + after) / 2.0 / profiled.unwrap_or(f64::NAN));
+            if std::mem::replace(&mut counted, true) {
+                runs.push(TimedRun { value, before, after });
             }
         }
-        cell.passes.push((median(&values), median(&ratios)));
+        let calm: Vec<TimedRun> = runs.iter().copied().filter(TimedRun::calm).collect();
+        // Where the machine gave too few calm runs, all of them count.
+        let kept = if calm.len() >= options.rounds { &calm } else { &runs };
+        let values: Vec<f64> = kept.iter().map(|run| run.value).collect();
+        let rates: Vec<f64> = kept.iter().map(|run| (run.before + run.after) / 2.0).collect();
+        cell.passes.push((median(&values), median(&rates) / profiled.unwrap_or(f64::NAN)));
     }
     Ok(())
+}
+
+/// One timed run between its sentinels.
+#[derive(Debug, Clone, Copy)]
+struct TimedRun {
+    value: f64,
+    before: f64,
+    after: f64,
+}
+
+impl TimedRun {
+    /// Whether the machine's speed was the same before and after.
+    fn calm(&self) -> bool {
+        (self.after / self.before - 1.0).abs() <= SENTINEL_MOVE
+    }
+}
+
+/// Whether the runs of a cell tell its time: as many calm ones as asked for, spread over a while, since a neighbour's
+/// burst outlasts a short model's runs; or as many as may be tried.
+fn enough(runs: &[TimedRun], rounds: usize, spent: Duration) -> bool {
+    let calm = runs.iter().filter(|run| run.calm()).count();
+    (calm >= rounds && (spent >= CELL_TIME || calm >= MOST_ROUNDS * rounds))
+        || runs.len() >= MOST_ROUNDS * rounds
 }
 
 fn record(
@@ -338,7 +377,7 @@ fn record(
     let (mut rows, mut seconds_by_bytes) = (Vec::new(), Vec::new());
     for subject in subjects {
         for cell in &subject.cells {
-            let [(measured, ratio), (retest, retest_ratio)] = cell.passes[..] else { continue };
+            let [(measured, sentinel_ratio), (retest, _)] = cell.passes[..] else { continue };
             let Predicted { value, low, high } = cell.predicted;
             rows.push(VerificationRow {
                 id: subject.id.clone(),
@@ -353,7 +392,8 @@ fn record(
                 predicted: PredictedValue { value, low, high },
                 measured,
                 retest,
-                sentinel_ratio: (ratio + retest_ratio) / 2.0,
+                // Of the pass that was measured: the machine may be another one in the next.
+                sentinel_ratio,
             });
             seconds_by_bytes.push(cell.seconds_by_bytes);
         }

@@ -61,8 +61,9 @@ impl EnginePricing {
     /// The regimes of each thread count, ascending.
     fn regimes(&self) -> Vec<(u32, Vec<Regime>)> {
         let model = self.model();
-        let regime = |threads, up_to_bytes, read_bytes_per_s| Regime {
+        let regime = |threads, (above_bytes, up_to_bytes), read_bytes_per_s| Regime {
             threads,
+            above_bytes,
             up_to_bytes,
             read_bytes_per_s,
             overhead_seconds: 0.0,
@@ -72,9 +73,11 @@ impl EnginePricing {
             EngineMemory::Measured(curves) => curves
                 .iter()
                 .map(|(threads, curve)| {
-                    let bins = curve.bins().into_iter();
-                    let regimes =
-                        bins.map(|bin| regime(*threads, bin.up_to_bytes as f64, bin.bytes_per_s * share));
+                    let bins = curve.bins();
+                    let ends = bins.iter().map(|bin| bin.up_to_bytes as f64);
+                    let borders = std::iter::once(0.0).chain(ends.clone()).zip(ends);
+                    let rates = bins.iter().map(|bin| bin.bytes_per_s * share);
+                    let regimes = borders.zip(rates).map(|(ends, rate)| regime(*threads, ends, rate));
                     (*threads, regimes.collect())
                 })
                 .collect(),
@@ -84,7 +87,7 @@ impl EnginePricing {
                 .into_iter()
                 .map(|threads| {
                     let rate = model.read_bytes_per_s(threads, 0.0);
-                    (threads, vec![regime(threads, f64::INFINITY, rate)])
+                    (threads, vec![regime(threads, (0.0, f64::INFINITY), rate)])
                 })
                 .collect(),
         }

@@ -1,8 +1,8 @@
 //! Read, copy and triad bandwidth by working set, threads and address streams.
 
 use super::{Detail, Pools, admitted, threads_in_words};
-use crate::ProbeError;
 use crate::schedule::{Log, Task, repeats};
+use crate::{ProbeError, settling_passes};
 use slimfit_hardware::{Bandwidth, BandwidthKind, Cache};
 use slimfit_kernels::Isa;
 use slimfit_kernels::limits::{Buffer, COPIES, READS, ReadLoop, TRIADS};
@@ -60,6 +60,23 @@ pub(crate) fn working_sets(caches: &[Cache], largest: u64) -> Vec<u64> {
     sets
 }
 
+/// Where reads are measured: the working sets, at most `largest`, with one between each two around the last cache, where
+/// rates fall fastest, and one that leaves nothing of itself in it.
+pub(crate) fn read_sets(caches: &[Cache], largest: u64) -> Vec<u64> {
+    let sets = working_sets(caches, largest);
+    let last = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
+    let edge = last / 2..=last.saturating_mul(4);
+    let between = sets
+        .windows(2)
+        .filter(|pair| edge.contains(&pair[0]) && edge.contains(&pair[1]))
+        .map(|pair| (pair[0] as f64 * pair[1] as f64).sqrt() as u64 & !0xfff);
+    let beyond = Some(last.saturating_mul(8)).filter(|bytes| *bytes > 0 && *bytes <= largest);
+    let mut all: Vec<u64> = sets.iter().copied().chain(between).chain(beyond).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// The read loop of `streams` address streams in the richest admitted tier.
 pub(crate) fn read_loop(streams: usize, isa: Isa) -> Result<&'static ReadLoop, ProbeError> {
     READS
@@ -67,6 +84,11 @@ pub(crate) fn read_loop(streams: usize, isa: Isa) -> Result<&'static ReadLoop, P
         .filter(|read| read.streams == streams && admitted(read.isa, isa))
         .max_by_key(|read| read.isa)
         .ok_or(ProbeError::NoLoop { what: "read", isa: isa.name() })
+}
+
+/// The loops of a profile's read curve, of which the faster counts: one address stream and four.
+pub(crate) fn read_loops(isa: Isa) -> Result<[&'static ReadLoop; 2], ProbeError> {
+    Ok([read_loop(1, isa)?, read_loop(4, isa)?])
 }
 
 /// Words of each thread's share of a working set.
@@ -96,7 +118,8 @@ pub(crate) fn add<'a>(
 ) -> Result<Vec<Point>, ProbeError> {
     let mut points = Vec::new();
     let largest = arena.read.bytes() as u64;
-    let sets = working_sets(caches, largest);
+    let sets = read_sets(caches, largest);
+    let last_cache = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
     let second_level = caches.iter().find(|cache| cache.level == 2).map_or(1 << 20, |cache| cache.bytes);
     for streams in [1_usize, 4] {
         let read = read_loop(streams, isa)?;
@@ -129,6 +152,7 @@ pub(crate) fn add<'a>(
                         name,
                         sentinel: sentinel(place, bytes),
                         log: log.clone(),
+                        settling: settling_passes(bytes, last_cache),
                         take: Box::new(move || {
                             if passes.get() == 0 {
                                 read_seconds(pool, read, buffer.as_f64(), share, 1);
@@ -166,6 +190,7 @@ fn add_writes<'a>(
     points: &mut Vec<Point>,
 ) {
     let largest = arena.written.borrow().bytes() as u64;
+    let last_cache = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
     let mut sets: Vec<u64> = caches
         .iter()
         .map(|cache| cache.bytes / 2)
@@ -217,6 +242,7 @@ fn add_writes<'a>(
                     name: format!("{name} {} KiB, {}", bytes >> 10, threads_in_words(pool)),
                     sentinel: sentinel(place, bytes),
                     log: log.clone(),
+                    settling: settling_passes(bytes, last_cache),
                     take: Box::new(move || {
                         if passes.get() == 0 {
                             run(1);
@@ -241,6 +267,21 @@ fn add_writes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_are_measured_more_densely_around_the_last_cache_and_beyond_it() {
+        let cache = |level, bytes| Cache { level, bytes, shared_by: 1 };
+        let caches = [cache(1, 32 << 10), cache(2, 1 << 20), cache(3, 32 << 20)];
+        let sets = read_sets(&caches, u64::MAX);
+        assert_eq!(sets[sets.len() - 2..], [128 << 20, 256 << 20]);
+        assert!(sets.is_sorted() && sets.windows(2).all(|pair| pair[0] < pair[1]));
+        let edge: Vec<u64> =
+            sets.iter().copied().filter(|set| (16 << 20..=128 << 20).contains(set)).collect();
+        assert_eq!(edge.len(), 7);
+        assert!(edge.windows(2).all(|pair| pair[1] as f64 <= 1.42 * pair[0] as f64));
+        assert_eq!(read_sets(&caches, 100 << 20).last(), Some(&(100 << 20)));
+        assert_eq!(read_sets(&[], 1 << 30), working_sets(&[], 1 << 30));
+    }
 
     #[test]
     fn working_sets_rise_by_at_most_two_to_four_times_the_last_cache() {

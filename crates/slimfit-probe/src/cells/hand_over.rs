@@ -102,6 +102,7 @@ pub(crate) fn add<'a>(
                 name: format!("hand-over of {} tokens, {}", sequence.tokens, threads_in_words(pool)),
                 sentinel: sentinel(place),
                 log: log.clone(),
+                settling: 1,
                 take: Box::new(move || sequence.extra_seconds(kernels, pool)),
             });
             points.push(Point {

@@ -105,6 +105,7 @@ pub(crate) fn add<'a>(
                     ),
                     sentinel: sentinel(place),
                     log: log.clone(),
+                    settling: 1,
                     take: Box::new(move || {
                         let mut workspace = workspace.borrow_mut();
                         if runs.get() == 0 {

@@ -71,6 +71,7 @@ pub(crate) fn add<'a>(
                 name: format!("latency {} KiB", bytes >> 10),
                 sentinel: sentinel(bytes),
                 log: log.clone(),
+                settling: 1,
                 take: Box::new(move || {
                     if rounds.get() == 0 {
                         walk(STEPS);

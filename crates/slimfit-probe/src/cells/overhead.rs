@@ -47,6 +47,7 @@ pub(crate) fn add<'a>(
             name: format!("barrier, {}", threads_in_words(pool)),
             sentinel: sentinel(place),
             log: log.clone(),
+            settling: 1,
             take: Box::new(move || {
                 let start = Instant::now();
                 pool.run(|worker| (0..BARRIERS).for_each(|_| worker.barrier()));
@@ -62,6 +63,7 @@ pub(crate) fn add<'a>(
             name: "dispatch".to_owned(),
             sentinel: sentinel(0),
             log: dispatch.clone(),
+            settling: 1,
             take: Box::new(move || subject.seconds(kernels, pool, &mut workspace.borrow_mut(), OPERATIONS)),
         });
     }

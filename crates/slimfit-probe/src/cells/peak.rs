@@ -100,6 +100,7 @@ pub(crate) fn add<'a>(
                 name: format!("{}, {}", peak.name(), threads_in_words(pool)),
                 sentinel: sentinel(place),
                 log: ops.clone(),
+                settling: 1,
                 take: Box::new(move || {
                     if blocks.get() == 0 {
                         blocks.set(calibrate(pool, peak));

@@ -4,11 +4,11 @@
 //! bytes by the same threads. What a neighbour takes from the machine meanwhile cancels, so these cells need no sentinel
 //! and are measured one subject after the other, which keeps only one subject's memory.
 
-use super::bandwidth::{read_loop, read_seconds, share_words};
+use super::bandwidth::{read_loops, read_seconds, share_words};
 use super::kernels::{HEADS, attention};
 use super::{Detail, Pools};
-use crate::ProbeError;
 use crate::schedule::{Log, Progress, repeats};
+use crate::{ProbeError, settling_passes};
 use slimfit_hardware::{Cache, Streaming};
 use slimfit_kernels::limits::{Buffer, ReadLoop};
 use slimfit_kernels::pool::Pool;
@@ -23,10 +23,13 @@ use std::time::{Duration, Instant};
 const SIZES: [(u64, u64); 2] = [(576, 576), (2560, 1536)];
 /// Columns of the small one where rows must be whole blocks of 256.
 const SMALL_COLUMNS_OF_BLOCKS: u64 = 512;
-/// Keys of a sampled cache.
-const KEYS: u64 = 1024;
-/// More memory than this shows nothing more.
+/// Keys of a sampled cache: few, where the start of each head's stretch shows, and many, where the rate does.
+const KEYS: [u64; 2] = [128, 1024];
+/// Places of a cache behind its keys that hold none: what is fetched there ahead is fetched in vain, as in use.
+const UNUSED_KEYS: u64 = 64;
+/// More memory than this shows nothing more, and less than the other might be in some cache that nobody told of.
 const LARGEST_BYTES: u64 = 256 << 20;
+const LEAST_FAR_BYTES: u64 = 32 << 20;
 /// A last cache of which a quarter is smaller than this is sampled near the core already.
 const SMALLEST_CACHED_BYTES: u64 = 2 << 20;
 /// A subject that would have less time than this is left out: filling its memory alone takes as long.
@@ -35,15 +38,33 @@ const LEAST_TIME: Duration = Duration::from_millis(80);
 const TRIED: usize = 8;
 /// Samples of a cell.
 const FEWEST_SAMPLES: usize = 3;
+/// The same on the edge of the last cache, where each takes long to settle.
+const FEWEST_SAMPLES_ON_EDGE: usize = 2;
 const MOST_SAMPLES: usize = 9;
 
 /// Cells that are being measured: all of a profile's, filled subject by subject.
 pub(crate) struct Plan {
-    subjects: Vec<Operation>,
+    subjects: Vec<Subject>,
     kernels: Kernels,
     /// Working sets, the largest first.
-    sets: Vec<u64>,
+    sets: Vec<WorkingSet>,
     isa: Isa,
+}
+
+/// A kernel, and of attention the keys that it sees.
+struct Subject {
+    operation: Operation,
+    keys: u64,
+}
+
+/// How much memory a subject goes through again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WorkingSet {
+    bytes: u64,
+    /// Passes before one that counts; none where no cache keeps anything, since others read as much in between.
+    settling: usize,
+    /// Whether it is on the edge of the last cache, where only products are measured.
+    on_edge: bool,
 }
 
 /// What a subject goes through in turn.
@@ -61,11 +82,7 @@ impl Plan {
         counts: &[u32],
         (isa, tuning): (Isa, &Tuning),
     ) -> Result<Self, ProbeError> {
-        let mut sets = vec![largest.min(LARGEST_BYTES)];
-        let cached = caches.iter().max_by_key(|cache| cache.level).map_or(0, |cache| cache.bytes / 4);
-        if cached >= SMALLEST_CACHED_BYTES && cached <= sets[0] / 4 {
-            sets.push(cached);
-        }
+        let sets = working_sets(detail, caches, largest);
         let sizes = if detail == Detail::Full { &SIZES[..] } else { &SIZES[1..] };
         let mut subjects = Vec::new();
         for format in NumberFormat::SEARCHABLE_WEIGHTS {
@@ -73,27 +90,39 @@ impl Plan {
                 let blocks = columns.is_multiple_of(format.block_values());
                 let columns = if blocks { columns } else { SMALL_COLUMNS_OF_BLOCKS };
                 let (bias, accumulate, softcap) = (false, None, None);
-                subjects.push(Operation::MatMul(MatMul { rows, columns, format, bias, accumulate, softcap }));
+                let operation =
+                    Operation::MatMul(MatMul { rows, columns, format, bias, accumulate, softcap });
+                subjects.push(Subject { operation, keys: 0 });
             }
         }
         let heads = if detail == Detail::Full { &HEADS[..] } else { &HEADS[..1] };
         for kv_format in NumberFormat::SEARCHABLE_KV {
-            subjects.extend(heads.iter().map(|&heads| attention(heads, kv_format)));
+            for keys in if detail == Detail::Full { &KEYS[..] } else { &KEYS[1..] } {
+                let subject = |&heads| Subject { operation: attention(heads, kv_format), keys: *keys };
+                subjects.extend(heads.iter().map(subject));
+            }
         }
         let products: Vec<&MatMul> = subjects
             .iter()
-            .filter_map(|subject| if let Operation::MatMul(product) = subject { Some(product) } else { None })
+            .filter_map(|subject| {
+                if let Operation::MatMul(product) = &subject.operation { Some(product) } else { None }
+            })
             .collect();
         let kernels = Kernels::for_isa(isa)?;
         let kernels = counts.iter().fold(kernels, |kernels, &threads| {
-            kernels.tuned(tuning, products.iter().copied(), threads as usize, sets[0])
+            kernels.tuned(tuning, products.iter().copied(), threads as usize, sets[0].bytes)
         });
         Ok(Self { subjects, kernels, sets, isa })
     }
 
     /// Cells in all.
     pub fn cells(&self, counts: &[u32]) -> usize {
-        self.subjects.len() * self.sets.len() * counts.len()
+        self.subjects.iter().map(|subject| self.sets_of(subject).count()).sum::<usize>() * counts.len()
+    }
+
+    fn sets_of(&self, subject: &Subject) -> impl Iterator<Item = WorkingSet> {
+        let product = matches!(subject.operation, Operation::MatMul(_));
+        self.sets.iter().copied().filter(move |set| product || !set.on_edge)
     }
 
     /// Measures until `deadline`, each subject an equal share of the time that is left.
@@ -122,63 +151,68 @@ impl Plan {
 
     fn measure_one(
         &self,
-        subject: &Operation,
+        subject: &Subject,
         pools: &Pools,
         read: &Buffer,
         end: Instant,
         points: &mut Vec<Streaming>,
     ) -> Result<(), ProbeError> {
-        let mut stream = Stream::new(subject, self.sets[0], self.isa)?;
-        let bytes = stream.bytes_of_one();
-        let (input, output) = widths(subject);
+        let mut stream = Stream::new(subject, self.sets[0].bytes, self.isa)?;
+        let bytes = stream.bytes_of_one(subject);
+        let (input, output) = widths(&subject.operation);
         let input = vec![0.125; input];
         let mut output = vec![0.0; output];
         let mut cells = Vec::new();
         for pool in pools.iter() {
-            for &set in &self.sets {
-                let scratch = scratch_bytes(subject, 1, KEYS as usize, pool.threads());
+            for set in self.sets_of(subject) {
+                let scratch = scratch_bytes(&subject.operation, 1, subject.keys as usize, pool.threads());
                 let mut scratch = AlignedBytes::zeroed(scratch.max(64))?;
-                let count = (set / bytes).clamp(1, stream.len() as u64) as usize;
+                let count = set.count(bytes, stream.len());
                 let tried = count.min(TRIED);
                 let few = stream.invocations(subject, tried, &input, &mut output, &mut scratch);
                 let start = Instant::now();
-                let pass = seconds(subject, &self.kernels, pool, &few, 1) * count as f64 / tried as f64;
-                // With the plain reads a round takes some three passes. A core that is not ours alone for so long
-                // would not give a ratio worth having.
-                let rounds = pass * 3.0 * (1 + FEWEST_SAMPLES) as f64;
+                let pass =
+                    seconds(&subject.operation, &self.kernels, pool, &few, 1) * count as f64 / tried as f64;
+                // With the plain reads a round takes three times as many passes. A core that is not ours alone for so
+                // long would not give a ratio worth having.
+                let rounds = pass * (3 * (1 + set.settling) * set.rounds()) as f64;
                 if rounds < 2.0 * end.saturating_duration_since(start).as_secs_f64() {
                     cells.push((pool, set, scratch, Log::default()));
                 }
             }
         }
         let mut passes = vec![0; cells.len()];
-        let loops = [read_loop(1, self.isa)?, read_loop(4, self.isa)?];
+        let loops = read_loops(self.isa)?;
         let mut best = vec![loops[0]; cells.len()];
         for round in 0..=MOST_SAMPLES {
             for (place, (pool, set, scratch, log)) in cells.iter_mut().enumerate() {
-                let count = (*set / bytes).clamp(1, stream.len() as u64) as usize;
+                if round >= set.rounds() && Instant::now() >= end {
+                    continue;
+                }
+                let count = set.count(bytes, stream.len());
                 let touched = (count as u64 * bytes).min(read.bytes() as u64);
                 let invocations = stream.invocations(subject, count, &input, &mut output, scratch);
-                let once = |passes| seconds(subject, &self.kernels, pool, &invocations, passes);
+                let once = |passes| seconds(&subject.operation, &self.kernels, pool, &invocations, passes);
                 if passes[place] == 0 {
                     passes[place] = repeats(once(1));
-                    let rate = |read_loop| read_rate(pool, read_loop, read, touched, passes[place], true);
+                    let rate =
+                        |read_loop| read_rate(pool, read_loop, read, touched, (set.settling, passes[place]));
                     if rate(loops[1]) > rate(loops[0]) {
                         best[place] = loops[1];
                     }
                 }
                 let passes = passes[place];
-                let cached = *set < self.sets[0];
-                let reads = |read_loop: &ReadLoop| read_rate(pool, read_loop, read, touched, passes, cached);
+                let reads =
+                    |read_loop: &ReadLoop| read_rate(pool, read_loop, read, touched, (set.settling, passes));
                 let before = reads(best[place]);
-                if cached {
+                if set.settling > 0 {
                     // Brings back what the reads pushed out.
-                    once(1);
+                    once(set.settling);
                 }
                 let rate = (passes * count) as f64 * bytes as f64 / once(passes);
                 let after = reads(best[place]);
-                // The first round brings everything where it stays.
-                if round > 0 {
+                // The first round brings everything where it stays, if nothing else did.
+                if round > 0 || set.settling > 0 {
                     log.push(2.0 * rate / (before + after));
                 }
             }
@@ -188,18 +222,51 @@ impl Plan {
         }
         for (pool, set, _, log) in &cells {
             let threads = pool.threads() as u32;
-            points.push(describe(subject, &self.kernels, threads, (bytes, *set), log));
+            points.push(describe(subject, &self.kernels, threads, (bytes, set.bytes), log));
         }
         Ok(())
     }
 }
 
-/// Bytes per second of a plain read; `warm` reads once before.
-fn read_rate(pool: &Pool, read_loop: &ReadLoop, read: &Buffer, bytes: u64, passes: usize, warm: bool) -> f64 {
+impl WorkingSet {
+    /// How many of these bytes each fit, of so many.
+    fn count(&self, bytes: u64, of: usize) -> usize {
+        (self.bytes / bytes).clamp(1, of as u64) as usize
+    }
+
+    /// Rounds that its samples need at least.
+    fn rounds(&self) -> usize {
+        if self.on_edge { FEWEST_SAMPLES_ON_EDGE } else { 1 + FEWEST_SAMPLES }
+    }
+}
+
+/// Past the last cache, in a quarter of it, and where there is time on its edge.
+fn working_sets(detail: Detail, caches: &[Cache], largest: u64) -> Vec<WorkingSet> {
+    let last = caches.iter().max_by_key(|cache| cache.level).map_or(0, |cache| cache.bytes);
+    let past = if last == 0 { LARGEST_BYTES } else { last.saturating_mul(4).max(LEAST_FAR_BYTES) };
+    let far = past.min(LARGEST_BYTES).min(largest);
+    let settling = |bytes| settling_passes(bytes, last);
+    let mut sets = vec![WorkingSet { bytes: far, settling: 0, on_edge: false }];
+    if last / 4 >= SMALLEST_CACHED_BYTES && last <= far {
+        let on_edge = [2 * last, last].into_iter().filter(|bytes| detail == Detail::Full && *bytes < far);
+        sets.extend(on_edge.map(|bytes| WorkingSet { bytes, settling: settling(bytes), on_edge: true }));
+        sets.push(WorkingSet { bytes: last / 4, settling: settling(last / 4), on_edge: false });
+    }
+    sets
+}
+
+/// Bytes per second of a plain read, `passes` times after `settling` more.
+fn read_rate(
+    pool: &Pool,
+    read_loop: &ReadLoop,
+    read: &Buffer,
+    bytes: u64,
+    (settling, passes): (usize, usize),
+) -> f64 {
     let share = share_words(bytes, pool.threads());
     let seconds = |passes| read_seconds(pool, read_loop, read.as_f64(), share, passes);
-    if warm {
-        seconds(1);
+    if settling > 0 {
+        seconds(settling);
     }
     (share * 8 * pool.threads() * passes) as f64 / seconds(passes)
 }
@@ -241,8 +308,8 @@ fn widths(operation: &Operation) -> (usize, usize) {
 
 impl Stream {
     /// Equal matrices or caches, `working_set_bytes` together, at least two.
-    fn new(operation: &Operation, working_set_bytes: u64, isa: Isa) -> Result<Self, ProbeError> {
-        match operation {
+    fn new(subject: &Subject, working_set_bytes: u64, isa: Isa) -> Result<Self, ProbeError> {
+        match &subject.operation {
             Operation::MatMul(product) => {
                 let (rows, columns) = (product.rows as usize, product.columns as usize);
                 let mut first = PackedMatrix::new(product.format, rows, columns, isa)?;
@@ -263,8 +330,10 @@ impl Stream {
                     .map(Self::Matrices)
             }
             Operation::Attend(attend) => {
-                let half = KvLayer::half_bytes(attend.kv_format, attend.kv_heads, attend.head_size, KEYS)?;
-                let count = (working_set_bytes / (2 * half)).max(2) as usize;
+                let half =
+                    |keys| KvLayer::half_bytes(attend.kv_format, attend.kv_heads, attend.head_size, keys);
+                let count = (working_set_bytes / (2 * half(subject.keys)?)).max(2) as usize;
+                let half = half(subject.keys + UNUSED_KEYS)?;
                 let mut halves = AlignedBytes::zeroed_parts(&vec![half as usize; 2 * count])?;
                 for bytes in &mut halves {
                     // 0.125 in f16 and an ordinary number in f32.
@@ -290,17 +359,20 @@ impl Stream {
         }
     }
 
-    fn bytes_of_one(&self) -> u64 {
+    /// Bytes that one execution reads.
+    fn bytes_of_one(&self, subject: &Subject) -> u64 {
         match self {
             Self::Matrices(matrices) => matrices[0].bytes().len() as u64,
-            Self::Caches(caches) => 2 * caches[0][0].len() as u64,
+            Self::Caches(caches) => {
+                2 * caches[0][0].len() as u64 / (subject.keys + UNUSED_KEYS) * subject.keys
+            }
         }
     }
 
     /// The operation on each of the first `count`, with the same vectors.
     fn invocations<'a>(
         &'a mut self,
-        operation: &Operation,
+        subject: &Subject,
         count: usize,
         input: &'a [f32],
         output: &'a mut [f32],
@@ -308,7 +380,7 @@ impl Stream {
     ) -> Vec<Invocation<'a>> {
         let output = SharedMut::new(output);
         let scratch = SharedMut::new(scratch.as_mut_slice());
-        match (self, operation) {
+        match (self, &subject.operation) {
             (Self::Matrices(matrices), Operation::MatMul(product)) => matrices[..count]
                 .iter()
                 .map(|matrix| MatMulArgs::new(product, 1, matrix, None, input, output, scratch))
@@ -321,11 +393,11 @@ impl Stream {
                         attend.kv_format,
                         attend.kv_heads as usize,
                         attend.head_size as usize,
-                        KEYS as usize,
+                        (subject.keys + UNUSED_KEYS) as usize,
                         SharedMut::new(keys.as_mut_slice()),
                         SharedMut::new(values.as_mut_slice()),
                     );
-                    let first = KEYS as usize - 1;
+                    let first = subject.keys as usize - 1;
                     Invocation::Attend(AttendArgs::new(attend, 1, first, input, cache, output, scratch))
                 })
                 .collect(),
@@ -335,18 +407,19 @@ impl Stream {
 }
 
 fn describe(
-    operation: &Operation,
+    subject: &Subject,
     kernels: &Kernels,
     threads: u32,
     (bytes, working_set_bytes): (u64, u64),
     log: &Log,
 ) -> Streaming {
+    let operation = &subject.operation;
     let (format, rows, columns, heads) = match operation {
         Operation::MatMul(product) => (product.format, product.rows, product.columns, None),
         Operation::Attend(attend) => (
             attend.kv_format,
             attend.heads * attend.head_size,
-            KEYS,
+            subject.keys,
             Some((attend.head_size, attend.kv_heads)),
         ),
         _ => unreachable!("only products and attention stream"),

@@ -16,8 +16,10 @@ pub(crate) struct Shape {
     pub first_position: u64,
 }
 
-/// (heads, kv heads, head size): a small grouped model, a small one without groups, a larger grouped one, a tiny one.
-pub(crate) const HEADS: [(u64, u64, u64); 4] = [(9, 3, 64), (8, 8, 64), (16, 4, 128), (4, 4, 32)];
+/// (heads, kv heads, head size): a small grouped model, a small one without groups, a larger grouped one, a tiny one, and
+/// one of few wide heads.
+pub(crate) const HEADS: [(u64, u64, u64); 5] =
+    [(9, 3, 64), (8, 8, 64), (16, 4, 128), (4, 4, 32), (4, 4, 128)];
 
 /// All series, for every operation that a plan can hold and that has a kernel.
 pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
