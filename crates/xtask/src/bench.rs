@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels` and `bench devices` build and run the
-//! programs of `slimfit-bench`.
+//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels`, `bench devices` and `bench limits`
+//! build and run the programs of `slimfit-bench`.
 
 use crate::process::{cargo, read, root};
 use anyhow::{Context, Result};
@@ -10,6 +10,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         match first.as_str() {
             "kernels" => return program("slimfit-bench", rest),
             "devices" => return program("slimfit-bench-devices", rest),
+            "limits" => return program("slimfit-bench-limits", rest),
             _ => {}
         }
     }

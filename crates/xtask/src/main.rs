@@ -23,6 +23,7 @@ usage: cargo xtask <command>
   isa     the kernel and runtime tests once for every instruction-set tier, then AArch64 under qemu
   bench   kernels: kernels and runtime beside their yardsticks and peers (`bench kernels --help`);
           devices: predicted beside published decode rates, devices left out (`bench devices --help`);
+          limits: bandwidth and peaks beside likwid-bench and the core's ports (`bench limits --help`);
           otherwise the benchmarks of every crate that has some, with the arguments given to cargo bench
   dist    a release archive under target/dist
 

@@ -3,10 +3,12 @@
 //! Bytes are counted as STREAM does (McCalpin 1995): those the program asks for, 8, 16 and 24 per element. The lines
 //! that a store fetches before it overwrites them are not counted.
 //!
-//! A read splits its buffer into 1, 2 or 4 equal parts and walks them side by side, since one address stream does not
+//! A read splits its buffer into 1, 2, 4 or 8 equal parts and walks them side by side, since one address stream does not
 //! keep enough lines of memory under way.
 
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod read_x86;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -26,7 +28,7 @@ pub struct ReadLoop {
     pub isa: Isa,
     /// Address streams.
     pub streams: usize,
-    run: unsafe fn(&[f64]) -> u64,
+    run: unsafe fn(&[f64], usize) -> u64,
 }
 
 /// A loop that copies a buffer.
@@ -52,18 +54,23 @@ pub const READS: &[ReadLoop] = &[
     ReadLoop { name: "read-portable-s1", isa: Isa::Portable, streams: 1, run: portable::read::<1> },
     ReadLoop { name: "read-portable-s2", isa: Isa::Portable, streams: 2, run: portable::read::<2> },
     ReadLoop { name: "read-portable-s4", isa: Isa::Portable, streams: 4, run: portable::read::<4> },
+    ReadLoop { name: "read-portable-s8", isa: Isa::Portable, streams: 8, run: portable::read::<8> },
     #[cfg(target_arch = "x86_64")]
-    ReadLoop { name: "read-avx2-s1", isa: Isa::Avx2, streams: 1, run: avx2::read::<1> },
+    ReadLoop { name: "read-avx2-s1", isa: Isa::Avx2, streams: 1, run: read_x86::avx2_1 },
     #[cfg(target_arch = "x86_64")]
-    ReadLoop { name: "read-avx2-s2", isa: Isa::Avx2, streams: 2, run: avx2::read::<2> },
+    ReadLoop { name: "read-avx2-s2", isa: Isa::Avx2, streams: 2, run: read_x86::avx2_2 },
     #[cfg(target_arch = "x86_64")]
-    ReadLoop { name: "read-avx2-s4", isa: Isa::Avx2, streams: 4, run: avx2::read::<4> },
+    ReadLoop { name: "read-avx2-s4", isa: Isa::Avx2, streams: 4, run: read_x86::avx2_4 },
     #[cfg(target_arch = "x86_64")]
-    ReadLoop { name: "read-avx512-s1", isa: Isa::Avx512, streams: 1, run: avx512::read::<1> },
+    ReadLoop { name: "read-avx2-s8", isa: Isa::Avx2, streams: 8, run: read_x86::avx2_8 },
     #[cfg(target_arch = "x86_64")]
-    ReadLoop { name: "read-avx512-s2", isa: Isa::Avx512, streams: 2, run: avx512::read::<2> },
+    ReadLoop { name: "read-avx512-s1", isa: Isa::Avx512, streams: 1, run: read_x86::avx512_1 },
     #[cfg(target_arch = "x86_64")]
-    ReadLoop { name: "read-avx512-s4", isa: Isa::Avx512, streams: 4, run: avx512::read::<4> },
+    ReadLoop { name: "read-avx512-s2", isa: Isa::Avx512, streams: 2, run: read_x86::avx512_2 },
+    #[cfg(target_arch = "x86_64")]
+    ReadLoop { name: "read-avx512-s4", isa: Isa::Avx512, streams: 4, run: read_x86::avx512_4 },
+    #[cfg(target_arch = "x86_64")]
+    ReadLoop { name: "read-avx512-s8", isa: Isa::Avx512, streams: 8, run: read_x86::avx512_8 },
 ];
 
 /// Every copy loop of this architecture.
@@ -92,12 +99,8 @@ impl ReadLoop {
     /// When this machine lacks the loop's tier.
     pub fn run(&self, buffer: &[f64], passes: usize) -> u64 {
         assert!(self.isa.is_available(), "`{}` needs `{}`", self.name, self.isa);
-        let mut checksum = 0;
-        for _ in 0..passes {
-            // SAFETY: the tier's features are there.
-            checksum ^= unsafe { (self.run)(std::hint::black_box(buffer)) };
-        }
-        checksum
+        // SAFETY: the tier's features are there.
+        unsafe { (self.run)(buffer, passes) }
     }
 
     /// Bytes that one pass reads.
@@ -149,6 +152,16 @@ impl TriadLoop {
 /// Words of each of `S` parts: a whole number of blocks.
 fn part_words<const S: usize>(words: usize) -> usize {
     words / S / BLOCK * BLOCK
+}
+
+/// Makes the compiler forget what memory holds, so that the next pass loads it again.
+///
+/// Passes repeat inside the loops, not around them: half of a first cache is read in some 300 cycles, beside which a call
+/// and the folding of its sums would count.
+#[inline(always)]
+fn forget() {
+    // SAFETY: no instruction at all.
+    unsafe { std::arch::asm!("", options(nostack, preserves_flags)) };
 }
 
 /// The exclusive or of the bits of the words that the blocks left over.

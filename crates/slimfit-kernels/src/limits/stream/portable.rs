@@ -1,22 +1,26 @@
 //! Streams in plain Rust, vectorised by the compiler for the architecture's baseline.
 
-use super::{BLOCK, part_words, xor_bits};
+use super::{BLOCK, forget, part_words, xor_bits};
 
-pub(super) fn read<const S: usize>(buffer: &[f64]) -> u64 {
+pub(super) fn read<const S: usize>(buffer: &[f64], passes: usize) -> u64 {
     let part = part_words::<S>(buffer.len());
     let parts: [&[f64]; S] = std::array::from_fn(|stream| &buffer[stream * part..][..part]);
     // 16 words under way per stream; two lines of 64 bytes.
-    let mut sums = [[0_u64; 16]; S];
-    for start in (0..part).step_by(BLOCK) {
-        for step in (start..start + BLOCK).step_by(16) {
-            for (sum, part) in sums.iter_mut().zip(&parts) {
-                for (lane, word) in sum.iter_mut().zip(&part[step..step + 16]) {
-                    *lane ^= word.to_bits();
+    let (mut sums, mut rest) = ([[0_u64; 16]; S], 0);
+    for _ in 0..passes {
+        forget();
+        for start in (0..part).step_by(BLOCK) {
+            for step in (start..start + BLOCK).step_by(16) {
+                for (sum, part) in sums.iter_mut().zip(&parts) {
+                    for (lane, word) in sum.iter_mut().zip(&part[step..step + 16]) {
+                        *lane ^= word.to_bits();
+                    }
                 }
             }
         }
+        rest ^= xor_bits(&buffer[S * part..]);
     }
-    sums.iter().flatten().fold(xor_bits(&buffer[S * part..]), |bits, lane| bits ^ lane)
+    sums.iter().flatten().fold(rest, |bits, lane| bits ^ lane)
 }
 
 pub(super) fn copy(to: &mut [f64], from: &[f64]) {
