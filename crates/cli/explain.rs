@@ -11,9 +11,9 @@ use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, RequestEnergy, RequestPattern
 use slimfit_formats::load_model;
 use slimfit_kernels::Isa;
 use slimfit_plan::Phase;
-use slimfit_quantity::{NumberFormat, format_bytes, format_seconds};
-use slimfit_study::{Explanation, OperationCost};
-use slimfit_workflow::predicted_figures;
+use slimfit_quantity::{Figure, NumberFormat, format_bytes, format_seconds};
+use slimfit_study::{Explanation, OperationCost, PredictedPercentiles};
+use slimfit_workflow::{predicted_figures, predicted_percentiles};
 use std::fmt::Write as _;
 
 /// Arguments of `explain`.
@@ -113,6 +113,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "generated_tokens": run.generated_tokens,
             "depth_tokens": run.depth_tokens,
             "predicted": predicted_figures(&prediction),
+            "predicted_percentiles": predicted_percentiles(&prediction),
             "by_threads": others.iter().map(|(threads, seconds)| json!({ "threads": threads, "tpot_seconds": seconds })).collect::<Vec<_>>(),
             "phases": phases.iter().map(phase_value).collect::<Vec<_>>(),
         });
@@ -139,7 +140,18 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let interval = format!("{} – {}", spell(figure.low), spell(figure.high));
         rows.add_row(vec![label.to_owned(), spell(figure.value), interval]);
     }
+    for (label, figure) in percentile_rows(&predicted_percentiles(&prediction)) {
+        let spread = match (figure.low, figure.high) {
+            (Some(low), Some(high)) => format!("{} – {}", format_seconds(low), format_seconds(high)),
+            _ => "–".to_owned(),
+        };
+        let value = figure.value.map_or_else(|| "unavailable".to_owned(), format_seconds);
+        rows.add_row(vec![label.to_owned(), value, spread]);
+    }
     let _ = writeln!(text, "{}", rows.trim_fmt());
+    if let Some(reason) = &prediction.tpot_percentiles.p95.reason {
+        let _ = writeln!(text, "no percentiles: {reason}");
+    }
     if let Some(citation) = cost.citation() {
         let _ = writeln!(text, "modelled for {}: {citation}", cost.engine());
     }
@@ -162,6 +174,17 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     }
     output.text(&text)?;
     Ok(Outcome::Done)
+}
+
+/// The percentiles by the names that tables give them.
+pub fn percentile_rows(percentiles: &PredictedPercentiles) -> [(&'static str, &Figure); 4] {
+    let PredictedPercentiles { ttft_seconds: ttft, tpot_seconds: tpot } = percentiles;
+    [
+        ("TTFT, 95 of 100", &ttft.p95),
+        ("TTFT, 99 of 100", &ttft.p99),
+        ("per token, 95 of 100", &tpot.p95),
+        ("per token, 99 of 100", &tpot.p99),
+    ]
 }
 
 fn battery_value(watt_hours: f64, pattern: RequestPattern, request: &RequestEnergy) -> Value {

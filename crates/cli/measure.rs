@@ -1,5 +1,6 @@
 //! `slimfit measure MODEL`.
 
+use crate::explain::percentile_rows;
 use crate::failure::Failure;
 use crate::logits;
 use crate::output::Output;
@@ -234,6 +235,27 @@ pub fn text(measurement: &Measurement) -> String {
             spread(predicted, spell),
             error,
         ]);
+    }
+    if let Some(predicted) = &measurement.predicted_percentiles {
+        let (ttft, tpot) = (measurement.percentiles.ttft_seconds, measurement.percentiles.tpot_seconds);
+        let measured = [ttft.p95, ttft.p99, tpot.p95, tpot.p99];
+        for ((label, predicted), measured) in percentile_rows(predicted).into_iter().zip(measured) {
+            // A run without enough samples for a percentile shows nothing of it.
+            let Some(measured) = measured else { continue };
+            let error = predicted.value.map_or_else(
+                || "–".to_owned(),
+                |predicted| format!("{:+.1} %", (predicted / measured - 1.0) * 100.0),
+            );
+            rows.add_row(vec![
+                label.to_owned(),
+                format_seconds(measured),
+                "–".to_owned(),
+                "–".to_owned(),
+                value(predicted, format_seconds),
+                spread(predicted, format_seconds),
+                error,
+            ]);
+        }
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
     for figure in [&predicted.tpot_seconds, &measured.joules_per_token] {

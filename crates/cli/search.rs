@@ -81,6 +81,12 @@ pub struct What {
     /// Longest time per output token: `30ms`.
     #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds)]
     max_tpot: Option<f64>,
+    /// Longest time within which 95 of 100 requests have their first token.
+    #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds)]
+    max_ttft_p95: Option<f64>,
+    /// Longest time within which 95 of 100 output tokens come: what a real-time user notices.
+    #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds)]
+    max_tpot_p95: Option<f64>,
     /// Highest loss, in nats per token (per byte where the vocabulary is an axis).
     #[arg(long, value_name = "NATS")]
     max_loss: Option<f64>,
@@ -127,6 +133,8 @@ impl What {
             ("--max-memory", Metric::MemoryBytes, self.max_memory.map(|bytes| bytes as f64)),
             ("--max-ttft", Metric::TtftSeconds, self.max_ttft),
             ("--max-tpot", Metric::TpotSeconds, self.max_tpot),
+            ("--max-ttft-p95", Metric::TtftP95Seconds, self.max_ttft_p95),
+            ("--max-tpot-p95", Metric::TpotP95Seconds, self.max_tpot_p95),
             ("--max-loss", loss, self.max_loss),
             ("--max-energy", Metric::JoulesPerToken, self.max_energy),
         ];
@@ -347,29 +355,27 @@ fn summary(front: &Front) -> String {
         }
         return text;
     }
-    let mut rows = table(&[
-        "pick",
-        "parameters",
-        "weights",
-        "kv",
-        "threads",
-        "loss",
-        "TTFT",
-        "per token",
-        "memory",
-        "id",
-    ]);
+    // Percentiles have a column where the search was asked for them.
+    let percentiles: Vec<(&str, &str)> =
+        [("ttft_p95_seconds", "TTFT p95"), ("tpot_p95_seconds", "token p95")]
+            .into_iter()
+            .filter(|(name, _)| head.objectives.iter().any(|objective| objective.name == *name))
+            .collect();
+    let mut heads = vec!["pick", "parameters", "weights", "kv", "threads", "loss", "TTFT", "per token"];
+    heads.extend(percentiles.iter().map(|(_, label)| *label));
+    heads.extend(["memory", "id"]);
+    let mut rows = table(&heads);
     for place in shortlist(front, SHOWN) {
-        rows.add_row(row(&front.points[place]));
+        rows.add_row(row(&front.points[place], &percentiles));
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
     text
 }
 
-fn row(point: &FrontPoint) -> Vec<String> {
+fn row(point: &FrontPoint, percentiles: &[(&str, &str)]) -> Vec<String> {
     let value = |names: &[&str]| names.iter().find_map(|name| point.objectives.get(*name).copied());
     let seconds = |names: &[&str]| value(names).map_or_else(|| "–".to_owned(), format_seconds);
-    vec![
+    let mut cells = vec![
         point.picks.join(", "),
         format_count(point.parameters.total as f64),
         point.weights.name().to_owned(),
@@ -378,9 +384,11 @@ fn row(point: &FrontPoint) -> Vec<String> {
         value(&["loss", "loss_per_byte"]).map_or_else(|| "–".to_owned(), |loss| format!("{loss:.3}")),
         seconds(&["ttft_seconds"]),
         seconds(&["tpot_seconds", "seconds_per_byte"]),
-        value(&["memory_bytes"]).map_or_else(|| "–".to_owned(), format_bytes),
-        point.id.clone(),
-    ]
+    ];
+    cells.extend(percentiles.iter().map(|(name, _)| seconds(&[name])));
+    cells.push(value(&["memory_bytes"]).map_or_else(|| "–".to_owned(), format_bytes));
+    cells.push(point.id.clone());
+    cells
 }
 
 /// A value of an objective in the unit that its name ends with.

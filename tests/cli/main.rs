@@ -9,3 +9,4 @@ mod measured;
 mod power;
 mod published;
 mod refusals;
+mod tails;

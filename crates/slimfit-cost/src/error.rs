@@ -50,6 +50,12 @@ pub enum CostError {
         /// Why it tells none.
         reason: String,
     },
+    /// Nothing tells how the times of steps scatter on the device.
+    #[error("the hardware profile tells no percentiles of times: {reason}; `slimfit profile` measures them")]
+    NoTails {
+        /// Why it tells none.
+        reason: String,
+    },
     /// A pattern of requests that cannot be.
     #[error("{found} {what} cannot be")]
     Pattern {

@@ -15,6 +15,7 @@ mod regime;
 mod reuse;
 mod scatter;
 mod streams;
+mod tails;
 
 pub use energy::{BusyTime, EnergyModel, POWER_HALF_WIDTH, RequestEnergy, RequestPattern};
 pub use engine::{
@@ -25,3 +26,4 @@ pub use error::CostError;
 pub use model::{Bound, CostModel, StepCost, Terms};
 pub use predict::{DECODE_HALF_WIDTH, PREFILL_HALF_WIDTH, PROCESS_BYTES, Prediction, RunShape};
 pub use regime::{Regime, RegimeId};
+pub use tails::{EXCESS_FACTOR, Percentile, Percentiles, TailModel};

@@ -12,7 +12,7 @@ use crate::hand_over::HandOvers;
 use crate::rates::Rates;
 use crate::scatter::Scatter;
 use crate::streams::{StreamId, Streams};
-use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId};
+use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId, TailModel};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::{Isa, Operation};
 use slimfit_plan::{Plan, Shape, Step, traffic, visited_experts};
@@ -25,6 +25,7 @@ pub struct CostModel {
     threads: Vec<ThreadRates>,
     isa: Isa,
     energy: Result<EnergyModel, CostError>,
+    tails: Result<TailModel, CostError>,
     /// What prices steps where it is not our kernels.
     pub(crate) engine: Option<EnginePricing>,
 }
@@ -168,7 +169,8 @@ impl CostModel {
         if regimes.is_empty() {
             return Err(missing("measured read bandwidth"));
         }
-        Ok(Self { regimes, threads, isa, energy: EnergyModel::new(profile), engine: None })
+        let (energy, tails) = (EnergyModel::new(profile), TailModel::new(profile));
+        Ok(Self { regimes, threads, isa, energy, tails, engine: None })
     }
 
     /// A model whose steps `engine` prices, in the regimes of each thread count.
@@ -195,7 +197,8 @@ impl CostModel {
         let counts: Vec<u32> = threads.iter().map(|entry| entry.threads).collect();
         // A full load of another kind: it was seen to be right to 12 % for decoding.
         let energy = EnergyModel::new(profile).map(|energy| energy.standing_for(&counts));
-        Self { regimes, threads, isa, energy, engine: Some(engine) }
+        let tails = TailModel::new(profile);
+        Self { regimes, threads, isa, energy, tails, engine: Some(engine) }
     }
 
     /// Every regime, by thread count and then by working set.
@@ -224,6 +227,14 @@ impl CostModel {
     /// When its profile tells none, with the reason.
     pub fn energy(&self) -> Result<&EnergyModel, CostError> {
         self.energy.as_ref().map_err(Clone::clone)
+    }
+
+    /// How step times scatter on the device, which its percentiles rest on.
+    ///
+    /// # Errors
+    /// When its profile does not tell, with the reason.
+    pub fn tails(&self) -> Result<&TailModel, CostError> {
+        self.tails.as_ref().map_err(Clone::clone)
     }
 
     /// The regime of a model that touches `working_set_bytes` each step with `threads` threads.

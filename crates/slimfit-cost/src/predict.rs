@@ -1,6 +1,6 @@
 //! Whole-model predictions: TTFT, TPOT, memory, energy, each with its interval, and the terms they consist of.
 
-use crate::{BusyTime, CostError, CostModel, RegimeId};
+use crate::{BusyTime, CostError, CostModel, PREFILL_UNAVAILABLE, Percentiles, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
 use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, WeightFormats, traffic};
@@ -52,6 +52,10 @@ pub struct Prediction {
     pub ttft_seconds: Option<Predicted>,
     /// Seconds per generated token.
     pub tpot_seconds: Predicted,
+    /// Percentiles of the time to the first token, over requests.
+    pub ttft_percentiles: Percentiles,
+    /// Percentiles of the time per generated token, over tokens.
+    pub tpot_percentiles: Percentiles,
     /// Peak resident bytes.
     pub memory_bytes: Predicted,
     /// Joules per generated token: modelled from measured watts, or unavailable with the reason.
@@ -182,13 +186,22 @@ impl CostModel {
             Some(engine) => engine.decode_interval(tpot.seconds),
             None => interval(tpot.seconds, DECODE_HALF_WIDTH, scatter.of_reads(working_set_bytes)),
         };
+        let ttft_seconds = self.has_prefill().then(|| match &self.engine {
+            Some(engine) => engine.prefill_interval(ttft.seconds),
+            None => interval(ttft.seconds, PREFILL_HALF_WIDTH, scatter.of_products()),
+        });
+        let percentiles = |time, seconds: Option<Predicted>| match (seconds, self.tails()) {
+            (None, _) => Percentiles::unavailable(PREFILL_UNAVAILABLE),
+            (_, Err(CostError::NoTails { reason })) => Percentiles::unavailable(reason),
+            (_, Err(error)) => Percentiles::unavailable(error.to_string()),
+            (Some(seconds), Ok(tails)) => tails.percentiles(time, seconds, threads, working_set_bytes),
+        };
         Ok(Prediction {
             threads,
-            ttft_seconds: self.has_prefill().then(|| match &self.engine {
-                Some(engine) => engine.prefill_interval(ttft.seconds),
-                None => interval(ttft.seconds, PREFILL_HALF_WIDTH, scatter.of_products()),
-            }),
+            ttft_seconds,
             tpot_seconds,
+            ttft_percentiles: percentiles(ttft, ttft_seconds),
+            tpot_percentiles: percentiles(tpot, Some(tpot_seconds)),
             memory_bytes: memory_interval(plan.memory().total_bytes() + PROCESS_BYTES),
             joules_per_token: match self.energy() {
                 Ok(energy) => energy.figure(tpot, tpot_seconds, threads),

@@ -23,7 +23,7 @@ pub use given_watts::GivenWatts;
 pub use profile::{
     Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, Fingerprint, HandOver, HardwareProfile,
     KernelTime, Latency, LoadedPower, Noise, Overhead, PROFILE_SCHEMA, Peak, PeakType, Power, ProfileKind,
-    ProfileProvenance, Streaming, Topology, TopologySource,
+    ProfileProvenance, Streaming, Tail, Topology, TopologySource,
 };
 pub use store::{LocalProfiles, SkippedProfile, StoredProfile, find_local, save_local};
 pub use tuning::{TUNING_SCHEMA, TuningChoice, TuningRecord};

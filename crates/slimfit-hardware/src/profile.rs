@@ -348,6 +348,31 @@ pub struct Noise {
     pub flagged: u64,
     /// Cells that were measured again because of that.
     pub repeated: u64,
+    /// How far the times of steps scattered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tails: Vec<Tail>,
+}
+
+/// How far the times of steps of one length scattered: steps of our kernels one right after the other, as a model's
+/// tokens are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tail {
+    /// Threads.
+    pub threads: u32,
+    /// Bytes of all matrices that the steps went through in turn.
+    pub working_set_bytes: u64,
+    /// Seconds of a step: median and quartiles; `n` counts steps that do not overlap.
+    pub seconds: Figure,
+    /// The time that 90 % of the steps stay below; absent below 20 steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90_seconds: Option<f64>,
+    /// The same of 95 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_seconds: Option<f64>,
+    /// The same of 99 %; absent below 100 steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_seconds: Option<f64>,
 }
 
 /// Who measured it, with what.

@@ -353,6 +353,22 @@ impl HardwareProfile {
         }
         faults.figure("noise.steal_fraction", &self.noise.steal_fraction, Zero::Allowed);
         faults.figure("noise.drift", &self.noise.drift, Zero::Allowed);
+        for (index, tail) in self.noise.tails.iter().enumerate() {
+            let field = format!("noise.tails[{index}]");
+            self.check_threads(faults, format!("{field}.threads"), tail.threads);
+            faults.at_least_one(format!("{field}.working_set_bytes"), tail.working_set_bytes);
+            faults.figure(&format!("{field}.seconds"), &tail.seconds, Zero::Refused);
+            let mut before = tail.seconds.value.unwrap_or(0.0);
+            for (name, percentile) in
+                [("p90", tail.p90_seconds), ("p95", tail.p95_seconds), ("p99", tail.p99_seconds)]
+            {
+                let Some(percentile) = percentile else { continue };
+                let right = percentile.is_finite() && percentile >= before;
+                let (field, message) = (format!("{field}.{name}_seconds"), "percentiles must rise");
+                faults.check(right, field, message, percentile, format!("{before} or more"));
+                before = before.max(percentile);
+            }
+        }
     }
 }
 

@@ -6,7 +6,9 @@ pub(crate) mod kernels;
 pub(crate) mod latency;
 pub(crate) mod overhead;
 pub(crate) mod peak;
+pub(crate) mod sequence;
 pub(crate) mod streaming;
+pub(crate) mod tails;
 
 use crate::ProbeError;
 use slimfit_kernels::Isa;

@@ -1,6 +1,8 @@
 //! The measurement as a whole: set-up, schedule, profile.
 
-use crate::cells::{self, Detail, Pools, bandwidth, hand_over, kernels, latency, overhead, peak, streaming};
+use crate::cells::{
+    self, Detail, Pools, bandwidth, hand_over, kernels, latency, overhead, peak, streaming, tails,
+};
 use crate::clock::CycleCheck;
 use crate::noise::{ProcessorTime, steal_figure};
 use crate::power::{self, PowerMeasurement};
@@ -23,6 +25,10 @@ const FULL_SECONDS_PER_THREAD_COUNT: f64 = 7.5;
 const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
 /// Share of the budget for kernels that stream.
 const STREAMING_SHARE: f64 = 0.25;
+/// Share of the budget for the scatter of steps.
+const TAILS_SHARE: f64 = 0.045;
+/// What `progress` is told of them.
+const STEPS: &str = "scatter of steps";
 /// Bytes that one far sentinel reads: past the caches, since the rest of the buffer was read since its last visit.
 const FAR_SENTINEL_BYTES: usize = 2 << 20;
 
@@ -124,6 +130,11 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let streams =
         streaming::Plan::new(detail, caches, bytes as u64, &counts, (options.isa, &options.tuning))?;
 
+    let mut steps = tails::Arena::new(&kernels, caches, bytes as u64, &counts)?;
+    let bout = Duration::from_secs_f64(budget * TAILS_SHARE / f64::from(tails::BOUTS));
+    step(progress, STEPS, 0.05)?;
+    steps.bout(&pools, &kernels, bout);
+
     let meter = options.power.open(&tree);
     let found = Instant::now();
     let streaming_end = match &meter {
@@ -132,14 +143,21 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     };
     let measuring_end = streaming_end - STREAMING_SHARE;
     let setup = start.elapsed();
-    let tasks_deadline =
-        start + setup + deadline.saturating_duration_since(start + setup).mul_f64(measuring_end);
+    // A bout of steps before and one after what streams are taken from what comes before each.
+    let until = |share| {
+        let end = start + setup + deadline.saturating_duration_since(start + setup).mul_f64(share);
+        end.checked_sub(bout).unwrap_or(end)
+    };
+    let tasks_deadline = until(measuring_end);
     let quality = schedule::measure(&mut tasks, &sentinels, tasks_deadline, (0.06, measuring_end), progress)?;
     drop(tasks);
-    let streaming_deadline =
-        start + setup + deadline.saturating_duration_since(start + setup).mul_f64(streaming_end);
+    step(progress, STEPS, measuring_end)?;
+    steps.bout(&pools, &kernels, bout);
+    let streaming_deadline = until(streaming_end);
     let span = (measuring_end, streaming_end);
     let streaming = streams.measure(&pools, &arena.read, streaming_deadline, span, progress)?;
+    step(progress, STEPS, streaming_end)?;
+    steps.bout(&pools, &kernels, bout);
     let power = match meter {
         Ok(mut meter) => {
             let loads = power::Loads::new(&arena.read, &pools, options.isa)?;
@@ -158,6 +176,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         drift: quality.drift,
         flagged: quality.flagged,
         repeated: quality.repeated,
+        tails: steps.finish(),
     };
     let mut warnings = std::mem::take(&mut system.warnings);
     let unseen = streams.cells(&counts) - streaming.len();

@@ -5,7 +5,7 @@ use crate::{Metric, ModelEvaluator, Outcome, Point, SearchError, SearchOptions, 
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostError, Prediction, RunShape};
 use slimfit_quality::{QualityError, QualityEstimate};
-use slimfit_quantity::{NumberFormat, Predicted, Warning};
+use slimfit_quantity::{Figure, NumberFormat, Predicted, Warning};
 use slimfit_study::{
     BrokenLimit, CloudPoint, Constraint, Front, FrontPoint, Interval, NearestMiss, ParameterCounts,
     ProfileRef, PublishedScore, RecipeRef, ReferenceModel, SearchHead,
@@ -247,16 +247,20 @@ impl Description {
                 })
             }
             Metric::MemoryBytes => Some(prediction.memory_bytes),
-            Metric::JoulesPerToken => {
-                let figure = &prediction.joules_per_token;
-                Some(Predicted { value: figure.value?, low: figure.low?, high: figure.high? })
-            }
+            Metric::JoulesPerToken => predicted(&prediction.joules_per_token),
+            Metric::TtftP95Seconds => predicted(&prediction.ttft_percentiles.p95),
+            Metric::TpotP95Seconds => predicted(&prediction.tpot_percentiles.p95),
             Metric::Parameters => {
                 let value = parameters as f64;
                 Some(Predicted { value, low: value, high: value })
             }
         }
     }
+}
+
+/// A modelled figure's value and interval.
+fn predicted(figure: &Figure) -> Option<Predicted> {
+    Some(Predicted { value: figure.value?, low: figure.low?, high: figure.high? })
 }
 
 fn searched(space: &Space, found: &Found) -> Result<Point, SearchError> {

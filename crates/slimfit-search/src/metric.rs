@@ -21,6 +21,10 @@ pub enum Metric {
     JoulesPerToken,
     /// Stored parameters.
     Parameters,
+    /// Seconds within which 95 of 100 requests have their first token.
+    TtftP95Seconds,
+    /// Seconds within which 95 of 100 generated tokens come.
+    TpotP95Seconds,
 }
 
 impl Metric {
@@ -34,9 +38,11 @@ impl Metric {
         Self::MemoryBytes,
         Self::JoulesPerToken,
         Self::Parameters,
+        Self::TtftP95Seconds,
+        Self::TpotP95Seconds,
     ];
     /// How many there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 10;
 
     /// Its name in records, flags and tables.
     pub const fn name(self) -> &'static str {
@@ -49,6 +55,8 @@ impl Metric {
             Self::MemoryBytes => "memory_bytes",
             Self::JoulesPerToken => "joules_per_token",
             Self::Parameters => "parameters",
+            Self::TtftP95Seconds => "ttft_p95_seconds",
+            Self::TpotP95Seconds => "tpot_p95_seconds",
         }
     }
 
@@ -57,8 +65,8 @@ impl Metric {
         match self {
             Self::Loss => "nats/token",
             Self::LossPerByte => "nats/byte",
-            Self::TtftSeconds => "s",
-            Self::TpotSeconds => "s/token",
+            Self::TtftSeconds | Self::TtftP95Seconds => "s",
+            Self::TpotSeconds | Self::TpotP95Seconds => "s/token",
             Self::SecondsPerByte => "s/byte",
             Self::MemoryBytes => "B",
             Self::JoulesPerToken => "J/token",
@@ -69,6 +77,11 @@ impl Metric {
     /// Whether it says how good a point is rather than what it costs.
     pub const fn is_quality(self) -> bool {
         matches!(self, Self::Loss | Self::LossPerByte)
+    }
+
+    /// Whether it is a percentile of times, which the profile must have watched single steps for.
+    pub const fn is_percentile(self) -> bool {
+        matches!(self, Self::TtftP95Seconds | Self::TpotP95Seconds)
     }
 
     /// The metric of that name.

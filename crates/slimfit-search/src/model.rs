@@ -4,7 +4,7 @@ use crate::price::{LayerCounts, PriceTable};
 use crate::space::Window;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
-use slimfit_cost::{CostError, CostModel, EnergyModel, RunShape};
+use slimfit_cost::{BusyTime, CostError, CostModel, EnergyModel, Percentile, RunShape, TailModel};
 use slimfit_formats::config_out::standard_class;
 use slimfit_plan::PlanError;
 use slimfit_quality::{Base, Flags, Law, QualityModel, Shape};
@@ -18,6 +18,7 @@ pub struct ModelEvaluator<'a> {
     pub(crate) tokens: u64,
     pub(crate) law: Law,
     energy: Option<&'a EnergyModel>,
+    tails: Option<&'a TailModel>,
     metrics: Vec<Metric>,
     depths: Vec<u64>,
     /// `(vocabulary, its run, bytes per token)`.
@@ -58,7 +59,10 @@ impl<'a> ModelEvaluator<'a> {
             metrics.retain(|metric| *metric != Metric::JoulesPerToken);
         }
         if !cost.has_prefill() {
-            metrics.retain(|metric| *metric != Metric::TtftSeconds);
+            metrics.retain(|metric| !matches!(metric, Metric::TtftSeconds | Metric::TtftP95Seconds));
+        }
+        if cost.tails().is_err() {
+            metrics.retain(|metric| !metric.is_percentile());
         }
         let vocabularies = space.vocabularies().into_iter();
         Self {
@@ -67,6 +71,7 @@ impl<'a> ModelEvaluator<'a> {
             workload,
             tokens,
             energy: cost.energy().ok(),
+            tails: cost.tails().ok(),
             metrics,
             depths: space.depths(),
             vocabularies: vocabularies
@@ -250,7 +255,7 @@ impl Evaluator for ModelEvaluator<'_> {
 
         values[Metric::Loss as usize] = loss.nats;
         values[Metric::LossPerByte as usize] = self.law.per_byte(loss.nats);
-        values[Metric::TtftSeconds as usize] = price.ttft_seconds;
+        values[Metric::TtftSeconds as usize] = price.ttft.seconds;
         values[Metric::TpotSeconds as usize] = price.tpot.seconds;
         values[Metric::SecondsPerByte as usize] = price.tpot.seconds / bytes_per_token;
         values[Metric::MemoryBytes as usize] = price.memory_bytes;
@@ -260,6 +265,14 @@ impl Evaluator for ModelEvaluator<'_> {
             values[Metric::JoulesPerToken as usize] = joules;
         }
         values[Metric::Parameters as usize] = total as f64;
+        if let Some(tails) = self.tails {
+            let p95 = |time: BusyTime| {
+                let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
+                excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess))
+            };
+            values[Metric::TtftP95Seconds as usize] = p95(price.ttft);
+            values[Metric::TpotP95Seconds as usize] = p95(price.tpot);
+        }
         Ok(())
     }
 }

@@ -20,6 +20,8 @@ pub(crate) fn pick(points: &mut [FrontPoint], objectives: &[Metric], limited: bo
             Metric::MemoryBytes => &["smallest"],
             Metric::JoulesPerToken => &["most-frugal"],
             Metric::Parameters => &["fewest-parameters"],
+            Metric::TtftP95Seconds => &["first-token-soonest-at-p95"],
+            Metric::TpotP95Seconds => &["fastest-at-p95"],
         };
         let best = (0..points.len()).min_by(|&a, &b| {
             // Of equals the one that is better elsewhere.

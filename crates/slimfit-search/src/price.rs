@@ -20,9 +20,10 @@ pub(crate) struct LayerCounts {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Price {
     pub(crate) threads: u32,
-    pub(crate) ttft_seconds: f64,
+    pub(crate) ttft: BusyTime,
     pub(crate) tpot: BusyTime,
     pub(crate) memory_bytes: f64,
+    pub(crate) working_set_bytes: f64,
 }
 
 /// Terms of one thread count, and their sums in the regimes that were asked for.
@@ -125,9 +126,10 @@ impl PriceTable {
                 let layers = counts.full * layer[FULL] + counts.windowed * layer[WINDOWED];
                 best = Some(Price {
                     threads: terms.threads,
-                    ttft_seconds: (sums[OUTER].1 + sums[FULL].1 * full + sums[WINDOWED].1 * windowed).seconds,
+                    ttft: sums[OUTER].1 + sums[FULL].1 * full + sums[WINDOWED].1 * windowed,
                     tpot,
                     memory_bytes: (layers + rest - if tied { head } else { 0 } + PROCESS_BYTES) as f64,
+                    working_set_bytes: working_set,
                 });
             }
         }

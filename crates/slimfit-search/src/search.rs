@@ -167,9 +167,16 @@ fn check(metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchEr
     for metric in options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric)) {
         if !metrics.contains(metric) {
             let (kind, found) = ("objective", metric.name().to_owned());
-            let hint = (*metric == Metric::JoulesPerToken).then(|| {
-                "the hardware profile holds no power; give it with `--power-watts IDLE,LOADED`".to_owned()
-            });
+            let hint = match metric {
+                Metric::JoulesPerToken => {
+                    Some("the hardware profile holds no power; give it with `--power-watts IDLE,LOADED`")
+                }
+                metric if metric.is_percentile() => Some(
+                    "the hardware profile does not tell how times scatter; `slimfit profile` measures it on this machine",
+                ),
+                _ => None,
+            };
+            let hint = hint.map(str::to_owned);
             return Err(SearchError::Unknown { kind, found, allowed: allowed(), hint });
         }
     }

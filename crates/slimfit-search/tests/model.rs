@@ -110,6 +110,11 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
             assert!(close(value(Metric::TtftSeconds), prediction.prefill().unwrap().value), "{point:?}");
             assert!(close(value(Metric::TpotSeconds), prediction.tpot_seconds.value), "{point:?}");
             assert!(close(value(Metric::JoulesPerToken), prediction.joules_per_token.value.unwrap()));
+            let (ttft, tpot) = (&prediction.ttft_percentiles, &prediction.tpot_percentiles);
+            assert!(close(value(Metric::TtftP95Seconds), ttft.p95.value.unwrap()), "{point:?}");
+            assert!(close(value(Metric::TpotP95Seconds), tpot.p95.value.unwrap()), "{point:?}");
+            assert!(value(Metric::TpotP95Seconds) > value(Metric::TpotSeconds));
+            assert!(tpot.p99.value >= tpot.p95.value && tpot.p95.low < tpot.p95.value);
             ControlFlow::Continue(())
         });
         assert!(checked > 150 && mixtures > 50, "{name}: {checked}, {mixtures} of them mixtures");
@@ -142,6 +147,36 @@ fn the_front_of_a_real_space_is_brute_force_with_and_without_limits() {
         assert_eq!(found, expected);
         assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + outcome.unvisited);
     }
+}
+
+#[test]
+fn percentiles_are_objectives_and_limits_where_the_profile_tells_them_and_refused_by_name_elsewhere() {
+    let World { cost, quality, workload } = world(false, "assistant");
+    let space = mixed();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    let limit = {
+        let all = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
+        all.front.iter().map(|found| found.values[Metric::TpotP95Seconds as usize]).fold(0.0, f64::max) / 2.0
+    };
+    let limits = vec![(Metric::TpotP95Seconds, limit)];
+    let objectives = vec![Metric::Loss, Metric::TpotP95Seconds, Metric::TtftP95Seconds];
+    let options = SearchOptions { limits, objectives, ..options(&evaluator, &space) };
+    let outcome = search(&space, &evaluator, &options).unwrap();
+    assert!(!outcome.front.is_empty());
+    assert!(outcome.front.iter().all(|found| found.values[Metric::TpotP95Seconds as usize] <= limit));
+    let (front, _) = evaluator.front(&space, &outcome, &options, profile_ref()).unwrap();
+    for point in &front.points {
+        let interval = &point.intervals["tpot_p95_seconds"];
+        let value = point.objectives["tpot_p95_seconds"];
+        assert!(interval.low < value && value < interval.high, "{point:?}");
+    }
+
+    let mut silent = profile::synthetic(false);
+    silent.noise.tails.clear();
+    let cost = CostModel::new(&silent).unwrap();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    let error = search(&space, &evaluator, &options).unwrap_err().to_string();
+    assert!(error.contains("`tpot_p95_seconds`") && error.contains("slimfit profile"), "{error}");
 }
 
 #[test]

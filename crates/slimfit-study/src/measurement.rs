@@ -41,6 +41,9 @@ pub struct Measurement {
     pub percentiles: Percentiles,
     /// What the cost model said before.
     pub predicted: RunFigures,
+    /// What it said of the tails; absent in records that are older than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_percentiles: Option<PredictedPercentiles>,
     /// Read bandwidth and peak right before and after.
     pub sentinel: Sentinels,
     /// How near the run came to the machine's limits.
@@ -104,6 +107,24 @@ pub struct Tail {
     pub p95: Option<f64>,
     /// 99th.
     pub p99: Option<f64>,
+}
+
+/// Tails of TTFT and TPOT as the cost model predicts them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictedPercentiles {
+    /// Of prefill and first token, over requests.
+    pub ttft_seconds: PredictedTail,
+    /// Of one decoded token, over tokens.
+    pub tpot_seconds: PredictedTail,
+}
+
+/// Two percentiles, modelled or unavailable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictedTail {
+    /// 95th.
+    pub p95: Figure,
+    /// 99th.
+    pub p99: Figure,
 }
 
 /// Sentinel rates around the run: `[before, after]`.

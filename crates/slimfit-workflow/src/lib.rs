@@ -14,7 +14,10 @@ mod verify;
 
 pub use error::WorkflowError;
 pub use machine::{local_tuning, measure_machine};
-pub use measure::{MeasureRequest, Predictor, measure_model, peak_type, predicted_figures, weights_source};
+pub use measure::{
+    MeasureRequest, Predictor, measure_model, peak_type, predicted_figures, predicted_percentiles,
+    weights_source,
+};
 pub use observer::Observer;
 pub use run::{RunOptions, RunState, StepRecord, run_all};
 pub use search_study::{SearchInputs, SearchSettings, search_into_study};

@@ -15,7 +15,8 @@ use slimfit_runtime::{
     Sentinels as RuntimeSentinels, Session, WeightsFrom,
 };
 use slimfit_study::{
-    FormatShare, Measurement, OperationTime, Percentiles, RunFigures, Sentinels, Shares, Tail, WeightsSource,
+    FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles, PredictedTail, RunFigures,
+    Sentinels, Shares, Tail, WeightsSource,
 };
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,7 +117,7 @@ pub fn measure_model(
     let run = request.run_shape();
     let opened = request.source.open(&request.architecture)?;
     // Predicted before anything runs.
-    let (threads, predicted) = predict(request, &opened.formats, predictor, run)?;
+    let (threads, predicted, predicted_percentiles) = predict(request, &opened.formats, predictor, run)?;
     let mut options = MeasureOptions {
         prompt: request.prompt_tokens,
         generate: request.generated_tokens,
@@ -167,7 +168,7 @@ pub fn measure_model(
     if request.generated_tokens > 0 {
         measurement.measured.joules_per_token = energy.borrow().joules_per_token(request.generated_tokens);
     }
-    Ok(Measurement { weight_formats, ..measurement })
+    Ok(Measurement { weight_formats, predicted_percentiles, ..measurement })
 }
 
 fn predict(
@@ -175,11 +176,11 @@ fn predict(
     formats: &WeightFormats,
     predictor: Predictor<'_>,
     run: RunShape,
-) -> Result<(u32, RunFigures), WorkflowError> {
+) -> Result<(u32, RunFigures, Option<PredictedPercentiles>), WorkflowError> {
     let all = u32::try_from(allowed_cpus().len()).unwrap_or(u32::MAX);
     let cost = match predictor {
         Predictor::Model(cost) => cost,
-        Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), unavailable(reason))),
+        Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), unavailable(reason), None)),
     };
     let predicted = match cost.predict_with_formats(
         &request.architecture,
@@ -191,11 +192,11 @@ fn predict(
         Ok(predicted) => predicted,
         // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
         Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
-            return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string())));
+            return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string()), None));
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((predicted.threads, predicted_figures(&predicted)))
+    Ok((predicted.threads, predicted_figures(&predicted), Some(predicted_percentiles(&predicted))))
 }
 
 /// What a record says of where weights came from.
@@ -239,6 +240,23 @@ pub fn predicted_figures(predicted: &Prediction) -> RunFigures {
         tpot_seconds: if generate { predicted.tpot_seconds.figure() } else { no_decode() },
         peak_memory_bytes: predicted.memory_bytes.figure(),
         joules_per_token: if generate { predicted.joules_per_token.clone() } else { no_decode() },
+    }
+}
+
+/// Predicted tails under the names of measured ones; what the run does not ask for is unavailable.
+pub fn predicted_percentiles(predicted: &Prediction) -> PredictedPercentiles {
+    let tail = |asked: bool, percentiles: &slimfit_cost::Percentiles, reason: &str| {
+        let figure = |figure: &Figure| if asked { figure.clone() } else { Figure::unavailable(reason) };
+        PredictedTail { p95: figure(&percentiles.p95), p99: figure(&percentiles.p99) }
+    };
+    let run = predicted.run;
+    PredictedPercentiles {
+        ttft_seconds: tail(run.prompt_tokens > 0, &predicted.ttft_percentiles, "no prompt was asked for"),
+        tpot_seconds: tail(
+            run.generated_tokens > 0,
+            &predicted.tpot_percentiles,
+            "no token was to be generated",
+        ),
     }
 }
 
@@ -322,6 +340,7 @@ fn record(
             tpot_seconds: tail(result.tpot_tail()),
         },
         predicted,
+        predicted_percentiles: None,
         sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak },
         share: Shares {
             decode_of_bandwidth: result.decode_of_bandwidth().map(|share| share.value()),

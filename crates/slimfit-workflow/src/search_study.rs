@@ -139,7 +139,7 @@ fn no_energy(error: &CostError) -> Warning {
 fn asks_for_prefill(settings: &SearchSettings<'_>) -> bool {
     let objectives = settings.objectives.iter().flatten().copied();
     let limits = settings.limits.iter().map(|(metric, _)| *metric);
-    objectives.chain(limits).any(|metric| metric == Metric::TtftSeconds)
+    objectives.chain(limits).any(|metric| matches!(metric, Metric::TtftSeconds | Metric::TtftP95Seconds))
 }
 
 /// What the reader of a front must know that was priced for another runtime.

@@ -33,6 +33,8 @@ fn prediction() -> Prediction {
         threads: 2,
         ttft_seconds: Some(exactly(2.0)),
         tpot_seconds: exactly(0.1),
+        ttft_percentiles: crate::Percentiles::unavailable("not asked"),
+        tpot_percentiles: crate::Percentiles::unavailable("not asked"),
         memory_bytes: exactly(1e6),
         joules_per_token: Figure::unavailable("not asked"),
         prefill_time: BusyTime { seconds: 2.0, compute_seconds: 1.0 },

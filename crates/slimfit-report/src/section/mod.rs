@@ -58,6 +58,12 @@ fn pick_reason(pick: &str) -> Option<&'static str> {
         "most-frugal" => Some("no point of the front is predicted to need less energy"),
         "fewest-parameters" => Some("no point of the front has fewer parameters"),
         "fastest" => Some("no point of the front is predicted to take less time per token"),
+        "fastest-at-p95" => {
+            Some("no point of the front is predicted to keep 95 of 100 tokens within less time")
+        }
+        "first-token-soonest-at-p95" => {
+            Some("no point of the front is predicted to give 95 of 100 first tokens sooner")
+        }
         "smallest" => Some("no point of the front is predicted to need less memory"),
         "best-quality" => Some("no point of the front is predicted to have a lower loss"),
         _ => None,

@@ -4,7 +4,7 @@
 
 use slimfit_document::Document;
 use slimfit_hardware::{
-    Bandwidth, BandwidthKind, HandOver, HardwareProfile, KernelTime, LoadedPower, Streaming,
+    Bandwidth, BandwidthKind, HandOver, HardwareProfile, KernelTime, LoadedPower, Streaming, Tail,
 };
 use slimfit_quantity::{Figure, Measured, NumberFormat};
 
@@ -31,6 +31,22 @@ pub fn synthetic(power: bool) -> HardwareProfile {
                 huge_pages: false,
                 bytes_per_s: measured(rate * if threads == 1 { 1.0 } else { 1.7 }),
             });
+        }
+    }
+    for threads in [1_u32, 2] {
+        // Longer steps scatter less, reading from memory more.
+        for (working_set_bytes, scatter) in [(1 << 20, 0.2), (1 << 27, 0.5)] {
+            for seconds in [1e-4_f64, 4e-4, 1.6e-3, 6.4e-3] {
+                let excess = scatter / f64::from(threads) * (1e-4 / seconds).powf(0.4);
+                profile.noise.tails.push(Tail {
+                    threads,
+                    working_set_bytes,
+                    seconds: measured(seconds),
+                    p90_seconds: Some(seconds * (1.0 + 0.5 * excess)),
+                    p95_seconds: Some(seconds * (1.0 + excess)),
+                    p99_seconds: (seconds < 1e-3).then_some(seconds * (1.0 + 3.0 * excess)),
+                });
+            }
         }
     }
     profile.kernels.clear();
