@@ -316,8 +316,11 @@ fn run(
             }
             let (before, value);
             if cell.phase == Phase::Decode {
-                session.reset();
-                session.fill_random(cell.tokens, options.seed)?;
+                if runs.is_empty() {
+                    session.reset();
+                    session.fill_random(cell.tokens, options.seed)?;
+                }
+                session.resume(cell.tokens);
                 let generated = seeded_tokens(vocabulary, options.generated_tokens, options.seed ^ 1);
                 before = sentinel();
                 // The sentinel pushed the model out of the caches: some tokens bring back what they can hold.
