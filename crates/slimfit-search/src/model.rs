@@ -99,6 +99,15 @@ impl<'a> ModelEvaluator<'a> {
         objectives
     }
 
+    /// The same, told what is asked of it: percentiles that nobody looks at are not computed.
+    pub fn asked_for(mut self, objectives: &[Metric], limits: &[(Metric, f64)]) -> Self {
+        let mut all = objectives.iter().chain(limits.iter().map(|(metric, _)| metric));
+        if !all.any(|metric| metric.is_percentile()) {
+            self.tails = None;
+        }
+        self
+    }
+
     /// The law that values its points.
     pub fn law(&self) -> &Law {
         &self.law

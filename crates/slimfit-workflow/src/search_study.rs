@@ -88,6 +88,7 @@ pub fn search_into_study(
     let evaluator = ModelEvaluator::new(&inputs.space, &cost, &quality, inputs.tokens, &inputs.workload);
     let objectives =
         settings.objectives.clone().unwrap_or_else(|| evaluator.default_objectives(&inputs.space));
+    let evaluator = evaluator.asked_for(&objectives, &settings.limits);
     let options = SearchOptions {
         objectives,
         limits: settings.limits.clone(),
