@@ -203,7 +203,12 @@ fn text(verification: &Verification) -> String {
     ]);
     let kinds = [("raw", &verification.summary), ("normalised", &verification.normalised)];
     for (kind, errors) in kinds {
-        let phases = [("decode", &errors.decode), ("prefill", &errors.prefill), ("memory", &errors.memory)];
+        let phases = [
+            ("decode", &errors.decode),
+            ("decode p95", &errors.decode_p95),
+            ("prefill", &errors.prefill),
+            ("memory", &errors.memory),
+        ];
         for (phase, summary) in phases {
             if let Some(summary) = summary {
                 rows.add_row(summary_row(&format!("{phase}, {kind}"), summary));

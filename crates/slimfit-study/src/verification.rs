@@ -32,6 +32,9 @@ pub struct PhaseErrors {
     pub prefill: Option<ErrorSummary>,
     /// Peak memory.
     pub memory: Option<ErrorSummary>,
+    /// The 95th percentile of seconds per decoded token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode_p95: Option<ErrorSummary>,
 }
 
 /// How far predictions were off. Fractions, not percent.
@@ -113,6 +116,12 @@ pub struct VerificationRow {
     pub retest: f64,
     /// Bracketing rate over the profile's rate.
     pub sentinel_ratio: f64,
+    /// Seconds within which the model said that 95 of 100 tokens come (decode, where the profile tells).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_p95: Option<PredictedValue>,
+    /// Seconds within which they came, all runs together (decode, from 20 tokens on).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_p95: Option<f64>,
 }
 
 /// A prediction as verification rows hold it.

@@ -2,7 +2,8 @@
 
 use slimfit_quantity::quantile;
 use slimfit_study::{
-    BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, VerificationRow,
+    BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, PredictedValue,
+    VerificationRow,
 };
 
 /// Errors of every phase; `normalised` takes the machine's drift out by the bracketing sentinels first.
@@ -12,7 +13,13 @@ pub fn phase_errors(rows: &[VerificationRow], normalised: bool) -> PhaseErrors {
             rows.iter().filter(|row| row.phase == name).map(|row| Cell::new(row, normalised)).collect();
         summarise(&cells)
     };
-    PhaseErrors { decode: phase("decode"), prefill: phase("prefill"), memory: phase("memory") }
+    let tails: Vec<Cell> = rows.iter().filter_map(|row| Cell::tail(row, normalised)).collect();
+    PhaseErrors {
+        decode: phase("decode"),
+        prefill: phase("prefill"),
+        memory: phase("memory"),
+        decode_p95: summarise(&tails),
+    }
 }
 
 /// Ranking by parameters, and weight bytes over read bandwidth (`seconds_by_bytes`, one for each row), for decode.
@@ -43,14 +50,28 @@ struct Cell {
 
 impl Cell {
     fn new(row: &VerificationRow, normalised: bool) -> Self {
+        Self::of(row, row.predicted, (row.measured, row.retest), normalised)
+    }
+
+    /// The 95th percentile of a row that has one. Both passes make one percentile, so there is no retest.
+    fn tail(row: &VerificationRow, normalised: bool) -> Option<Self> {
+        Some(Self::of(row, row.predicted_p95?, (row.measured_p95?, f64::NAN), normalised))
+    }
+
+    fn of(
+        row: &VerificationRow,
+        predicted: PredictedValue,
+        (measured, retest): (f64, f64),
+        normalised: bool,
+    ) -> Self {
         // A machine that runs at half its profiled rate takes twice the predicted time.
         let ratio = if normalised && row.sentinel_ratio > 0.0 { row.sentinel_ratio } else { 1.0 };
         Self {
-            predicted: row.predicted.value / ratio,
-            low: row.predicted.low / ratio,
-            high: row.predicted.high / ratio,
-            measured: row.measured,
-            retest: row.retest,
+            predicted: predicted.value / ratio,
+            low: predicted.low / ratio,
+            high: predicted.high / ratio,
+            measured,
+            retest,
         }
     }
 

@@ -95,6 +95,10 @@ struct Cell {
     phase: Phase,
     tokens: u64,
     predicted: Predicted,
+    /// Of its tokens' times, where the profile tells.
+    predicted_p95: Option<Predicted>,
+    /// Of every counted token.
+    token_seconds: Vec<f64>,
     seconds_by_bytes: f64,
     working_set_bytes: u64,
     /// By pass: measured value and sentinel ratio.
@@ -217,16 +221,20 @@ fn predict(
             phase,
             tokens,
             predicted,
+            predicted_p95: None,
+            token_seconds: Vec::new(),
             seconds_by_bytes: working_set / bandwidth,
             working_set_bytes: working_set as u64,
             passes: Vec::new(),
         });
         Ok(())
     };
+    let mut tails = Vec::new();
     for &depth in &options.depths {
         let run = run_shape(0, options.generated_tokens, depth);
         let predicted: Prediction = cost.predict(architecture, weights, kv, run, Some(threads))?;
         add(Phase::Decode, depth, predicted.tpot_seconds, run)?;
+        tails.push(p95(&predicted));
     }
     for &prompt in &options.prompts {
         let run = run_shape(prompt, 0, 0);
@@ -236,8 +244,17 @@ fn predict(
     if options.memory {
         add(Phase::Memory, 0, whole.memory_bytes, whole_run)?;
     }
+    for (cell, tail) in cells.iter_mut().zip(tails) {
+        cell.predicted_p95 = tail;
+    }
     (subject.threads, subject.cells) = (threads, cells);
     Ok(())
+}
+
+/// The predicted 95th percentile of a token's time.
+fn p95(prediction: &Prediction) -> Option<Predicted> {
+    let figure = &prediction.tpot_percentiles.p95;
+    Some(Predicted { value: figure.value?, low: figure.low?, high: figure.high? })
 }
 
 /// SHA-256 of every prediction, in order.
@@ -247,7 +264,8 @@ fn hash(subjects: &[Subject]) -> Result<String, WorkflowError> {
         .flat_map(|subject| {
             subject.cells.iter().map(move |cell| {
                 let Predicted { value, low, high } = cell.predicted;
-                (&subject.id, subject.threads, cell.phase.name(), cell.tokens, value, low, high)
+                let tail = cell.predicted_p95.map(|tail| (tail.value, tail.low, tail.high));
+                (&subject.id, subject.threads, cell.phase.name(), cell.tokens, value, low, high, tail)
             })
         })
         .collect();
@@ -327,7 +345,11 @@ fn run(
                 let settling = read.settling_passes().min(generated.len());
                 session.time_decode(cell.tokens, &generated[..settling], &mut token_seconds)?;
                 session.resume(cell.tokens);
+                token_seconds.clear();
                 value = session.time_decode(cell.tokens, &generated, &mut token_seconds)?;
+                if counted {
+                    cell.token_seconds.append(&mut token_seconds);
+                }
             } else {
                 let prompt = seeded_tokens(vocabulary, cell.tokens, options.seed);
                 before = sentinel();
@@ -397,6 +419,12 @@ fn record(
                 retest,
                 // Of the pass that was measured: the machine may be another one in the next.
                 sentinel_ratio,
+                predicted_p95: cell.predicted_p95.map(|Predicted { value, low, high }| PredictedValue {
+                    value,
+                    low,
+                    high,
+                }),
+                measured_p95: slimfit_runtime::Tail::of(&cell.token_seconds).p95,
             });
             seconds_by_bytes.push(cell.seconds_by_bytes);
         }
