@@ -4,22 +4,25 @@ use crate::Outcome;
 use crate::device;
 use crate::engine::EngineArguments;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::table::table;
 use serde_json::{Value, json};
-use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, RequestEnergy, RequestPattern, RunShape};
+use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, Prediction, RequestEnergy, RequestPattern, RunShape};
+use slimfit_document::WrittenFile;
 use slimfit_formats::load_model;
 use slimfit_kernels::Isa;
 use slimfit_plan::Phase;
-use slimfit_quantity::{Figure, NumberFormat, format_bytes, format_seconds};
+use slimfit_quantity::{Figure, NumberFormat, Predicted, format_bytes, format_seconds};
+use slimfit_report::ExplainedModel;
 use slimfit_study::{Explanation, OperationCost, PredictedPercentiles};
 use slimfit_workflow::{predicted_figures, predicted_percentiles};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  slimfit explain smollm2-135m --weights q4_0 --depth 1024\n  slimfit explain ./my-model/config.json --profile other.yaml --json\n  slimfit explain smollm2-135m --power-watts 2.7,6.5 --battery 18Wh --requests-per-hour 20"
+    after_help = "Example:\n  slimfit explain smollm2-135m --weights q4_0 --depth 1024\n  slimfit explain ./my-model/config.json --profile other.yaml --json\n  slimfit explain smollm2-135m --png where.png\n  slimfit explain smollm2-135m --power-watts 2.7,6.5 --battery 18Wh --requests-per-hour 20"
 )]
 pub struct Arguments {
     /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
@@ -59,6 +62,12 @@ pub struct Arguments {
     wake_up: Option<f64>,
     #[command(flatten)]
     watts: device::WattsArgument,
+    /// Also draw it: an SVG file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Also draw it: a PNG file.
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
@@ -100,6 +109,23 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .iter()
         .map(|&phase| Ok(cost.explain(&id, phase, &plan, run, threads)?))
         .collect::<Result<Vec<_>, Failure>>()?;
+    let files = if arguments.svg.is_some() || arguments.png.is_some() {
+        let title = format!(
+            "{} in {weights}, cache {kv}, on {} with {threads} thread{}{}",
+            model.name,
+            profile.name,
+            if threads == 1 { "" } else { "s" },
+            if cost.engine() == "slimfit" {
+                String::new()
+            } else {
+                format!(", as {} runs it", cost.engine())
+            }
+        );
+        let subtitle = whole(&prediction);
+        draw(&ExplainedModel { title, subtitle, profile: &profile, phases: &phases }, arguments)?
+    } else {
+        Vec::new()
+    };
     if output.is_json() {
         let mut fields = json!({
             "name": model.name,
@@ -119,6 +145,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         });
         if let Some((watt_hours, request)) = &request {
             fields["battery"] = battery_value(*watt_hours, pattern, request);
+        }
+        if !files.is_empty() {
+            fields["files"] = json!(files);
         }
         output.object("explain", "explain", fields)?;
         return Ok(Outcome::Done);
@@ -173,7 +202,38 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let _ = write!(text, "\n{}", phase_text(phase));
     }
     output.text(&text)?;
+    for file in &files {
+        note(&format!("drawn: {}", file.path));
+    }
     Ok(Outcome::Done)
+}
+
+/// The prediction in one line, each time with its interval.
+fn whole(prediction: &Prediction) -> String {
+    let time = |what: &str, time: Predicted| {
+        let [value, low, high] = [time.value, time.low, time.high].map(format_seconds);
+        format!("{what} {value} ({low} – {high})")
+    };
+    let run = prediction.run;
+    let mut parts = vec![time("per token", prediction.tpot_seconds)];
+    if let Some(ttft) = prediction.ttft_seconds.filter(|_| run.prompt_tokens > 0) {
+        parts.push(time("first token after", ttft));
+    }
+    if let Some(p95) = prediction.tpot_percentiles.p95.value {
+        parts.push(format!("95 of 100 tokens within {}", format_seconds(p95)));
+    }
+    format!("predicted, 90 % interval: {}", parts.join("; "))
+}
+
+fn draw(picture: &ExplainedModel<'_>, arguments: &Arguments) -> Result<Vec<WrittenFile>, Failure> {
+    let drawn = picture.draw()?;
+    let wanted =
+        [(&arguments.svg, "svg", drawn.svg.as_bytes()), (&arguments.png, "png", drawn.png.as_slice())];
+    wanted
+        .into_iter()
+        .filter_map(|(file, kind, bytes)| Some((file.as_deref()?, kind, bytes)))
+        .map(|(file, kind, bytes)| Ok(WrittenFile::write(file, kind, bytes)?))
+        .collect()
 }
 
 /// The percentiles by the names that tables give them.

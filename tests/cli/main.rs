@@ -6,6 +6,7 @@ mod harness;
 mod interruption;
 mod manners;
 mod measured;
+mod pictures;
 mod power;
 mod published;
 mod refusals;

@@ -37,7 +37,8 @@ pub(crate) fn predicted(operation: &OperationCost) -> Option<Place> {
     place(operation.flops, operation.bytes, operation.seconds)
 }
 
-fn place(operations: f64, bytes: f64, seconds: f64) -> Option<Place> {
+/// Nothing where it cannot be drawn.
+pub(crate) fn place(operations: f64, bytes: f64, seconds: f64) -> Option<Place> {
     let place =
         Place { operations_per_byte: operations / bytes, operations_per_second: operations / seconds };
     let drawable = |value: f64| value.is_finite() && value > 0.0;

@@ -325,11 +325,15 @@ pub(crate) enum Mark {
     Line,
 }
 
-fn pixel((x, y): (f64, f64)) -> (i32, i32) {
+pub(super) fn pixel((x, y): (f64, f64)) -> (i32, i32) {
     (x.round() as i32, y.round() as i32)
 }
 
-fn text_style<'a>(size: f64, colour: &'a RGBColor, (horizontal, vertical): (HPos, VPos)) -> TextStyle<'a> {
+pub(super) fn text_style<'a>(
+    size: f64,
+    colour: &'a RGBColor,
+    (horizontal, vertical): (HPos, VPos),
+) -> TextStyle<'a> {
     TextStyle::from(("sans-serif", size).into_font()).color(colour).pos(Pos::new(horizontal, vertical))
 }
 

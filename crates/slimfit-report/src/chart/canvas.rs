@@ -5,8 +5,6 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use std::sync::Once;
 
-const WIDTH: u32 = 960;
-const HEIGHT: u32 = 600;
 /// Pixels of a PNG for each unit of the sheet.
 const DENSITY: u32 = 2;
 /// Pixels drawn for each pixel kept, in each direction: plotters does not smooth the edges of marks itself.
@@ -20,11 +18,19 @@ pub(crate) trait Drawing {
 }
 
 /// The sheet.
-pub(crate) struct Canvas;
+pub(crate) struct Canvas {
+    width: u32,
+    height: u32,
+}
 
 impl Canvas {
-    /// Registers the bundled font, once, under the name that SVG viewers replace by their own.
+    /// A sheet for one chart.
     pub(crate) fn new() -> Self {
+        Self::sized(960, 600)
+    }
+
+    /// A sheet of another size. Registers the bundled font, once, under the name that SVG viewers replace by their own.
+    pub(crate) fn sized(width: u32, height: u32) -> Self {
         static FONT_READY: Once = Once::new();
         FONT_READY.call_once(|| {
             for style in [FontStyle::Normal, FontStyle::Bold] {
@@ -32,14 +38,14 @@ impl Canvas {
                 let _ = register_font("sans-serif", style, FONT);
             }
         });
-        Self
+        Self { width, height }
     }
 
     /// The drawing as SVG.
     pub(crate) fn svg(&self, drawing: &impl Drawing) -> Result<String, String> {
         let mut text = String::new();
         {
-            let sheet = SVGBackend::with_string(&mut text, (WIDTH, HEIGHT)).into_drawing_area();
+            let sheet = SVGBackend::with_string(&mut text, (self.width, self.height)).into_drawing_area();
             sheet.fill(&WHITE).map_err(reason)?;
             drawing.draw(&sheet, 1.0)?;
             sheet.present().map_err(reason)?;
@@ -50,7 +56,7 @@ impl Canvas {
     /// The drawing as PNG.
     pub(crate) fn png(&self, drawing: &impl Drawing) -> Result<Vec<u8>, String> {
         let scale = DENSITY * OVERSAMPLING;
-        let (width, height) = (WIDTH * scale, HEIGHT * scale);
+        let (width, height) = (self.width * scale, self.height * scale);
         let mut pixels = vec![0_u8; (width * height * 3) as usize];
         {
             let sheet = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
@@ -58,7 +64,7 @@ impl Canvas {
             drawing.draw(&sheet, f64::from(scale))?;
             sheet.present().map_err(reason)?;
         }
-        encoded(&averaged(&pixels, width as usize, height as usize))
+        encoded(&averaged(&pixels, width as usize, height as usize), self.width, self.height)
     }
 }
 
@@ -83,9 +89,9 @@ fn averaged(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     small
 }
 
-fn encoded(pixels: &[u8]) -> Result<Vec<u8>, String> {
+fn encoded(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, String> {
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, WIDTH * DENSITY, HEIGHT * DENSITY);
+    let mut encoder = png::Encoder::new(&mut file, width * DENSITY, height * DENSITY);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::High);

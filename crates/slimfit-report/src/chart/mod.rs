@@ -4,12 +4,16 @@ mod agreement;
 mod axis;
 mod bandwidth;
 mod canvas;
+mod explained;
+mod groups;
 mod pareto;
 mod roofline;
 
 use crate::{ReportError, ReportInput};
 use canvas::{Canvas, Drawing};
 use plotters::style::RGBColor;
+
+pub use explained::{ExplainedModel, ExplainedPicture};
 
 /// A chart in both forms.
 pub(crate) struct Picture {
