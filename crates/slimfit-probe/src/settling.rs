@@ -7,7 +7,7 @@
 /// Passes after which no rate was seen to rise any more.
 const PASSES: usize = 8;
 /// Last caches' sizes from which on a set leaves nothing for its next pass.
-const FAR: u64 = 4;
+const FAR: u64 = 8;
 
 /// Passes over `working_set_bytes` before a pass that counts, where the last cache has `last_cache_bytes` (0: unknown).
 pub fn settling_passes(working_set_bytes: u64, last_cache_bytes: u64) -> usize {
@@ -21,8 +21,8 @@ mod tests {
     #[test]
     fn what_no_cache_keeps_has_nothing_to_settle() {
         let last = 32 << 20;
-        assert_eq!(settling_passes(4 * last, last), PASSES);
-        assert_eq!(settling_passes(4 * last + 1, last), 1);
+        assert_eq!(settling_passes(8 * last, last), PASSES);
+        assert_eq!(settling_passes(8 * last + 1, last), 1);
         assert_eq!(settling_passes(1 << 30, 0), PASSES);
     }
 }
