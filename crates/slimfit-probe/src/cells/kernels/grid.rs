@@ -125,9 +125,11 @@ pub(crate) fn series(detail: Detail) -> Vec<Vec<Shape>> {
             let operation = attention((heads, kv_heads, head_size), kv_format);
             let shape =
                 |(tokens, first_position)| Shape { operation: operation.clone(), tokens, first_position };
-            // A token behind 127 and 1023 others, and a prompt of 128 from the start.
+            // A token behind 127 and 1023 others, and prompts of 128 and 512 from the start: a long one is faster for its
+            // work.
             all.push([(1, 127), (1, 1023)].map(shape).to_vec());
-            all.push(vec![shape((128, 0))]);
+            let prompts: &[(u64, u64)] = if full { &[(128, 0), (512, 0)] } else { &[(128, 0)] };
+            all.push(prompts.iter().copied().map(shape).collect());
         }
     }
     all
