@@ -201,13 +201,11 @@ fn exceeding(seconds: Predicted, excess: f64) -> Predicted {
 mod tests {
     use super::*;
 
-    fn model(curves: &[(u32, f64, &[(f64, f64)])]) -> TailModel {
-        let curve = |&(threads, bytes, points): &(u32, f64, &[(f64, f64)])| {
-            let points: Vec<(f64, f64)> =
-                points.iter().map(|&(seconds, excess): &(f64, f64)| (seconds.ln(), excess)).collect();
-            Curve { threads, working_set: bytes.ln(), excess: [points.clone(), points] }
-        };
-        TailModel { curves: curves.iter().map(curve).collect() }
+    /// The same excess for both percentiles.
+    fn curve(threads: u32, bytes: f64, points: &[(f64, f64)]) -> Curve {
+        let points: Vec<(f64, f64)> =
+            points.iter().map(|(seconds, excess)| (seconds.ln(), *excess)).collect();
+        Curve { threads, working_set: bytes.ln(), excess: [points.clone(), points] }
     }
 
     fn reading(seconds: f64) -> BusyTime {
@@ -220,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_excess_falls_with_the_length_and_goes_on_as_it_fell() {
-        let model = model(&[(2, 1e6, &[(1e-3, 0.4), (4e-3, 0.2)])]);
+        let model = TailModel { curves: vec![curve(2, 1e6, &[(1e-3, 0.4), (4e-3, 0.2)])] };
         let excess = |seconds| model.excess(Percentile::P95, reading(seconds), 2, 1e6);
         near(excess(1e-4), 0.4);
         near(excess(1e-3), 0.4);
@@ -233,13 +231,14 @@ mod tests {
 
     #[test]
     fn drift_does_not_average() {
-        let model = model(&[(1, 1e6, &[(1e-3, 0.1), (4e-3, 0.1)])]);
+        let model = TailModel { curves: vec![curve(1, 1e6, &[(1e-3, 0.1), (4e-3, 0.1)])] };
         near(model.excess(Percentile::P95, reading(1.0), 1, 1e6), 0.1);
     }
 
     #[test]
     fn reading_scatters_by_working_set_and_computing_as_near_the_core() {
-        let model = model(&[(2, 1e6, &[(1e-3, 0.1)]), (2, 1e8, &[(1e-3, 0.3)])]);
+        let curves = vec![curve(2, 1e6, &[(1e-3, 0.1)]), curve(2, 1e8, &[(1e-3, 0.3)])];
+        let model = TailModel { curves };
         let excess = |time, bytes| model.excess(Percentile::P99, time, 2, bytes);
         near(excess(reading(1e-3), 1e5), 0.1);
         near(excess(reading(1e-3), 1e7), 0.2);

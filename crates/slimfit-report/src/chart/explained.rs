@@ -3,6 +3,7 @@
 use super::axis::{Axis, Frame, pixel, short, text_style};
 use super::canvas::{Canvas, Drawing, reason};
 use super::groups::{Group, groups, shortened};
+use super::labels::{Rectangle, along_level, free_place};
 use super::{COLOURS, INK, LINE, MUTED};
 use crate::ReportError;
 use crate::roofline::{Place, place};
@@ -28,6 +29,9 @@ const MOST_LINES: usize = 11;
 const LEAST_SHARE: f64 = 0.003;
 /// Those from this share on are named in it.
 const NAMED_SHARE: f64 = 0.02;
+
+/// Words, and a rate per second.
+type Limit = (String, f64);
 
 /// What is drawn.
 #[derive(Debug, Clone)]
@@ -74,12 +78,12 @@ impl ExplainedModel<'_> {
 
     /// Read bandwidth near the core and far from it, and peaks, with the threads of the prediction where they were
     /// measured.
-    fn limits(&self) -> (Vec<(String, f64)>, Vec<(String, f64)>) {
+    fn limits(&self) -> (Vec<Limit>, Vec<Limit>) {
         let threads = self.phases.first().map_or(1, |phase| phase.threads);
         let steps = staircase(self.profile);
         let step = steps.iter().find(|step| step.threads == threads).or(steps.last());
         let ends = step.map(|step| [step.points.first(), step.points.last()]).unwrap_or_default();
-        let mut bandwidths: Vec<(String, f64)> = ends
+        let mut bandwidths: Vec<Limit> = ends
             .into_iter()
             .flatten()
             .map(|point| {
@@ -97,7 +101,7 @@ impl ExplainedModel<'_> {
                 }),
             );
         }
-        let mut peaks: Vec<(String, f64)> = Vec::new();
+        let mut peaks: Vec<Limit> = Vec::new();
         // No model multiplies in f64.
         let of_models = |peak: &&Peak| peak.threads == threads && peak.number != PeakType::F64;
         for peak in self.profile.peak.iter().filter(of_models) {
@@ -158,7 +162,9 @@ fn shares<B: DrawingBackend>(
     };
     let title = format!("{what}: {}", Unit::Seconds.show(phase.seconds));
     pen.text(&title, (24.0, top + 14.0), 17.0, &INK, (HPos::Left, VPos::Center))?;
-    let lines = shortened(groups(phase), MOST_LINES);
+    // An engine whose steps are priced by their matrices alone gives other operations no time.
+    let timed = groups(phase).into_iter().filter(|group| group.seconds > 0.0).collect();
+    let lines = shortened(timed, MOST_LINES);
     let pitch = ((room - 46.0) / lines.len().max(1) as f64).min(30.0);
     let longest = lines.iter().map(|group| group.share).fold(0.0, f64::max);
     let full = SHARES - NAMES - VALUES - 24.0;
@@ -206,11 +212,13 @@ impl Mark {
 /// The words beside marks, the largest first, with the place and the radius of the mark they belong to. Marks of one phase
 /// that lie on each other share theirs.
 fn named(marks: &[Mark], places: &[(f64, f64)], scale: f64) -> Vec<(String, (f64, f64), f64)> {
+    /// Words, place, radius, and whether the mark is one token's.
+    type Name = (String, (f64, f64), f64, bool);
     const TOGETHER: f64 = 9.0;
-    let mut names: Vec<(String, (f64, f64), f64, bool)> = Vec::new();
+    let mut names: Vec<Name> = Vec::new();
     for (mark, place) in marks.iter().zip(places).filter(|(mark, _)| mark.group.share >= NAMED_SHARE) {
         let name = mark.group.name.replace('_', " ");
-        let on = |known: &&mut (String, (f64, f64), f64, bool)| {
+        let on = |known: &&mut Name| {
             known.3 == mark.decode && (known.1.0 - place.0).hypot(known.1.1 - place.1) < TOGETHER * scale
         };
         match names.iter_mut().find(on) {
@@ -247,7 +255,11 @@ impl ExplainedModel<'_> {
         let ridge = if fastest > 0.0 && highest > 0.0 { 3.0 * highest / slowest } else { 1.0 };
         let across = marks.iter().map(|mark| mark.place.operations_per_byte).chain([0.25, ridge]);
         let up = marks.iter().map(|mark| mark.place.operations_per_second);
-        let up = up.chain((highest > 0.0).then_some(highest * 1.25));
+        // Without peaks the bandwidth's line ends above the operations.
+        let most = marks.iter().map(|mark| mark.place.operations_per_byte).fold(0.0, f64::max);
+        let ceiling = if highest > 0.0 { highest * 1.25 } else { fastest * most };
+        let floor = up.clone().fold(f64::INFINITY, f64::min) / 2.0;
+        let up = up.chain([ceiling, floor].into_iter().filter(|end| *end > 0.0));
         let x = Axis::over("Operations per byte moved", across, true, false, digits);
         let y = Axis::over("Operations per second", up, true, false, |value| {
             Unit::OperationsPerSecond.show(value)
@@ -257,6 +269,15 @@ impl ExplainedModel<'_> {
         let frame = Frame::draw(area, "Under the device’s roofline", (x, y), 0.0, scale)?;
         let pen = Pen { sheet: area, scale };
         let mut taken = Vec::new();
+        let places: Vec<(f64, f64)> = marks
+            .iter()
+            .map(|mark| frame.at(mark.place.operations_per_byte, mark.place.operations_per_second))
+            .collect();
+        for (mark, place) in marks.iter().zip(&places) {
+            let half = mark.radius() * scale;
+            taken
+                .push(Rectangle { corner: (place.0 - half, place.1 - half), size: (2.0 * half, 2.0 * half) });
+        }
         for (label, rate) in &bandwidths {
             let (from, to) =
                 (left.max(bottom / rate), right.min((if highest > 0.0 { highest } else { top }) / rate));
@@ -274,30 +295,20 @@ impl ExplainedModel<'_> {
             frame.text(area, label, corner, 13.0, &MUTED, (HPos::Left, VPos::Top))?;
             taken.push(Rectangle { corner, size });
         }
-        let mut last: Option<f64> = None;
+        let mut levels = Vec::new();
         for (label, rate) in &peaks {
             let start = if fastest > 0.0 { left.max(rate / fastest) } else { left };
             let ends = (frame.at(start, *rate), frame.at(right, *rate));
             frame.line(area, &[ends.0, ends.1], &INK, 1.6)?;
             taken.extend(Rectangle::along(ends.0, ends.1, scale));
-            let words = format!("{label} {}", Unit::OperationsPerSecond.show(*rate));
-            let up = frame.up(*rate);
-            // Peaks that lie together share out the room below the first.
-            let up = last.map_or(up, |last| up.max(last + 17.0 * scale));
-            last = Some(up);
+            levels.push((label, *rate, ends));
+        }
+        for (label, rate, (start, end)) in levels {
+            let words = format!("{label} {}", Unit::OperationsPerSecond.show(rate));
             let size = (pen.width(&words, 13.0)? * scale, 16.0 * scale);
-            let corner = (frame.right() - size.0 - 6.0 * scale, up + 3.0 * scale);
+            let corner = along_level((start.0, end.0), end.1, size, scale, &taken);
             frame.text(area, &words, corner, 13.0, &INK, (HPos::Left, VPos::Top))?;
             taken.push(Rectangle { corner, size });
-        }
-        let places: Vec<(f64, f64)> = marks
-            .iter()
-            .map(|mark| frame.at(mark.place.operations_per_byte, mark.place.operations_per_second))
-            .collect();
-        for (mark, place) in marks.iter().zip(&places) {
-            let half = mark.radius() * scale;
-            taken
-                .push(Rectangle { corner: (place.0 - half, place.1 - half), size: (2.0 * half, 2.0 * half) });
         }
         let bounds = Rectangle {
             corner: (frame.across(left), frame.top()),
@@ -356,72 +367,6 @@ impl ExplainedModel<'_> {
     }
 }
 
-/// A part of the sheet, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Rectangle {
-    corner: (f64, f64),
-    size: (f64, f64),
-}
-
-impl Rectangle {
-    /// Squares along a line, close enough that no words pass between them.
-    fn along(from: (f64, f64), to: (f64, f64), scale: f64) -> impl Iterator<Item = Self> {
-        let side = 4.0 * scale;
-        let steps = ((to.0 - from.0).hypot(to.1 - from.1) / side).ceil().max(1.0);
-        (0..=steps as usize).map(move |step| {
-            let share = step as f64 / steps;
-            let middle = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
-            Self { corner: (middle.0 - side / 2.0, middle.1 - side / 2.0), size: (side, side) }
-        })
-    }
-
-    fn meets(&self, other: &Self) -> bool {
-        let apart = |place: f64, size: f64, other: f64, other_size: f64| {
-            place + size <= other || other + other_size <= place
-        };
-        !(apart(self.corner.0, self.size.0, other.corner.0, other.size.0)
-            || apart(self.corner.1, self.size.1, other.corner.1, other.size.1))
-    }
-
-    fn holds(&self, other: &Self) -> bool {
-        other.corner.0 >= self.corner.0
-            && other.corner.1 >= self.corner.1
-            && other.corner.0 + other.size.0 <= self.corner.0 + self.size.0
-            && other.corner.1 + other.size.1 <= self.corner.1 + self.size.1
-    }
-}
-
-/// The upper left corner of words of `size` near a mark at `place` that lie inside `bounds` and meet nothing of `taken`:
-/// the nearest of many, or none.
-fn free_place(
-    place: (f64, f64),
-    radius: f64,
-    size: (f64, f64),
-    scale: f64,
-    bounds: &Rectangle,
-    taken: &[Rectangle],
-) -> Option<(f64, f64)> {
-    const DIRECTIONS: usize = 16;
-    for step in 0..9 {
-        let distance = radius + (4.0 + 11.0 * f64::from(step)) * scale;
-        for direction in 0..DIRECTIONS {
-            // To the right first, then alternately up and down from there.
-            let turn = (direction.div_ceil(2) as f64) * if direction % 2 == 0 { 1.0 } else { -1.0 };
-            let angle = turn * std::f64::consts::TAU / DIRECTIONS as f64;
-            let (cosine, sine) = (angle.cos(), angle.sin());
-            // The edge of the words that faces the mark touches the circle.
-            let middle =
-                (place.0 + cosine * (distance + size.0 / 2.0), place.1 + sine * (distance + size.1 / 2.0));
-            let corner = (middle.0 - size.0 / 2.0, middle.1 - size.1 / 2.0);
-            let words = Rectangle { corner, size };
-            if bounds.holds(&words) && !taken.iter().any(|other| other.meets(&words)) {
-                return Some(corner);
-            }
-        }
-    }
-    None
-}
-
 /// Draws in units of the sheet.
 struct Pen<'a, B: DrawingBackend> {
     sheet: &'a DrawingArea<B, Shift>,
@@ -467,25 +412,5 @@ impl<B: DrawingBackend> Pen<'_, B> {
         let style = ShapeStyle::from(colour).stroke_width((width * self.scale).round().max(1.0) as u32);
         let places: Vec<(i32, i32)> = places.iter().map(|place| self.place(*place)).collect();
         self.sheet.draw(&PathElement::new(places, style)).map_err(reason)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_keep_clear_of_each_other_and_of_the_edge() {
-        let bounds = Rectangle { corner: (0.0, 0.0), size: (300.0, 200.0) };
-        let size = (60.0, 14.0);
-        let mut taken = Vec::new();
-        for _ in 0..12 {
-            let corner = free_place((150.0, 100.0), 5.0, size, 1.0, &bounds, &taken).unwrap();
-            let words = Rectangle { corner, size };
-            assert!(bounds.holds(&words) && !taken.iter().any(|other: &Rectangle| other.meets(&words)));
-            taken.push(words);
-        }
-        let full = Rectangle { corner: (0.0, 0.0), size: (300.0, 200.0) };
-        assert_eq!(free_place((150.0, 100.0), 5.0, size, 1.0, &bounds, &[full]), None);
     }
 }

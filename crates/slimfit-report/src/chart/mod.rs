@@ -6,6 +6,7 @@ mod bandwidth;
 mod canvas;
 mod explained;
 mod groups;
+mod labels;
 mod pareto;
 mod roofline;
 
