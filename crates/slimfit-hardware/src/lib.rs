@@ -21,9 +21,9 @@ pub use difference::Difference;
 pub use error::HardwareError;
 pub use given_watts::GivenWatts;
 pub use profile::{
-    Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, Fingerprint, HandOver, HardwareProfile,
-    KernelTime, Latency, LoadedPower, Noise, Overhead, PROFILE_SCHEMA, Peak, PeakType, Power, ProfileKind,
-    ProfileProvenance, Streaming, Tail, Topology, TopologySource,
+    Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, ControlGroup, Fingerprint, HandOver,
+    HardwareProfile, KernelTime, Latency, LoadedPower, MemoryNode, Noise, Overhead, PROFILE_SCHEMA, Peak,
+    PeakType, Power, ProfileKind, ProfileProvenance, Streaming, Tail, Topology, TopologySource,
 };
 pub use store::{LocalProfiles, SkippedProfile, StoredProfile, find_local, save_local};
 pub use tuning::{TUNING_SCHEMA, TuningChoice, TuningRecord};

@@ -65,13 +65,20 @@ pub struct Fingerprint {
 }
 
 /// Cores, caches and memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topology {
     /// Physical cores this process may use.
     pub cores: u32,
     /// Hardware threads this process may use.
     pub threads: u32,
+    /// Packages (sockets) that those lie on, where the system says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<u32>,
+    /// Hardware threads of one core that the machine has switched on, whether this process may use them or not; 1 is no
+    /// simultaneous multithreading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads_per_core: Option<u32>,
     /// Groups of equal cores, fastest first.
     #[serde(default)]
     pub clusters: Vec<Cluster>,
@@ -79,16 +86,56 @@ pub struct Topology {
     pub caches: Vec<Cache>,
     /// Memory nodes.
     pub numa_nodes: u32,
+    /// The memory nodes one by one, where the system lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<MemoryNode>,
     /// Bytes of a page.
     pub page_bytes: u64,
+    /// Sizes of the huge pages that the system knows, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub huge_page_bytes: Vec<u64>,
+    /// When the system makes huge pages by itself: `always`, `madvise` (where a program asks) or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transparent_huge_pages: Option<String>,
     /// The hypervisor, where one shows itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypervisor: Option<String>,
     /// Memory this process may use, limits of control groups included.
     pub memory_limit_bytes: u64,
+    /// What control groups grant this process, where they limit anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_group: Option<ControlGroup>,
     /// Where each of these was read.
     #[serde(default)]
     pub sources: Vec<TopologySource>,
+}
+
+/// A memory node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryNode {
+    /// Its number.
+    pub node: u32,
+    /// Logical processors beside it, of those that this process may use.
+    pub processors: Vec<u32>,
+    /// Bytes of its memory, where the system says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// The limits of the control groups that this process is in; absent ones limit nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlGroup {
+    /// Bytes of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processors' worth of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor_quota: Option<f64>,
+    /// Logical processors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<Vec<u32>>,
 }
 
 /// Where a topology value comes from.
@@ -144,7 +191,8 @@ pub enum BandwidthKind {
 pub struct Bandwidth {
     /// What moved.
     pub kind: BandwidthKind,
-    /// `sequential` (as weights are read) or `strided` (as a KV cache is read).
+    /// `sequential` (as weights are read, and a head's keys where they lie together) or `strided` (as a KV cache is read that
+    /// is kept position by position: rows of 128 bytes, 512 apart, one head after another).
     pub pattern: String,
     /// Address streams per thread.
     pub streams: u32,

@@ -12,6 +12,7 @@ pub const OPERATIONS: [&str; 9] =
 /// The operation kinds whose streaming is measured.
 const STREAMED: [&str; 2] = ["matmul", "attend"];
 const DEVICE_CLASSES: [&str; 6] = ["server", "laptop", "desktop", "board", "phone", "unknown"];
+const HUGE_PAGE_MODES: [&str; 3] = ["always", "madvise", "never"];
 const PATTERNS: [&str; 2] = ["sequential", "strided"];
 const LOAD_CLASSES: [&str; 2] = ["read", "compute"];
 
@@ -192,6 +193,32 @@ impl HardwareProfile {
             topology.page_bytes,
             "a power of two",
         );
+        for (index, bytes) in topology.huge_page_bytes.iter().enumerate() {
+            faults.check(
+                bytes.is_power_of_two() && *bytes > topology.page_bytes,
+                format!("topology.huge_page_bytes[{index}]"),
+                "not the size of a huge page",
+                bytes,
+                format!("a power of two above {}", topology.page_bytes),
+            );
+        }
+        if let Some(mode) = &topology.transparent_huge_pages {
+            faults.one_of("topology.transparent_huge_pages", mode, &HUGE_PAGE_MODES);
+        }
+        for (field, count) in
+            [("packages", topology.packages), ("threads_per_core", topology.threads_per_core)]
+        {
+            faults.at_least_one(format!("topology.{field}"), count.map_or(1, u64::from));
+        }
+        if let Some(quota) = topology.control_group.as_ref().and_then(|group| group.processor_quota) {
+            faults.check(
+                quota.is_finite() && quota > 0.0,
+                "topology.control_group.processor_quota",
+                "out of range",
+                quota,
+                "more than 0",
+            );
+        }
         faults.at_least_one("topology.memory_limit_bytes", topology.memory_limit_bytes);
     }
 

@@ -28,4 +28,4 @@ pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, measured_threads, probe};
 pub use sentinel::{PeakSentinel, ReadSentinel};
 pub use settling::settling_passes;
 pub use system_tree::{SystemTree, parse_processor_list};
-pub use topology::{Identity, MemoryLimit, SystemDescription, allowed_processors, fingerprint};
+pub use topology::{Identity, SystemDescription, allowed_processors, fingerprint};

@@ -1,14 +1,15 @@
 //! Cores, caches and memory, each value with the place it was read from.
 
 mod caches;
+mod control_group;
 mod cpuid;
 mod identity;
 mod memory;
-
+mod nodes;
+mod pages;
 mod processors;
 
 pub use identity::Identity;
-pub use memory::MemoryLimit;
 pub(crate) use memory::available_bytes;
 
 use crate::{ProbeError, SystemTree};
@@ -48,7 +49,17 @@ impl SystemDescription {
         let mut sources = Sources::default();
         let mut warnings = Vec::new();
         let identity = Identity::read(tree, &mut sources);
-        let groups = processors::read(tree, allowed, &mut sources);
+        let control_group = control_group::read(tree, &mut sources);
+        let allowed = control_group.admitted(allowed);
+        sources.add(
+            "threads",
+            if control_group.processors.is_some() {
+                "the processor affinity of this process, within its control group's processors"
+            } else {
+                "the processor affinity of this process"
+            },
+        );
+        let groups = processors::read(tree, &allowed, &mut sources);
         let first =
             groups.clusters.first().and_then(|cluster| cluster.processors.first()).copied().unwrap_or(0);
         let caches = caches::read(tree, first, &mut sources);
@@ -59,12 +70,18 @@ impl SystemDescription {
                  read the bandwidth curve to see where they end",
             ));
         }
-        let memory = memory::read(tree, &mut sources)?;
-        let nodes = tree.numbered("/sys/devices/system/node", "node").len() as u32;
-        sources.add("numa_nodes", if nodes > 0 { "/sys/devices/system/node" } else { "none stated: 1" });
-        let page_bytes = memory::page_bytes(tree, &mut sources);
+        let memory_limit_bytes = memory::read(tree, &control_group, &mut sources)?;
+        let (numa_nodes, nodes) = nodes::read(tree, &allowed, &mut sources);
+        let page_bytes = pages::base_bytes(tree, &mut sources);
+        let huge_page_bytes = pages::huge_bytes(tree, &mut sources);
+        let transparent_huge_pages = pages::transparent(tree, &mut sources);
+        sources
+            .add("isa", if cfg!(target_arch = "x86_64") { "CPUID" } else { "the system's list of features" });
+        if identity.hypervisor.is_some() {
+            sources.add("hypervisor", identity.hypervisor_from);
+        }
         let threads = groups.threads;
-        let usable_threads = match memory::processor_quota(tree) {
+        let usable_threads = match control_group.processor_quota {
             Some(quota) if quota < f64::from(threads) => {
                 warnings.push(Warning::new(
                     "processor-quota",
@@ -80,12 +97,18 @@ impl SystemDescription {
         let topology = Topology {
             cores: groups.cores,
             threads,
+            packages: groups.packages,
+            threads_per_core: groups.threads_per_core,
             clusters: groups.clusters,
             caches,
-            numa_nodes: nodes.max(1),
+            numa_nodes,
+            nodes,
             page_bytes,
+            huge_page_bytes,
+            transparent_huge_pages,
             hypervisor: identity.hypervisor.clone(),
-            memory_limit_bytes: memory.bytes,
+            memory_limit_bytes,
+            control_group: control_group.stated(),
             sources: sources.0,
         };
         Ok(Self { identity, topology, usable_threads, warnings })

@@ -127,6 +127,102 @@ fn control_groups_of_both_versions_limit_memory_and_processors() {
 }
 
 #[test]
+fn a_control_group_names_its_processors_and_each_limit_its_file() {
+    let root = tempfile::tempdir().unwrap();
+    arm_board(root.path());
+    write(root.path(), "/proc/self/cgroup", "0::/box\n");
+    write(root.path(), "/sys/fs/cgroup/box/cpuset.cpus.effective", "2-3,5\n");
+    write(root.path(), "/sys/fs/cgroup/cpuset.cpus.effective", "0-5\n");
+    write(root.path(), "/sys/fs/cgroup/box/cpu.max", "50000 100000\n");
+    write(root.path(), "/sys/fs/cgroup/box/memory.max", "1073741824\n");
+    let tree = SystemTree::below(root.path());
+    let system = SystemDescription::read(&tree, &[0, 1, 2, 3, 4]).unwrap();
+    let group = system.topology.control_group.as_ref().unwrap();
+    assert_eq!(group.processors.as_deref(), Some(&[2, 3, 5][..]));
+    assert_eq!((group.processor_quota, group.memory_bytes), (Some(0.5), Some(1 << 30)));
+    assert_eq!(
+        (system.topology.threads, system.usable_threads),
+        (2, 1),
+        "of 0-4 only 2 and 3 are in the group"
+    );
+    assert_eq!(system.warnings[0].code, "processor-quota");
+    for (field, file) in [
+        ("control_group.processors", "/sys/fs/cgroup/…/cpuset.cpus.effective"),
+        ("control_group.processor_quota", "/sys/fs/cgroup/…/cpu.max"),
+        ("control_group.memory_bytes", "/sys/fs/cgroup/…/memory.max"),
+    ] {
+        let source = system.topology.sources.iter().find(|source| source.field == field).unwrap();
+        assert_eq!(source.from, file, "{field}");
+    }
+
+    write(root.path(), "/proc/self/cgroup", "7:cpuset:/box\n");
+    write(root.path(), "/sys/fs/cgroup/cpuset/box/cpuset.cpus", "1\n");
+    let system = SystemDescription::read(&tree, &[0, 1, 2]).unwrap();
+    assert_eq!(system.topology.clusters[0].processors, [1], "version 1");
+    let elsewhere = SystemDescription::read(&tree, &[4]).unwrap();
+    assert_eq!(elsewhere.topology.clusters[0].processors, [4], "the affinity is the stronger witness");
+
+    write(root.path(), "/proc/self/cgroup", "0::/\n");
+    write(root.path(), "/sys/devices/system/cpu/online", "0-5\n");
+    let free = SystemDescription::read(&tree, &[0]).unwrap().topology;
+    assert_eq!(free.control_group, None, "a list of all processors limits nothing");
+}
+
+#[test]
+fn packages_nodes_and_pages() {
+    let root = tempfile::tempdir().unwrap();
+    arm_board(root.path());
+    for processor in 0..4_u32 {
+        let folder = format!("/sys/devices/system/cpu/cpu{processor}/topology");
+        write(root.path(), &format!("{folder}/physical_package_id"), &format!("{}\n", processor / 2));
+        write(
+            root.path(),
+            &format!("{folder}/thread_siblings_list"),
+            if processor < 2 { "0-1" } else { "2-3" },
+        );
+    }
+    write(root.path(), "/sys/devices/system/node/node0/cpulist", "0-1\n");
+    write(
+        root.path(),
+        "/sys/devices/system/node/node0/meminfo",
+        "Node 0 MemTotal:  4000 kB\nNode 0 MemFree: 1 kB\n",
+    );
+    write(root.path(), "/sys/devices/system/node/node1/cpulist", "2-5\n");
+    write(root.path(), "/proc/self/smaps", "0-1 r-xp 0 0 0\nSize: 16 kB\nKernelPageSize:       16 kB\n");
+    fs::create_dir_all(root.path().join("sys/kernel/mm/hugepages/hugepages-2048kB")).unwrap();
+    fs::create_dir_all(root.path().join("sys/kernel/mm/hugepages/hugepages-32768kB")).unwrap();
+    write(root.path(), "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    let tree = SystemTree::below(root.path());
+    let topology = SystemDescription::read(&tree, &[0, 2, 3]).unwrap().topology;
+    assert_eq!((topology.packages, topology.threads_per_core), (Some(2), Some(2)));
+    assert_eq!((topology.cores, topology.threads), (2, 3));
+    let nodes: Vec<(u32, &[u32], Option<u64>)> =
+        topology.nodes.iter().map(|node| (node.node, node.processors.as_slice(), node.bytes)).collect();
+    assert_eq!(nodes, [(0, &[0][..], Some(4000 * 1024)), (1, &[2, 3], None)]);
+    assert_eq!(topology.numa_nodes, 2);
+    assert_eq!((topology.page_bytes, topology.huge_page_bytes), (16 << 10, vec![2 << 20, 32 << 20]));
+    assert_eq!(topology.transparent_huge_pages.as_deref(), Some("madvise"));
+    for field in
+        ["packages", "threads_per_core", "nodes", "page_bytes", "huge_page_bytes", "transparent_huge_pages"]
+    {
+        assert!(topology.sources.iter().any(|source| source.field == field), "{field} has no source");
+    }
+}
+
+#[test]
+fn what_a_system_does_not_state_is_absent() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "/proc/meminfo", "MemTotal: 1000 kB\n");
+    write(root.path(), "/sys/devices/system/cpu/cpu0/topology/physical_package_id", "-1\n");
+    let topology = SystemDescription::read(&SystemTree::below(root.path()), &[0]).unwrap().topology;
+    assert_eq!((topology.packages, topology.threads_per_core), (None, None));
+    assert!(topology.nodes.is_empty() && topology.huge_page_bytes.is_empty());
+    assert_eq!((topology.transparent_huge_pages, topology.control_group), (None, None));
+    let page = topology.sources.iter().find(|source| source.field == "page_bytes").unwrap();
+    assert_eq!(page.from, "not stated: assumed");
+}
+
+#[test]
 fn an_empty_system_is_refused_and_a_poor_one_is_described() {
     let root = tempfile::tempdir().unwrap();
     let tree = SystemTree::below(root.path());

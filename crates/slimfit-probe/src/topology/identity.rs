@@ -20,6 +20,8 @@ pub struct Identity {
     pub device_class: String,
     /// The hypervisor, where one shows itself.
     pub hypervisor: Option<String>,
+    /// What showed it.
+    pub hypervisor_from: &'static str,
 }
 
 impl Identity {
@@ -49,23 +51,48 @@ impl Identity {
             model = field(&cpuinfo, "model").map_or(0, number);
             stepping = field(&cpuinfo, "stepping").map_or(0, number);
         }
-        let name = name
-            .or_else(|| field(&cpuinfo, "model name").map(str::to_owned))
-            .or_else(|| board.clone())
-            .unwrap_or_else(|| format!("{vendor} {family:#x}:{model:#x}"));
+        let name = match name {
+            Some(name) => name,
+            None => {
+                let (name, from) = field(&cpuinfo, "model name")
+                    .map(|name| (name.to_owned(), "/proc/cpuinfo"))
+                    .or_else(|| board.clone().map(|board| (board, "/proc/device-tree/model")))
+                    .unwrap_or_else(|| {
+                        (format!("{vendor} {family:#x}:{model:#x}"), "the fingerprint's numbers")
+                    });
+                sources.add("name", from);
+                name
+            }
+        };
+        let mut hypervisor_from = "CPUID leaf 40000000h";
         if hypervisor.is_none() {
-            hypervisor = tree
-                .read("/sys/hypervisor/type")
-                .or_else(|| tree.read("/proc/device-tree/hypervisor/compatible"))
-                .or_else(|| {
-                    let flagged = field(&cpuinfo, "flags")
-                        .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
-                    flagged.then(|| "unnamed".to_owned())
-                });
+            let read = |file: &'static str| Some((tree.read(file)?, file));
+            let flagged = || {
+                let flags = field(&cpuinfo, "flags")?;
+                flags
+                    .split(' ')
+                    .any(|flag| flag == "hypervisor")
+                    .then(|| ("unnamed".to_owned(), "/proc/cpuinfo"))
+            };
+            let shown = read("/sys/hypervisor/type")
+                .or_else(|| read("/proc/device-tree/hypervisor/compatible"))
+                .or_else(flagged);
+            if let Some((name, from)) = shown {
+                (hypervisor, hypervisor_from) = (Some(name), from);
+            }
         }
         let (device_class, from) = device_class(tree, board.is_some(), hypervisor.is_some());
         sources.add("device_class", from);
-        Self { name, vendor, family, model, stepping, device_class: device_class.to_owned(), hypervisor }
+        Self {
+            name,
+            vendor,
+            family,
+            model,
+            stepping,
+            device_class: device_class.to_owned(),
+            hypervisor,
+            hypervisor_from,
+        }
     }
 }
 
@@ -116,7 +143,9 @@ fn device_class(tree: &SystemTree, board: bool, virtual_machine: bool) -> (&'sta
         Some(3..=7 | 13 | 15 | 16 | 24 | 35) => ("desktop", chassis),
         Some(17 | 23 | 25 | 28 | 29) => ("server", chassis),
         Some(33 | 34 | 36) => ("board", chassis),
-        _ if virtual_machine => ("server", "a hypervisor"),
+        _ if virtual_machine => {
+            ("server", "inferred: a hypervisor runs this machine, and those run on servers")
+        }
         _ => ("unknown", "neither SMBIOS nor a device tree says"),
     }
 }
