@@ -20,6 +20,7 @@ mod models;
 mod output;
 mod profile;
 mod profile_check;
+mod profile_text;
 mod progress;
 mod report;
 mod run;

@@ -3,13 +3,12 @@
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::table::table;
-use crate::{Outcome, device, devices, interrupt, profile_check};
+use crate::{Outcome, device, devices, interrupt, profile_check, profile_text};
 use serde_json::json;
 use slimfit_document::DocumentError;
-use slimfit_hardware::{BandwidthKind, HardwareProfile, Power, save_local};
+use slimfit_hardware::{HardwareProfile, Power, save_local};
 use slimfit_kernels::Isa;
-use slimfit_quantity::{Figure, format_bytes, format_seconds};
+use slimfit_quantity::format_seconds;
 use slimfit_workflow::{Observer, measure_machine};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -101,47 +100,19 @@ fn writable(out: Option<&Path>) -> Result<(), Failure> {
 
 fn summary(profile: &HardwareProfile) -> String {
     let mut text = String::new();
-    let topology = &profile.topology;
-    let caches: Vec<String> = topology
-        .caches
-        .iter()
-        .map(|cache| format!("L{} {}", cache.level, format_bytes(cache.bytes as f64)))
-        .collect();
     let _ = writeln!(text, "{}", profile.name);
-    let _ = writeln!(
-        text,
-        "  {} cores, {} threads; {}; memory {}",
-        topology.cores,
-        topology.threads,
-        caches.join(", "),
-        format_bytes(topology.memory_limit_bytes as f64)
-    );
-    let _ = writeln!(text, "  instruction sets {}", profile.fingerprint.isa.join(", "));
-    let mut rows = table(&["read bandwidth", "threads", "bytes per second"]);
-    for point in profile.bandwidth.iter().filter(|point| point.kind == BandwidthKind::Read) {
-        rows.add_row(vec![
-            format_bytes(point.working_set_bytes as f64),
-            point.threads.to_string(),
-            rate(&point.bytes_per_s, "B/s"),
-        ]);
-    }
-    let _ = writeln!(text, "\n{}\n", rows.trim_fmt());
-    let mut rows = table(&["peak", "threads", "instructions", "operations per second", "clock"]);
-    for peak in &profile.peak {
-        rows.add_row(vec![
-            format!("{:?}", peak.number).to_lowercase(),
-            peak.threads.to_string(),
-            format!("{} ({})", peak.sequence, peak.isa),
-            rate(&peak.ops_per_s, "op/s"),
-            rate(&peak.clock_hz, "Hz"),
-        ]);
-    }
-    let _ = writeln!(text, "{}\n", rows.trim_fmt());
+    text.push_str(&profile_text::topology(profile));
+    let _ = writeln!(text, "\n{}\n", profile_text::bandwidth(profile).trim_fmt());
+    let _ = writeln!(text, "{}\n", profile_text::latency(profile).trim_fmt());
+    let _ = writeln!(text, "{}\n", profile_text::peak(profile).trim_fmt());
     for barrier in &profile.overhead.barrier {
         let seconds = barrier.seconds.value.map_or_else(|| "unavailable".to_owned(), format_seconds);
         let _ = writeln!(text, "barrier of {} threads: {seconds}", barrier.threads);
     }
     let _ = writeln!(text, "{}", power(&profile.power));
+    if let Some(source) = profile.topology.sources.iter().find(|source| source.field == "peak.clock_hz") {
+        let _ = writeln!(text, "clock: {}", source.from);
+    }
     text
 }
 
@@ -159,11 +130,4 @@ fn power(power: &Power) -> String {
         }
     }
     text
-}
-
-fn rate(figure: &Figure, unit: &str) -> String {
-    match figure.value {
-        Some(value) => format!("{:.2} G{unit}", value / 1e9),
-        None => "unavailable".to_owned(),
-    }
 }

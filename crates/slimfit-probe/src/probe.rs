@@ -1,5 +1,6 @@
 //! The measurement as a whole: set-up, schedule, profile.
 
+use crate::cells::bandwidth::Breadth;
 use crate::cells::{
     self, Detail, Pools, bandwidth, hand_over, kernels, latency, overhead, peak, streaming, tails,
 };
@@ -21,6 +22,10 @@ use std::time::{Duration, Instant, SystemTime};
 pub const DEFAULT_BUDGET_SECONDS: f64 = 20.0;
 /// Below this many seconds for each thread count, fewer shapes are sampled.
 const FULL_SECONDS_PER_THREAD_COUNT: f64 = 7.5;
+/// From so many seconds for each thread count, more streams, patterns and kinds of page are read where they matter most.
+const CHOSEN_SECONDS_PER_THREAD_COUNT: f64 = 15.0;
+/// From so many, at every size.
+const EVERY_SECONDS_PER_THREAD_COUNT: f64 = 60.0;
 /// The largest buffer of a thread count; larger last caches are measured as far as this reaches.
 const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
 /// Share of the budget for kernels that stream.
@@ -116,9 +121,16 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let workspace = RefCell::new(kernels::Workspace::new()?);
     let sequences = hand_over::Arena::new(&kernels, counts.last().map_or(1, |count| *count as usize))?;
     let mut tasks = Vec::new();
-    let bandwidth = bandwidth::add(&arena, &pools, caches, options.isa, detail, &far, &mut tasks)?;
+    let breadth = match (detail, budget / counts.len() as f64) {
+        (Detail::Short, _) => Breadth::Least,
+        (Detail::Full, seconds) if seconds >= EVERY_SECONDS_PER_THREAD_COUNT => Breadth::Every,
+        (Detail::Full, seconds) if seconds >= CHOSEN_SECONDS_PER_THREAD_COUNT => Breadth::Chosen,
+        (Detail::Full, _) => Breadth::Usual,
+    };
+    let bandwidth = bandwidth::add(&arena, &pools, caches, (options.isa, breadth), &far, &mut tasks)?;
     let latency = latency::add(&walks, last_cache, &|bytes| far(0, bytes), &mut tasks);
-    let peak = peak::add(&pools, options.isa, &|place| place, &mut tasks);
+    let cycles = clock::check();
+    let peak = peak::add(&pools, options.isa, cycles.is_trusted(), &|place| place, &mut tasks);
     let overhead = overhead::add(&pools, &kernels, &workspace, &|place| place, &mut tasks)?;
     step(progress, "preparing kernels", 0.03)?;
     let longest = budget / 250.0;
@@ -167,7 +179,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     };
     drop(sentinels);
 
-    note_cycles(&mut system);
+    note_cycles(&mut system, &cycles);
     let pinned = pools.iter().all(slimfit_kernels::pool::Pool::pinned);
     let steal_fraction = steal_figure(steal_before, ProcessorTime::read(&tree));
     let noise = Noise {
@@ -293,24 +305,26 @@ fn middle_of_three(rate: impl Fn() -> f64) -> f64 {
     rates[1]
 }
 
-/// Says how the effective clock was checked.
-fn note_cycles(system: &mut SystemDescription) {
-    let from = match clock::check() {
+/// Says where the effective clock comes from.
+fn note_cycles(system: &mut SystemDescription, cycles: &CycleCheck) {
+    let chain = "a chain of dependent additions right after the load, of one cycle each";
+    let from = match cycles {
+        CycleCheck::CyclesPerAddition(ratio) if cycles.is_trusted() => {
+            format!(
+                "cycles that the processor counted during the load; one of {chain}, took {ratio:.3} of them"
+            )
+        }
         CycleCheck::CyclesPerAddition(ratio) => {
-            if (ratio - 1.0).abs() > 0.05 {
-                system.warnings.push(Warning::new(
-                    "clock-unsure",
-                    format!(
-                        "the cycle counter saw {ratio:.2} cycles for each dependent addition, where 1 is expected: \
-                         read `clock_hz` as additions per second"
-                    ),
-                ));
-            }
-            format!("a chain of dependent additions; the cycle counter saw {ratio:.3} cycles for each")
+            system.warnings.push(Warning::new(
+                "clock-unsure",
+                format!(
+                    "the cycle counter saw {ratio:.2} cycles for each dependent addition, where 1 is expected: \
+                     read `clock_hz` as additions per second"
+                ),
+            ));
+            format!("{chain}; the cycle counter saw {ratio:.3} cycles for each")
         }
-        CycleCheck::Unavailable(reason) => {
-            format!("a chain of dependent additions; not cross-checked: {reason}")
-        }
+        CycleCheck::Unavailable(reason) => format!("{chain}; not cross-checked: {reason}"),
     };
     system.topology.sources.push(TopologySource { field: "peak.clock_hz".to_owned(), from });
 }

@@ -61,9 +61,12 @@ pub fn measure_machine(
         tuning,
         power: power.clone(),
     };
-    let profile = probe(&options, &mut |name, share| {
+    let mut profile = probe(&options, &mut |name, share| {
         observer.at(name, TUNING_SHARE + (1.0 - TUNING_SHARE) * share).is_ok()
     })?;
+    // What the caller allowed and waited for, the choice of kernels included.
+    profile.provenance.budget_seconds = budget_seconds;
+    profile.provenance.seconds = started.elapsed().as_secs_f64();
     observer.at("profile", 1.0)?;
     Ok(profile)
 }

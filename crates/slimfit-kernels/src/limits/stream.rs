@@ -31,6 +31,20 @@ pub struct ReadLoop {
     run: unsafe fn(&[f64], usize) -> u64,
 }
 
+/// Bytes of a row of a strided read: the 64 values in f16 that one head of a key and value cache keeps of a position.
+pub const STRIDED_ROW_BYTES: usize = 128;
+/// Rows from one to the next of the same head: a cache of so many heads, kept position by position.
+pub const STRIDED_HEADS: usize = 4;
+
+/// A loop that reads a buffer head by head: every [`STRIDED_HEADS`]th row of [`STRIDED_ROW_BYTES`], then those beside them.
+pub struct StridedLoop {
+    /// `strided-<isa>`.
+    pub name: &'static str,
+    /// The tier it needs.
+    pub isa: Isa,
+    run: unsafe fn(&[f64], usize) -> u64,
+}
+
 /// A loop that copies a buffer.
 pub struct CopyLoop {
     /// `copy-<isa>`.
@@ -73,6 +87,13 @@ pub const READS: &[ReadLoop] = &[
     ReadLoop { name: "read-avx512-s8", isa: Isa::Avx512, streams: 8, run: read_x86::avx512_8 },
 ];
 
+/// Every strided read of this architecture.
+pub const STRIDED: &[StridedLoop] = &[
+    StridedLoop { name: "strided-portable", isa: Isa::Portable, run: portable::strided },
+    #[cfg(target_arch = "x86_64")]
+    StridedLoop { name: "strided-avx2", isa: Isa::Avx2, run: read_x86::avx2_strided },
+];
+
 /// Every copy loop of this architecture.
 pub const COPIES: &[CopyLoop] = &[
     CopyLoop { name: "copy-portable", isa: Isa::Portable, run: portable::copy },
@@ -94,6 +115,23 @@ pub const TRIADS: &[TriadLoop] = &[
 impl ReadLoop {
     /// Reads the whole buffer `passes` times; returns the exclusive or of the bits of all words read, so 0 after an
     /// even number of passes.
+    ///
+    /// # Panics
+    /// When this machine lacks the loop's tier.
+    pub fn run(&self, buffer: &[f64], passes: usize) -> u64 {
+        assert!(self.isa.is_available(), "`{}` needs `{}`", self.name, self.isa);
+        // SAFETY: the tier's features are there.
+        unsafe { (self.run)(buffer, passes) }
+    }
+
+    /// Bytes that one pass reads.
+    pub fn bytes(&self, buffer: &[f64]) -> u64 {
+        size_of_val(buffer) as u64
+    }
+}
+
+impl StridedLoop {
+    /// Reads the whole buffer `passes` times; returns what [`ReadLoop::run`] does.
     ///
     /// # Panics
     /// When this machine lacks the loop's tier.
@@ -153,6 +191,9 @@ impl TriadLoop {
 fn part_words<const S: usize>(words: usize) -> usize {
     words / S / BLOCK * BLOCK
 }
+
+/// Words of two rows of every head: what a strided read takes at once.
+const STRIDED_BLOCK: usize = 2 * STRIDED_HEADS * STRIDED_ROW_BYTES / 8;
 
 /// Makes the compiler forget what memory holds, so that the next pass loads it again.
 ///

@@ -23,6 +23,19 @@ fn reads_take_every_word_once() {
 }
 
 #[test]
+fn strided_reads_take_every_word_once() {
+    for read in STRIDED.iter().filter(|read| read.isa.is_available()) {
+        println!("{}", read.name);
+        for count in [0, 1, 127, 128, 129, 255, 256, 1_000, 4_099] {
+            let buffer = words(count);
+            let expected = buffer.iter().fold(0, |bits, word| bits ^ word.to_bits());
+            assert_eq!(read.run(&buffer, 1), expected, "{} of {count} words", read.name);
+            assert_eq!(read.run(&buffer, 2), 0, "{} of {count} words", read.name);
+        }
+    }
+}
+
+#[test]
 fn copies_and_triads_write_every_word() {
     for count in [0, 1, 15, 16, 17, 31, 32, 33, 1_000] {
         let (b, c) = (words(count), vec![0.5; count]);

@@ -1,11 +1,11 @@
 //! Read, copy and triad bandwidth by working set, threads and address streams.
 
-use super::{Detail, Pools, admitted, threads_in_words};
+use super::{Pools, admitted, threads_in_words};
 use crate::schedule::{Log, Task, repeats};
 use crate::{ProbeError, settling_passes};
 use slimfit_hardware::{Bandwidth, BandwidthKind, Cache};
 use slimfit_kernels::Isa;
-use slimfit_kernels::limits::{Buffer, COPIES, READS, ReadLoop, TRIADS};
+use slimfit_kernels::limits::{Buffer, COPIES, READS, ReadLoop, STRIDED, StridedLoop, TRIADS};
 use slimfit_kernels::pool::Pool;
 use std::cell::{Cell, RefCell};
 use std::sync::{Mutex, PoisonError};
@@ -24,9 +24,53 @@ pub(crate) struct Arena {
     pub written: RefCell<Buffer>,
 }
 
+/// How many of its cells are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Breadth {
+    /// One number of streams at most sizes, pages as they come.
+    Least,
+    /// One stream and four at every size; small pages in memory.
+    Usual,
+    /// And more streams, strides and small pages in the last cache and in memory.
+    Chosen,
+    /// Everything at every size.
+    Every,
+}
+
+/// How a buffer is walked.
+#[derive(Clone, Copy)]
+enum Walk {
+    Sequential(&'static ReadLoop),
+    Strided(&'static StridedLoop),
+}
+
+impl Walk {
+    fn pattern(self) -> &'static str {
+        match self {
+            Self::Sequential(_) => "sequential",
+            Self::Strided(_) => "strided",
+        }
+    }
+
+    fn streams(self) -> u32 {
+        match self {
+            Self::Sequential(read) => read.streams as u32,
+            Self::Strided(_) => 1,
+        }
+    }
+
+    fn run(self, words: &[f64], passes: usize) -> u64 {
+        match self {
+            Self::Sequential(read) => read.run(words, passes),
+            Self::Strided(read) => read.run(words, passes),
+        }
+    }
+}
+
 /// A point that is being measured.
 pub(crate) struct Point {
     kind: BandwidthKind,
+    pattern: &'static str,
     streams: u32,
     working_set_bytes: u64,
     threads: u32,
@@ -38,7 +82,7 @@ impl Point {
     pub fn finish(&self) -> Bandwidth {
         Bandwidth {
             kind: self.kind,
-            pattern: "sequential".to_owned(),
+            pattern: self.pattern.to_owned(),
             streams: self.streams,
             working_set_bytes: self.working_set_bytes,
             threads: self.threads,
@@ -77,12 +121,23 @@ pub(crate) fn read_sets(caches: &[Cache], largest: u64) -> Vec<u64> {
     all
 }
 
-/// The read loop of `streams` address streams in the richest admitted tier.
+/// The read loop of `streams` address streams that is fastest in a first cache, of the admitted tiers: wider vectors are not
+/// faster everywhere, and the sentinels of other measurements choose by speed too.
 pub(crate) fn read_loop(streams: usize, isa: Isa) -> Result<&'static ReadLoop, ProbeError> {
+    const WORDS: usize = 1 << 10;
+    let words = vec![0.0; WORDS];
+    let seconds = |read: &ReadLoop| {
+        let timed = || {
+            let start = Instant::now();
+            std::hint::black_box(read.run(&words, 256));
+            start.elapsed().as_secs_f64()
+        };
+        (0..7).map(|_| timed()).fold(f64::INFINITY, f64::min)
+    };
     READS
         .iter()
         .filter(|read| read.streams == streams && admitted(read.isa, isa))
-        .max_by_key(|read| read.isa)
+        .min_by(|a, b| seconds(a).total_cmp(&seconds(b)))
         .ok_or(ProbeError::NoLoop { what: "read", isa: isa.name() })
 }
 
@@ -98,9 +153,13 @@ pub(crate) fn share_words(working_set_bytes: u64, threads: usize) -> usize {
 
 /// Seconds of reading each thread's share `passes` times.
 pub(crate) fn read_seconds(pool: &Pool, read: &ReadLoop, words: &[f64], share: usize, passes: usize) -> f64 {
+    seconds(pool, words, share, |words| read.run(words, passes))
+}
+
+fn seconds(pool: &Pool, words: &[f64], share: usize, run: impl Fn(&[f64]) -> u64 + Sync) -> f64 {
     let start = Instant::now();
     pool.run(|worker| {
-        std::hint::black_box(read.run(&words[worker.index * share..][..share], passes));
+        std::hint::black_box(run(&words[worker.index * share..][..share]));
     });
     start.elapsed().as_secs_f64()
 }
@@ -111,8 +170,7 @@ pub(crate) fn add<'a>(
     arena: &'a Arena,
     pools: &'a Pools,
     caches: &[Cache],
-    isa: Isa,
-    detail: Detail,
+    (isa, breadth): (Isa, Breadth),
     sentinel: &dyn Fn(usize, u64) -> usize,
     tasks: &mut Vec<Task<'a>>,
 ) -> Result<Vec<Point>, ProbeError> {
@@ -121,62 +179,121 @@ pub(crate) fn add<'a>(
     let sets = read_sets(caches, largest);
     let last_cache = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
     let second_level = caches.iter().find(|cache| cache.level == 2).map_or(1 << 20, |cache| cache.bytes);
+    // The middle of the last cache, as near as the working sets come, and memory.
+    let middle = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0) / 2;
+    let chosen = |bytes: u64| bytes == largest || bytes <= middle && 2 * bytes > middle;
     for streams in [1_usize, 4] {
-        let read = read_loop(streams, isa)?;
+        let walk = Walk::Sequential(read_loop(streams, isa)?);
         for (place, pool) in pools.iter().enumerate() {
             for &bytes in &sets {
                 // Which number of streams is best changes where data leaves the core's own caches.
                 let own = bytes <= second_level * pool.threads() as u64;
-                if detail == Detail::Short && bytes != largest && own != (streams == 1) {
+                if breadth == Breadth::Least && bytes != largest && own != (streams == 1) {
                     continue;
                 }
-                let plain = arena.small_pages.as_ref().filter(|_| bytes == largest && streams == 4);
-                for (buffer, huge_pages) in [(Some(&arena.read), arena.read.advised()), (plain, false)] {
-                    let Some(buffer) = buffer else { continue };
-                    let log = Log::default();
-                    let name =
-                        format!("read {} KiB, {}, streams: {streams}", bytes >> 10, threads_in_words(pool));
-                    let share = share_words(bytes, pool.threads());
-                    let touched = (share * 8 * pool.threads()) as f64;
-                    let (kind, threads) = (BandwidthKind::Read, pool.threads() as u32);
-                    // Small sets of many threads can round to one size; a curve has each size once.
-                    if points.last().is_some_and(|point: &Point| {
-                        point.threads == threads
-                            && point.working_set_bytes == touched as u64
-                            && point.huge_pages == huge_pages
-                    }) {
-                        continue;
-                    }
-                    let passes = Cell::new(0);
-                    tasks.push(Task {
-                        name,
-                        sentinel: sentinel(place, bytes),
-                        log: log.clone(),
-                        settling: settling_passes(bytes, last_cache),
-                        take: Box::new(move || {
-                            if passes.get() == 0 {
-                                read_seconds(pool, read, buffer.as_f64(), share, 1);
-                                passes.set(repeats(read_seconds(pool, read, buffer.as_f64(), share, 1)));
-                            }
-                            let seconds = read_seconds(pool, read, buffer.as_f64(), share, passes.get());
-                            touched * passes.get() as f64 / seconds
-                        }),
-                    });
-                    let working_set_bytes = touched as u64;
-                    points.push(Point {
-                        kind,
-                        streams: streams as u32,
-                        working_set_bytes,
-                        threads,
+                let cell = (bytes, sentinel(place, bytes), settling_passes(bytes, last_cache));
+                add_read(&arena.read, arena.read.advised(), walk, pool, cell, tasks, &mut points);
+            }
+        }
+    }
+    if breadth > Breadth::Least {
+        let wanted = |bytes: u64| match breadth {
+            Breadth::Least | Breadth::Usual => bytes == largest,
+            Breadth::Chosen => chosen(bytes),
+            Breadth::Every => true,
+        };
+        let mut walks = Vec::new();
+        if breadth > Breadth::Usual {
+            for streams in [2, 8] {
+                walks.push((&arena.read, Walk::Sequential(read_loop(streams, isa)?)));
+            }
+            walks.extend(strided_loop(isa).map(|read| (&arena.read, Walk::Strided(read))));
+        }
+        // Where nothing takes the advice, all pages are small already.
+        if let Some(small) = arena.small_pages.as_ref().filter(|_| arena.read.advised()) {
+            let counts: &[usize] = if breadth > Breadth::Usual { &[1, 4] } else { &[4] };
+            for &streams in counts {
+                walks.push((small, Walk::Sequential(read_loop(streams, isa)?)));
+            }
+        }
+        for (buffer, walk) in walks {
+            let huge_pages = std::ptr::eq(buffer, &arena.read) && buffer.advised();
+            for (place, pool) in pools.iter().enumerate() {
+                for &bytes in sets.iter().filter(|bytes| wanted(**bytes)) {
+                    add_read(
+                        buffer,
                         huge_pages,
-                        log,
-                    });
+                        walk,
+                        pool,
+                        (bytes, sentinel(place, bytes), settling_passes(bytes, last_cache)),
+                        tasks,
+                        &mut points,
+                    );
                 }
             }
         }
     }
     add_writes(arena, pools, caches, isa, sentinel, tasks, &mut points);
     Ok(points)
+}
+
+/// The strided read of the richest admitted tier.
+fn strided_loop(isa: Isa) -> Option<&'static StridedLoop> {
+    STRIDED.iter().filter(|read| admitted(read.isa, isa)).max_by_key(|read| read.isa)
+}
+
+/// One way to read, on one number of threads, at a working set of `bytes` beside the sentinel of that place.
+fn add_read<'a>(
+    buffer: &'a Buffer,
+    huge_pages: bool,
+    walk: Walk,
+    pool: &'a Pool,
+    (bytes, sentinel, settling): (u64, usize, usize),
+    tasks: &mut Vec<Task<'a>>,
+    points: &mut Vec<Point>,
+) {
+    let share = share_words(bytes, pool.threads());
+    let working_set_bytes = (share * 8 * pool.threads()) as u64;
+    let point = Point {
+        kind: BandwidthKind::Read,
+        pattern: walk.pattern(),
+        streams: walk.streams(),
+        working_set_bytes,
+        threads: pool.threads() as u32,
+        huge_pages,
+        log: Log::default(),
+    };
+    // Small sets of many threads can round to one size; a curve has each size once.
+    let same = |known: &Point| {
+        (known.pattern, known.streams, known.threads, known.working_set_bytes, known.huge_pages)
+            == (point.pattern, point.streams, point.threads, working_set_bytes, huge_pages)
+    };
+    if points.last().is_some_and(same) {
+        return;
+    }
+    let kind = if walk.pattern() == "strided" { "strided read" } else { "read" };
+    let pages = if huge_pages { "" } else { ", small pages" };
+    let passes = Cell::new(0);
+    tasks.push(Task {
+        name: format!(
+            "{kind} {} KiB, {}, streams: {}{pages}",
+            bytes >> 10,
+            threads_in_words(pool),
+            walk.streams()
+        ),
+        sentinel,
+        log: point.log.clone(),
+        settling,
+        take: Box::new(move || {
+            let read = |passes: usize| seconds(pool, buffer.as_f64(), share, |words| walk.run(words, passes));
+            if passes.get() == 0 {
+                read(1);
+                passes.set(repeats(read(1)));
+            }
+            (working_set_bytes * passes.get() as u64) as f64 / read(passes.get())
+        }),
+    });
+    points.push(point);
 }
 
 /// Copy and triad in the middle of each level and in memory.
@@ -253,6 +370,7 @@ fn add_writes<'a>(
                 });
                 points.push(Point {
                     kind,
+                    pattern: "sequential",
                     streams: 1,
                     working_set_bytes: moved as u64,
                     threads: threads as u32,
@@ -267,6 +385,7 @@ fn add_writes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slimfit_kernels::limits::HugePages;
 
     #[test]
     fn reads_are_measured_more_densely_around_the_last_cache_and_beyond_it() {
@@ -293,5 +412,51 @@ mod tests {
         let capped = working_sets(&[cache(1, 32 << 10), cache(3, 1 << 30)], 100 << 20);
         assert_eq!(capped[capped.len() - 1], 100 << 20);
         assert_eq!(working_sets(&[], 1 << 30)[0], 16 << 10);
+    }
+
+    #[test]
+    fn more_seconds_read_in_more_ways() {
+        let cache = |level, bytes| Cache { level, bytes, shared_by: 1 };
+        let caches = [cache(1, 16 << 10), cache(2, 64 << 10)];
+        let bytes = 256 << 10;
+        let buffer = |pages| super::super::buffer(bytes, pages).unwrap();
+        let arena = Arena {
+            read: buffer(HugePages::Advise),
+            small_pages: Some(buffer(HugePages::Never)),
+            written: RefCell::new(buffer(HugePages::Advise)),
+        };
+        let pools = Pools::new(&[1]).unwrap();
+        let sets = working_sets(&caches, bytes as u64).len();
+        let ways = |breadth| {
+            let mut tasks = Vec::new();
+            let points = add(&arena, &pools, &caches, (Isa::best(), breadth), &|_, _| 0, &mut tasks).unwrap();
+            assert_eq!(points.len(), tasks.len());
+            for task in &mut tasks {
+                assert!((task.take)() > 0.0, "{}", task.name);
+            }
+            let points = points.into_iter().filter(|point| point.kind == BandwidthKind::Read);
+            let mut ways: Vec<(&str, u32, bool, usize)> = Vec::new();
+            for point in points {
+                let way = (point.pattern, point.streams, point.huge_pages);
+                match ways.iter_mut().find(|known| (known.0, known.1, known.2) == way) {
+                    Some(known) => known.3 += 1,
+                    None => ways.push((way.0, way.1, way.2, 1)),
+                }
+            }
+            ways
+        };
+        let huge = arena.read.advised();
+        let small = |streams, count| {
+            (if huge { Some(("sequential", streams, false, count)) } else { None }).into_iter()
+        };
+        let usual = [("sequential", 1, huge, sets), ("sequential", 4, huge, sets)];
+        assert_eq!(ways(Breadth::Usual), usual.iter().copied().chain(small(4, 1)).collect::<Vec<_>>());
+        for (breadth, count) in [(Breadth::Chosen, 2), (Breadth::Every, sets)] {
+            let more =
+                [("sequential", 2, huge, count), ("sequential", 8, huge, count), ("strided", 1, huge, count)];
+            let all = usual.iter().copied().chain(more).chain(small(1, count)).chain(small(4, count));
+            assert_eq!(ways(breadth), all.collect::<Vec<_>>(), "{breadth:?}");
+        }
+        assert!(ways(Breadth::Least).iter().map(|way| way.3).sum::<usize>() < 2 * sets);
     }
 }

@@ -1,12 +1,14 @@
 //! Peak multiply-add rates of every instruction sequence, with the effective clock under that load.
 
 use super::{Pools, admitted, threads_in_words};
+use crate::clock::count_cycles;
 use crate::schedule::{Log, Task, repeats};
 use slimfit_hardware::{Peak, PeakType};
 use slimfit_kernels::Isa;
 use slimfit_kernels::limits::{PEAKS, PeakLoop, dependent_adds};
 use slimfit_kernels::pool::Pool;
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Iterations per block of a peak loop: short enough to calibrate with.
@@ -58,6 +60,28 @@ pub(crate) fn ops_per_s(pool: &Pool, peak: &PeakLoop, blocks: usize) -> f64 {
     (iterations * peak.operations) as f64 * pool.threads() as f64 / seconds
 }
 
+/// Operations per second of all threads, and the mean clock that the processor counted meanwhile; no clock where a thread
+/// cannot count.
+fn counted_ops_per_s(pool: &Pool, peak: &PeakLoop, blocks: usize) -> (f64, Option<f64>) {
+    let iterations = BLOCK * blocks as u64;
+    let (cycles, counting) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let start = Instant::now();
+    pool.run(|_| {
+        let work = || {
+            std::hint::black_box(peak.run(iterations));
+        };
+        if let Some(counted) = count_cycles(work) {
+            cycles.fetch_add(counted, Ordering::Relaxed);
+            counting.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    let threads = pool.threads();
+    let clock =
+        (counting.into_inner() == threads).then(|| cycles.into_inner() as f64 / threads as f64 / seconds);
+    ((iterations * peak.operations) as f64 * threads as f64 / seconds, clock)
+}
+
 /// Blocks that last one sample.
 pub(crate) fn calibrate(pool: &Pool, peak: &PeakLoop) -> usize {
     ops_per_s(pool, peak, 1);
@@ -83,10 +107,12 @@ pub(crate) fn richest(name: &str, isa: Isa) -> Option<&'static PeakLoop> {
 }
 
 /// Adds the tasks, and the points that they fill. Sequences that hold only for 4-bit factors are left out: they are
-/// no peak of a type.
+/// no peak of a type. The clock is what the processor counts during the load where `counted`, else that of a chain of
+/// additions right after it.
 pub(crate) fn add<'a>(
     pools: &'a Pools,
     isa: Isa,
+    counted: bool,
     sentinel: &dyn Fn(usize) -> usize,
     tasks: &mut Vec<Task<'a>>,
 ) -> Vec<Point> {
@@ -105,8 +131,15 @@ pub(crate) fn add<'a>(
                     if blocks.get() == 0 {
                         blocks.set(calibrate(pool, peak));
                     }
-                    let rate = ops_per_s(pool, peak, blocks.get());
-                    clocks.push(clock_hz(pool));
+                    if !counted {
+                        let rate = ops_per_s(pool, peak, blocks.get());
+                        clocks.push(clock_hz(pool));
+                        return rate;
+                    }
+                    let (rate, clock) = counted_ops_per_s(pool, peak, blocks.get());
+                    if let Some(clock) = clock {
+                        clocks.push(clock);
+                    }
                     rate
                 }),
             });

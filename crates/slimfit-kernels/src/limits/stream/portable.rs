@@ -1,6 +1,6 @@
 //! Streams in plain Rust, vectorised by the compiler for the architecture's baseline.
 
-use super::{BLOCK, forget, part_words, xor_bits};
+use super::{BLOCK, STRIDED_BLOCK, STRIDED_HEADS, STRIDED_ROW_BYTES, forget, part_words, xor_bits};
 
 pub(super) fn read<const S: usize>(buffer: &[f64], passes: usize) -> u64 {
     let part = part_words::<S>(buffer.len());
@@ -21,6 +21,24 @@ pub(super) fn read<const S: usize>(buffer: &[f64], passes: usize) -> u64 {
         rest ^= xor_bits(&buffer[S * part..]);
     }
     sums.iter().flatten().fold(rest, |bits, lane| bits ^ lane)
+}
+
+pub(super) fn strided(buffer: &[f64], passes: usize) -> u64 {
+    const ROW: usize = STRIDED_ROW_BYTES / 8;
+    let (rows, rest) = buffer.split_at(buffer.len() / STRIDED_BLOCK * STRIDED_BLOCK);
+    let (mut sums, mut left) = ([0_u64; ROW], 0);
+    for _ in 0..passes {
+        forget();
+        for head in 0..STRIDED_HEADS {
+            for row in rows.as_chunks::<ROW>().0.iter().skip(head).step_by(STRIDED_HEADS) {
+                for (sum, word) in sums.iter_mut().zip(row) {
+                    *sum ^= word.to_bits();
+                }
+            }
+        }
+        left ^= xor_bits(rest);
+    }
+    sums.iter().fold(left, |bits, sum| bits ^ sum)
 }
 
 pub(super) fn copy(to: &mut [f64], from: &[f64]) {

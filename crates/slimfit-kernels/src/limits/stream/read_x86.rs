@@ -1,7 +1,7 @@
 //! Reads in 256-bit and 512-bit vectors, in assembly: they bound what a first cache gives, and there each instruction
 //! that a compiler adds, for an index that it keeps or a check that a build wants, takes the place of a load.
 
-use super::{BLOCK, part_words, xor_bits};
+use super::{BLOCK, STRIDED_BLOCK, STRIDED_HEADS, STRIDED_ROW_BYTES, part_words, xor_bits};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
@@ -211,3 +211,37 @@ read!(
     offsets,
     [p0 = 0, p1 = 1, p2 = 2, p3 = 3, p4 = 4, p5 = 5, p6 = 6, p7 = 7]
 );
+
+/// Two rows of a head in a turn.
+#[target_feature(enable = "avx2")]
+pub(super) fn avx2_strided(buffer: &[f64], passes: usize) -> u64 {
+    const { assert!(STRIDED_ROW_BYTES == 128 && STRIDED_HEADS == 4 && STRIDED_BLOCK == 128) };
+    let (rows, rest) = buffer.split_at(buffer.len() / STRIDED_BLOCK * STRIDED_BLOCK);
+    let (mut sums, mut left) = ([_mm256_setzero_si256(); 8], 0);
+    for _ in 0..passes {
+        for head in 0..if rows.is_empty() { 0 } else { STRIDED_HEADS } {
+            // SAFETY: reads `rows` and writes the registers it names. Turns begin at a multiple of 1024 bytes, the block, from
+            // the head's first row, which lies in the first block, so each ends in the block where it begins.
+            unsafe {
+                let first = rows.as_ptr().add(head * STRIDED_ROW_BYTES / 8);
+                asm!(
+                    "2:",
+                    turn!("vpxor": "{at}" "{at} + 32" "{at} + 64" "{at} + 96"
+                        "{at} + 512" "{at} + 544" "{at} + 576" "{at} + 608"),
+                    "add {at}, 1024",
+                    "cmp {at}, {end}",
+                    "jb 2b",
+                    at = inout(reg) first => _,
+                    end = in(reg) rows.as_ptr_range().end,
+                    s0 = inout(ymm_reg) sums[0], s1 = inout(ymm_reg) sums[1],
+                    s2 = inout(ymm_reg) sums[2], s3 = inout(ymm_reg) sums[3],
+                    s4 = inout(ymm_reg) sums[4], s5 = inout(ymm_reg) sums[5],
+                    s6 = inout(ymm_reg) sums[6], s7 = inout(ymm_reg) sums[7],
+                    options(readonly, nostack),
+                );
+            }
+        }
+        left ^= xor_bits(rest);
+    }
+    fold_ymm(sums) ^ left
+}
