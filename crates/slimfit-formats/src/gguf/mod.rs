@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cursor;
+mod shape_file;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -9,6 +10,7 @@ mod value;
 
 pub use crate::weights::gguf_tensor_name as tensor_name;
 pub use architecture::GgufModel;
+pub use shape_file::ShapeFile;
 pub use types::GgufType;
 pub use value::GgufValue;
 
