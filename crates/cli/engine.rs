@@ -4,6 +4,8 @@ use crate::failure::Failure;
 use slimfit_cost::{Engine, EngineOptions};
 use slimfit_document::{DocumentError, suggestion};
 use slimfit_hardware::HardwareProfile;
+use slimfit_workflow::EngineCommand;
+use std::time::Duration;
 
 /// The runtime, and how it is priced.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,45 @@ impl EngineArguments {
                 .into());
         }
         Ok((engine, EngineOptions { allow_class_prefill: self.allow_class_prefill }))
+    }
+}
+
+/// The runtime that is measured, where it is not slimfit's own.
+#[derive(Debug, clap::Args)]
+pub struct MeasuredEngineArguments {
+    /// Measure another runtime: a command that reads one line of JSON and prints one, in the system's shell. The page
+    /// `crates/slimfit-workflow/engines/README.md` says what stands in them; `llama_bench.py` beside it runs llama.cpp.
+    #[arg(long, value_name = "CMD")]
+    engine_command: Option<String>,
+    /// How long that command may take for one request: `90s`, `10min`.
+    #[arg(long, value_name = "TIME", default_value = "600", value_parser = slimfit_quantity::parse_seconds, requires = "engine_command")]
+    engine_timeout: f64,
+    /// Whose predicted times stand beside those of the command: `llama.cpp`. Unless said, none do.
+    #[arg(long, value_name = "NAME", requires = "engine_command")]
+    engine: Option<String>,
+    /// Take that engine's prefill from a class figure, good to a factor of 3; without it prefill is unavailable there.
+    #[arg(long, requires = "engine")]
+    allow_class_prefill: bool,
+}
+
+impl MeasuredEngineArguments {
+    /// The command, where there is one.
+    pub fn command(&self) -> Option<EngineCommand> {
+        let command = self.engine_command.clone()?;
+        Some(EngineCommand { command, timeout: Duration::from_secs_f64(self.engine_timeout) })
+    }
+
+    /// Whose times are predicted for the command, where it is said.
+    pub fn predicted(&self) -> Result<Option<(Engine, EngineOptions)>, Failure> {
+        let Some(engine) = self.engine.as_deref().map(named).transpose()? else { return Ok(None) };
+        if engine == Engine::Slimfit {
+            let error = DocumentError::new("usage", "slimfit's own times predict no other runtime");
+            let others =
+                Engine::ALL.into_iter().filter(|engine| *engine != Engine::Slimfit).map(Engine::name);
+            let allowed = others.collect::<Vec<_>>().join(", ");
+            return Err(error.field("--engine").found("`slimfit`").allowed(allowed).into());
+        }
+        Ok(Some((engine, EngineOptions { allow_class_prefill: self.allow_class_prefill })))
     }
 }
 

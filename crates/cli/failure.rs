@@ -98,6 +98,7 @@ impl From<WorkflowError> for Failure {
                 Self::sentence("out-of-memory", &error)
             }
             WorkflowError::Runtime(error) => Self::sentence("runtime", &error),
+            WorkflowError::EngineRefused { .. } => Self::sentence("engine-refused", &error),
             WorkflowError::Emit(error) => Self::sentence("emit", &error),
             WorkflowError::Study(error) => study(&error),
             other => Self::sentence("workflow", &other),

@@ -1,5 +1,6 @@
 //! `slimfit measure MODEL`.
 
+use crate::engine::MeasuredEngineArguments;
 use crate::explain::percentile_rows;
 use crate::failure::Failure;
 use crate::logits;
@@ -9,19 +10,23 @@ use crate::table::table;
 use crate::{Outcome, device, interrupt};
 use serde_json::json;
 use slimfit_cost::CostModel;
+use slimfit_document::DocumentError;
 use slimfit_formats::{LoadedModel, ModelWeights, Origin, load_model};
 use slimfit_kernels::Isa;
 use slimfit_quantity::{Figure, NumberFormat, Source, Warning, format_bytes, format_seconds};
 use slimfit_runtime::WeightsFrom;
 use slimfit_study::{Measurement, Study, WeightsSource};
-use slimfit_workflow::{MeasureRequest, Observer, Predictor, measure_model, weights_source};
+use slimfit_workflow::{MeasureRequest, Observer, Predictor, measure_engine, measure_model, weights_source};
 use std::fmt::Write as _;
 use std::path::PathBuf;
+
+/// Why nothing is predicted for a command.
+const NOT_PRICED: &str = "nothing predicts this runtime; where its coefficients are known, `--engine` names it, such as `--engine llama.cpp`";
 
 /// Arguments of `measure`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  slimfit measure smollm2-135m --weights q8_0 --prompt 128 --generate 32\n  slimfit measure smollm2-135m --token-ids tokens.txt --logits logits.npy"
+    after_help = "Example:\n  slimfit measure smollm2-135m --weights q8_0 --prompt 128 --generate 32\n  slimfit measure smollm2-135m --token-ids tokens.txt --logits logits.npy\n  slimfit measure model.gguf --engine llama.cpp --engine-command \"python3 llama_bench.py llama-bench\""
 )]
 pub struct Arguments {
     /// A `config.json` or its folder, a `.gguf`, a slimfit architecture file, or a built-in name.
@@ -32,6 +37,8 @@ pub struct Arguments {
     /// Predict from the profile of another machine all the same.
     #[arg(long)]
     allow_other_profile: bool,
+    #[command(flatten)]
+    engine: MeasuredEngineArguments,
     #[command(flatten)]
     power: device::PowerArguments,
     /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; unless said, each matrix as the file has it, or
@@ -72,7 +79,7 @@ pub struct Arguments {
     #[arg(long)]
     study: Option<PathBuf>,
     /// Run these tokens (numbers, separated by white space or commas) and write their logits instead of timing.
-    #[arg(long, value_name = "FILE", requires = "logits")]
+    #[arg(long, value_name = "FILE", requires = "logits", conflicts_with = "engine_command")]
     token_ids: Option<PathBuf>,
     /// Where the logits go: a `.npy` of f32, (tokens, vocabulary).
     #[arg(long, value_name = "FILE.npy", requires = "token_ids")]
@@ -81,9 +88,13 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
+    let (command, priced) = (arguments.engine.command(), arguments.engine.predicted()?);
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
-    let (source, warnings) = source(&model, arguments)?;
+    let (source, mut warnings) = source(&model, arguments)?;
+    if command.is_some() {
+        require_as_stored(&model, &source, weights)?;
+    }
     output.warnings(&warnings);
     let request = MeasureRequest {
         name: Some(model.name.clone()),
@@ -129,9 +140,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         device::require_this_machine(profile, isa, arguments.allow_other_profile)?;
     }
     let profile = profile.map(|profile| arguments.power.watts.applied(profile));
-    let cost = profile.as_ref().map(CostModel::new).transpose()?;
+    let cost = match (&profile, &command, priced) {
+        (Some(profile), None, _) => Some(CostModel::new(profile)?),
+        (Some(profile), Some(_), Some((engine, options))) => {
+            Some(CostModel::for_engine(profile, engine, options)?)
+        }
+        _ => None,
+    };
     let predictor = match &cost {
         Some(cost) => Predictor::Model(cost),
+        None if command.is_some() && priced.is_none() => Predictor::None(NOT_PRICED),
         None => Predictor::None("no hardware profile of this machine; measure one with `slimfit profile`"),
     };
     // Opened before the run: a folder that cannot be written must not cost the user a measurement.
@@ -139,7 +157,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let progress = Progress::start(format!("measure {}", model.name));
     let mut report = |what: &str, done: f64| progress.set(done, what);
     let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
-    let measurement = measure_model(&request, predictor, &mut observer)?;
+    let measurement = match &command {
+        None => measure_model(&request, predictor, &mut observer)?,
+        Some(command) => {
+            let (measurement, flagged) = measure_engine(&request, command, predictor, &mut observer)?;
+            output.warnings(&flagged);
+            warnings.extend(flagged);
+            measurement
+        }
+    };
     progress.finish("done");
     if let Some(study) = study {
         study.add_measurement(&measurement)?;
@@ -154,6 +180,23 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         output.text(&text(&measurement))?;
     }
     Ok(Outcome::Done)
+}
+
+/// Another runtime reads the user's file as it is.
+fn require_as_stored(
+    model: &LoadedModel,
+    source: &WeightsFrom,
+    weights: NumberFormat,
+) -> Result<(), Failure> {
+    match (source, model.weights_format) {
+        (WeightsFrom::File { path, .. }, Some(stored)) if stored != weights => {
+            let error = DocumentError::new("usage", "another runtime takes the weights as the file has them");
+            let error = error.file(path.display().to_string()).field("--weights");
+            let error = error.found(format!("`{weights}`")).allowed(format!("`{stored}`"));
+            Err(error.hint("`--random-weights` times the same shape in any format").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The model's own weights where its file has them, else random ones, with a warning where they might be expected.
@@ -208,6 +251,9 @@ pub fn text(measurement: &Measurement) -> String {
         measurement.generated_tokens,
         measurement.depth_tokens
     );
+    if let Some(engine) = &measurement.engine {
+        let _ = writeln!(text, "measured in {} {}", engine.name, engine.version);
+    }
     let mut rows = table(&["", "measured", "quartiles", "n", "predicted", "90 % interval", "error"]);
     let (measured, predicted) = (&measurement.measured, &measurement.predicted);
     type Spell = fn(f64) -> String;
@@ -270,6 +316,9 @@ pub fn text(measurement: &Measurement) -> String {
     if let Some(share) = measurement.share.prefill_of_peak {
         let _ =
             writeln!(text, "prefill computes at {:.0} % of the peak right before and after", share * 100.0);
+    }
+    if measurement.operations.is_empty() {
+        return text;
     }
     let mut rows = table(&["phase", "operation", "kernel", "seconds", "of the time", "of the roofline"]);
     for operation in &measurement.operations {

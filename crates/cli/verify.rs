@@ -1,5 +1,6 @@
 //! `slimfit verify`.
 
+use crate::engine::MeasuredEngineArguments;
 use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
@@ -10,7 +11,7 @@ use slimfit_document::DocumentError;
 use slimfit_kernels::Isa;
 use slimfit_search::Space;
 use slimfit_study::{ErrorSummary, Study, Verification};
-use slimfit_workflow::{Observer, VerifyOptions, verify};
+use slimfit_workflow::{Observer, VerifiedEngine, VerifyOptions, verify};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -30,6 +31,8 @@ pub struct Arguments {
     /// Verify the profile of another machine all the same.
     #[arg(long)]
     allow_other_profile: bool,
+    #[command(flatten)]
+    engine: MeasuredEngineArguments,
     /// Architectures to draw.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     samples: u16,
@@ -115,6 +118,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         depths: arguments.depth.clone(),
         memory: !arguments.no_memory,
         tuning: device::tuning(isa, output)?,
+        engine: verified_engine(&arguments.engine)?,
         ..VerifyOptions::new(isa)
     };
     let progress = Progress::start("verify");
@@ -153,8 +157,28 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     Ok(if broken { Outcome::CheckFailed } else { Outcome::Done })
 }
 
+/// The command, which must have predictions to keep.
+fn verified_engine(arguments: &MeasuredEngineArguments) -> Result<Option<VerifiedEngine>, Failure> {
+    match (arguments.command(), arguments.predicted()?) {
+        (None, _) => Ok(None),
+        (Some(command), Some((predicted, options))) => {
+            Ok(Some(VerifiedEngine { command, predicted, options }))
+        }
+        (Some(_), None) => {
+            let error =
+                DocumentError::new("usage", "there are no predictions to verify without an engine's name");
+            let error =
+                error.field("--engine").found("nothing").allowed("an engine with coefficients: `llama.cpp`");
+            Err(error.hint("`slimfit measure` runs any command without predictions").into())
+        }
+    }
+}
+
 fn text(verification: &Verification) -> String {
     let mut text = String::new();
+    if let Some(engine) = &verification.engine {
+        let _ = writeln!(text, "measured in {} {}", engine.name, engine.version);
+    }
     let mut rows = table(&[
         "model",
         "parameters",
@@ -227,6 +251,11 @@ fn text(verification: &Verification) -> String {
         percent(baselines.bytes_over_bandwidth.mape),
         rank(baselines.bytes_over_bandwidth.kendall_tau)
     );
+    for row in &verification.rows {
+        if let Some(reason) = &row.impossible {
+            let _ = writeln!(text, "impossible, and in no error: {} {}: {reason}", row.id, row.phase);
+        }
+    }
     for skipped in &verification.skipped {
         let _ = writeln!(text, "not run: {}: {}", skipped.id, skipped.reason);
     }

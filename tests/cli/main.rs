@@ -2,6 +2,8 @@
 
 mod axes;
 mod contract;
+#[cfg(unix)]
+mod engine;
 mod harness;
 mod interruption;
 mod manners;

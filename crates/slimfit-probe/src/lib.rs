@@ -5,6 +5,7 @@
 
 mod cells;
 mod check;
+pub mod child;
 mod clock;
 mod error;
 mod noise;

@@ -19,7 +19,9 @@ mod weights_from;
 
 pub use available::available_memory;
 pub use error::RuntimeError;
-pub use measure::{DepthFill, MeasureOptions, RunResult, Sentinels, Tail, measure};
+pub use measure::{
+    DepthFill, MeasureOptions, RunResult, Sentinels, Tail, decode_streamed_bytes, measure, prefill_flops,
+};
 pub use memory_probe::{MEMORY_PROBE_ARGUMENT, MemoryReport, MemoryRequest, measure_memory, memory_probe};
 pub use model::Model;
 pub use operations::OperationSeconds;

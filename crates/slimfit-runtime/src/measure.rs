@@ -2,7 +2,7 @@
 
 use crate::seeded::seeded_tokens;
 use crate::{OperationSeconds, RuntimeError, Session};
-use slimfit_plan::{Shape, TokenRows, traffic};
+use slimfit_plan::{Plan, Shape, TokenRows, traffic};
 use slimfit_quantity::{Bracketed, Cell, CellResult, Measured, interleave, quantile};
 use std::cell::RefCell;
 
@@ -235,8 +235,8 @@ pub fn measure<E: From<RuntimeError>>(
         prefill,
         decode,
         token_seconds,
-        decode_streamed_bytes: decode_streamed_bytes(session, options),
-        prefill_flops: prefill_flops(session, options),
+        decode_streamed_bytes: decode_streamed_bytes(session.model().plan(), options.depth, options.generate),
+        prefill_flops: prefill_flops(session.model().plan(), options.prompt),
         operations,
     })
 }
@@ -301,14 +301,16 @@ fn profile(
     Ok(operations)
 }
 
-fn decode_streamed_bytes(session: &Session<'_>, options: &MeasureOptions) -> f64 {
-    if options.generate == 0 {
+/// Bytes of weights and cache that must come from memory for one decoded token, on average over `generate` of them after
+/// `depth` others: see [`RunResult::decode_streamed_bytes`].
+pub fn decode_streamed_bytes(plan: &Plan, depth: u64, generate: u64) -> f64 {
+    if generate == 0 {
         return 0.0;
     }
     let of_token = |depth| -> f64 {
-        let mut matrices = vec![0_f64; session.model().plan().matrices.len()];
+        let mut matrices = vec![0_f64; plan.matrices.len()];
         let mut rest = 0.0;
-        for step in &session.model().plan().steps {
+        for step in &plan.steps {
             let moved = traffic(step, Shape::decode(depth));
             rest += moved.kv_read_bytes;
             match step.matrix {
@@ -320,13 +322,12 @@ fn decode_streamed_bytes(session: &Session<'_>, options: &MeasureOptions) -> f64
         rest + matrices.iter().sum::<f64>()
     };
     // Keys read grow by one a token or, past a window, not at all, so the ends tell the mean but for the bend.
-    let last = options.depth + options.generate - 1;
-    (of_token(options.depth) + of_token(last)) / 2.0
+    (of_token(depth) + of_token(depth + generate - 1)) / 2.0
 }
 
-fn prefill_flops(session: &Session<'_>, options: &MeasureOptions) -> f64 {
-    let plan = session.model().plan();
-    let shapes = Shape::prefill(options.prompt, plan.options.chunk);
+/// Operations of the prefill of a whole prompt; a multiply-add counts 2.
+pub fn prefill_flops(plan: &Plan, prompt: u64) -> f64 {
+    let shapes = Shape::prefill(prompt, plan.options.chunk);
     let of_step = |step: &slimfit_plan::Step| -> f64 {
         let first = if step.rows == TokenRows::All { 0 } else { shapes.len().saturating_sub(1) };
         shapes[first..].iter().map(|&shape| traffic(step, shape).flops).sum()

@@ -17,8 +17,8 @@ pub use front::{
     ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
 pub use measurement::{
-    FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles, PredictedTail, RunFigures,
-    Sentinels, Shares, Tail, WeightsSource,
+    ExternalEngine, FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles,
+    PredictedTail, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
 pub use store::Study;
 pub use verification::{

@@ -29,6 +29,9 @@ pub struct Measurement {
     pub threads: u32,
     /// ISA tier.
     pub isa: String,
+    /// The runtime that ran it, where it was not slimfit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<ExternalEngine>,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
     /// Tokens decoded.
@@ -50,6 +53,15 @@ pub struct Measurement {
     pub share: Shares,
     /// Where the time went.
     pub operations: Vec<OperationTime>,
+}
+
+/// Another runtime, as it names itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalEngine {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// How many values of the matrices have one format.

@@ -1,5 +1,6 @@
 //! Predictions of unseen architectures beside their runs, and what the errors add up to.
 
+use crate::ExternalEngine;
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
 use slimfit_quantity::NumberFormat;
@@ -11,6 +12,9 @@ pub struct Verification {
     pub samples: u64,
     /// SHA-256 of the predictions, taken before the first run.
     pub predictions_sha256: String,
+    /// The runtime that ran them, where it was not slimfit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<ExternalEngine>,
     /// Raw errors.
     pub summary: PhaseErrors,
     /// Errors after the bracketing sentinels took out the machine's drift.
@@ -122,6 +126,9 @@ pub struct VerificationRow {
     /// Seconds within which they came, all runs together (decode, from 20 tokens on).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_p95: Option<f64>,
+    /// Why what was measured cannot be, where it is beyond the machine's limits. Such rows count in no error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impossible: Option<String>,
 }
 
 /// A prediction as verification rows hold it.

@@ -9,8 +9,11 @@ use slimfit_study::{
 /// Errors of every phase; `normalised` takes the machine's drift out by the bracketing sentinels first.
 pub fn phase_errors(rows: &[VerificationRow], normalised: bool) -> PhaseErrors {
     let phase = |name: &str| {
-        let cells: Vec<Cell> =
-            rows.iter().filter(|row| row.phase == name).map(|row| Cell::new(row, normalised)).collect();
+        let cells: Vec<Cell> = rows
+            .iter()
+            .filter(|row| row.phase == name && row.impossible.is_none())
+            .map(|row| Cell::new(row, normalised))
+            .collect();
         summarise(&cells)
     };
     let tails: Vec<Cell> = rows.iter().filter_map(|row| Cell::tail(row, normalised)).collect();
@@ -24,8 +27,11 @@ pub fn phase_errors(rows: &[VerificationRow], normalised: bool) -> PhaseErrors {
 
 /// Ranking by parameters, and weight bytes over read bandwidth (`seconds_by_bytes`, one for each row), for decode.
 pub fn baselines(rows: &[VerificationRow], seconds_by_bytes: &[f64]) -> Baselines {
-    let decode: Vec<(&VerificationRow, f64)> =
-        rows.iter().zip(seconds_by_bytes.iter().copied()).filter(|(row, _)| row.phase == "decode").collect();
+    let decode: Vec<(&VerificationRow, f64)> = rows
+        .iter()
+        .zip(seconds_by_bytes.iter().copied())
+        .filter(|(row, _)| row.phase == "decode" && row.impossible.is_none())
+        .collect();
     let measured: Vec<f64> = decode.iter().map(|(row, _)| row.measured).collect();
     let parameters: Vec<f64> = decode.iter().map(|(row, _)| row.parameters as f64).collect();
     let seconds: Vec<f64> = decode.iter().map(|(_, seconds)| *seconds).collect();

@@ -26,6 +26,9 @@ pub enum WorkflowError {
     /// A search cannot be made.
     #[error(transparent)]
     Search(#[from] slimfit_search::SearchError),
+    /// A model cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] slimfit_plan::PlanError),
     /// A model cannot be run.
     #[error(transparent)]
     Runtime(#[from] slimfit_runtime::RuntimeError),
@@ -47,6 +50,14 @@ pub enum WorkflowError {
     /// Threads cannot be started.
     #[error(transparent)]
     Pool(#[from] slimfit_kernels::pool::PoolError),
+    /// Another runtime says that it cannot run this.
+    #[error("engine command `{command}`: the engine cannot run this: {reason}")]
+    EngineRefused {
+        /// The command.
+        command: String,
+        /// The engine's own sentence.
+        reason: String,
+    },
     /// There is nothing to run or to go on with.
     #[error("`{space}` holds nothing to run: {reason}")]
     NothingToRun {

@@ -3,6 +3,7 @@
 
 pub mod comparison;
 mod energy;
+mod engine;
 mod error;
 mod machine;
 mod measure;
@@ -12,6 +13,7 @@ mod sample;
 mod search_study;
 mod verify;
 
+pub use engine::{ANSWER_SCHEMA, EngineCommand, REQUEST_SCHEMA, measure_engine};
 pub use error::WorkflowError;
 pub use machine::{local_tuning, measure_machine};
 pub use measure::{
@@ -21,4 +23,4 @@ pub use measure::{
 pub use observer::Observer;
 pub use run::{RunOptions, RunState, StepRecord, run_all};
 pub use search_study::{SearchInputs, SearchSettings, search_into_study};
-pub use verify::{VerifyOptions, verify};
+pub use verify::{Subjects, VerifiedEngine, VerifyOptions, verify};

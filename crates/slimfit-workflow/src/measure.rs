@@ -171,7 +171,7 @@ pub fn measure_model(
     Ok(Measurement { weight_formats, predicted_percentiles, ..measurement })
 }
 
-fn predict(
+pub(crate) fn predict(
     request: &MeasureRequest,
     formats: &WeightFormats,
     predictor: Predictor<'_>,
@@ -208,7 +208,7 @@ pub fn weights_source(from: &WeightsFrom) -> WeightsSource {
 }
 
 /// Which formats the matrices have, most values first.
-fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
+pub(crate) fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
     let mut shares: Vec<FormatShare> = Vec::new();
     for slot in &plan.matrices {
         let values = slot.rows * slot.columns * slot.count;
@@ -324,6 +324,7 @@ fn record(
         kv: request.kv,
         threads,
         isa: request.isa.name().to_owned(),
+        engine: None,
         prompt_tokens: request.prompt_tokens,
         generated_tokens: request.generated_tokens,
         depth_tokens: request.depth_tokens,

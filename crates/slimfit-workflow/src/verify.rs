@@ -3,11 +3,16 @@
 //! All predictions are made and hashed before the first run. Models are run in one order, then again in the reverse
 //! order; every timed run stands between two sentinels.
 
+mod external;
+
+use external::External;
+
 use crate::comparison::{baselines, phase_errors};
+use crate::engine::{EngineCommand, EngineFiles};
 use crate::sample::sample;
 use crate::{Observer, WorkflowError, peak_type};
 use slimfit_arch::Architecture;
-use slimfit_cost::{CostModel, Prediction, RunShape};
+use slimfit_cost::{CostModel, Engine, EngineOptions, Prediction, RunShape};
 use slimfit_document::sha256_hex;
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::pool::Pool;
@@ -20,7 +25,7 @@ use slimfit_runtime::{
     MemoryRequest, Model, SeededWeights, Session, WeightsFrom, available_memory, seeded_tokens,
 };
 use slimfit_search::{ModelEvaluator, Space, Workload};
-use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
+use slimfit_study::{ExternalEngine, PredictedValue, Skipped, Verification, VerificationRow};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -55,6 +60,19 @@ pub struct VerifyOptions {
     pub memory: bool,
     /// The kernels found fastest on this machine.
     pub tuning: Tuning,
+    /// Another runtime to run, and whose predictions it is to keep.
+    pub engine: Option<VerifiedEngine>,
+}
+
+/// Another runtime, and what prices it.
+#[derive(Debug, Clone)]
+pub struct VerifiedEngine {
+    /// What runs it.
+    pub command: EngineCommand,
+    /// Whose times are predicted.
+    pub predicted: Engine,
+    /// How they are.
+    pub options: EngineOptions,
 }
 
 impl VerifyOptions {
@@ -70,7 +88,15 @@ impl VerifyOptions {
             rounds: 3,
             memory: true,
             tuning: Tuning::default(),
+            engine: None,
         }
+    }
+
+    fn cost(&self, profile: &HardwareProfile) -> Result<CostModel, WorkflowError> {
+        Ok(match &self.engine {
+            None => CostModel::new(profile)?,
+            Some(engine) => CostModel::for_engine(profile, engine.predicted, engine.options)?,
+        })
     }
 
     fn context(&self) -> u64 {
@@ -88,6 +114,26 @@ struct Subject {
     parameters: u64,
     threads: u32,
     cells: Vec<Cell>,
+    /// The other runtime that ran it.
+    engine: Option<ExternalEngine>,
+    /// Why that runtime does not run it.
+    refused: Option<String>,
+}
+
+impl Subject {
+    fn new(architecture: Architecture, weights: NumberFormat, kv: NumberFormat) -> Self {
+        Self {
+            id: architecture.id(weights, kv),
+            parameters: architecture.parameters().total,
+            architecture,
+            weights,
+            kv,
+            threads: 0,
+            cells: Vec::new(),
+            engine: None,
+            refused: None,
+        }
+    }
 }
 
 /// A phase of a model at one context.
@@ -103,6 +149,8 @@ struct Cell {
     working_set_bytes: u64,
     /// By pass: measured value and sentinel ratio.
     passes: Vec<(f64, f64)>,
+    /// Why what was measured cannot be.
+    impossible: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +170,15 @@ impl Phase {
     }
 }
 
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+pub enum Subjects<'a> {
+    /// Draws from search spaces.
+    Spaces(&'a [Space]),
+    /// Given models, each with its formats of weights and cache.
+    Models(&'a [(Architecture, NumberFormat, NumberFormat)]),
+}
+
 /// Draws from `spaces`, predicts on `profile`, runs, compares.
 ///
 /// # Errors
@@ -133,13 +190,35 @@ pub fn verify(
     options: &VerifyOptions,
     observer: &mut Observer<'_>,
 ) -> Result<Verification, WorkflowError> {
+    verify_subjects(Subjects::Spaces(spaces), profile, options, observer)
+}
+
+/// The same with models that may be given.
+pub(crate) fn verify_subjects(
+    wanted: Subjects<'_>,
+    profile: &HardwareProfile,
+    options: &VerifyOptions,
+    observer: &mut Observer<'_>,
+) -> Result<Verification, WorkflowError> {
     observer.at("predict", 0.0)?;
-    let cost = CostModel::new(profile)?;
+    let cost = options.cost(profile)?;
     let (mut subjects, mut skipped) = (Vec::new(), Vec::new());
-    for (place, space) in spaces.iter().enumerate() {
-        // An even share of the samples for each space, the first ones take the rest.
-        let share = options.samples / spaces.len() + usize::from(place < options.samples % spaces.len());
-        draw(space, &cost, profile, options, (share, place as u64), (&mut subjects, &mut skipped))?;
+    match wanted {
+        Subjects::Spaces(spaces) => {
+            for (place, space) in spaces.iter().enumerate() {
+                // An even share of the samples for each space, the first ones take the rest.
+                let share =
+                    options.samples / spaces.len() + usize::from(place < options.samples % spaces.len());
+                let lists = (&mut subjects, &mut skipped);
+                draw(space, &cost, profile, options, (share, place as u64), lists)?;
+            }
+        }
+        Subjects::Models(models) => {
+            for (architecture, weights, kv) in models {
+                let subject = Subject::new(architecture.clone(), *weights, *kv);
+                add(subject, &cost, profile, options, (&mut subjects, &mut skipped))?;
+            }
+        }
     }
     let predictions_sha256 = hash(&subjects)?;
 
@@ -151,10 +230,22 @@ pub fn verify(
         }
         for (done, index) in order.into_iter().enumerate() {
             observer.at("run", (pass * subjects.len() + done) as f64 / total)?;
-            run(&mut subjects[index], profile, options, observer)?;
+            let subject = &mut subjects[index];
+            match &options.engine {
+                None => run(subject, profile, options, observer)?,
+                Some(VerifiedEngine { command, .. }) => {
+                    let cancel = observer.cancel;
+                    External { command, cost: &cost, profile, options, cancel }.run(subject)?;
+                }
+            }
         }
     }
     observer.at("run", 1.0)?;
+    if let Some(reason) = subjects.first().and_then(|subject| subject.refused.clone())
+        && subjects.iter().all(|subject| subject.refused.is_some())
+    {
+        return Err(WorkflowError::NothingToRun { space: "what was drawn".to_owned(), reason });
+    }
     Ok(record(options, subjects, skipped, predictions_sha256))
 }
 
@@ -169,23 +260,33 @@ fn draw(
     let quality = QualityModel::new(Recipe::builtin("gemstones")?);
     let workload = Workload::load("assistant")?;
     let evaluator = ModelEvaluator::new(space, cost, &quality, TRAINING_TOKENS, &workload);
-    for (point, parameters) in sample(space, &evaluator, count, options.seed ^ salt)? {
-        let mut subject = Subject {
-            id: point.architecture.id(point.weights, point.kv),
-            architecture: point.architecture,
-            weights: point.weights,
-            kv: point.kv,
-            parameters,
-            threads: 0,
-            cells: Vec::new(),
-        };
-        match predict(&mut subject, cost, profile, options) {
-            Ok(()) => subjects.push(subject),
-            Err(WorkflowError::Runtime(error)) => {
-                skipped.push(Skipped { id: subject.id, reason: error.to_string() });
-            }
-            Err(error) => return Err(error),
+    for (point, _) in sample(space, &evaluator, count, options.seed ^ salt)? {
+        let subject = Subject::new(point.architecture, point.weights, point.kv);
+        add(subject, cost, profile, options, (&mut *subjects, &mut *skipped))?;
+    }
+    Ok(())
+}
+
+/// Predicts a subject; what cannot be run here is skipped with the reason.
+fn add(
+    mut subject: Subject,
+    cost: &CostModel,
+    profile: &HardwareProfile,
+    options: &VerifyOptions,
+    (subjects, skipped): (&mut Vec<Subject>, &mut Vec<Skipped>),
+) -> Result<(), WorkflowError> {
+    if options.engine.is_some()
+        && let Err(error) = EngineFiles::check(&subject.architecture, subject.weights)
+    {
+        skipped.push(Skipped { id: subject.id, reason: error.to_string() });
+        return Ok(());
+    }
+    match predict(&mut subject, cost, profile, options) {
+        Ok(()) => subjects.push(subject),
+        Err(WorkflowError::Runtime(error)) => {
+            skipped.push(Skipped { id: subject.id, reason: error.to_string() });
         }
+        Err(error) => return Err(error),
     }
     Ok(())
 }
@@ -226,6 +327,7 @@ fn predict(
             seconds_by_bytes: working_set / bandwidth,
             working_set_bytes: working_set as u64,
             passes: Vec::new(),
+            impossible: None,
         });
         Ok(())
     };
@@ -236,12 +338,14 @@ fn predict(
         add(Phase::Decode, depth, predicted.tpot_seconds, run)?;
         tails.push(p95(&predicted));
     }
-    for &prompt in &options.prompts {
+    let prompts = if cost.has_prefill() { &options.prompts[..] } else { &[] };
+    for &prompt in prompts {
         let run = run_shape(prompt, 0, 0);
         let predicted = cost.predict(architecture, weights, kv, run, Some(threads))?;
         add(Phase::Prefill, prompt, predicted.prefill()?, run)?;
     }
-    if options.memory {
+    // What is predicted is what our own runtime keeps.
+    if options.memory && options.engine.is_none() {
         add(Phase::Memory, 0, whole.memory_bytes, whole_run)?;
     }
     for (cell, tail) in cells.iter_mut().zip(tails) {
@@ -396,11 +500,16 @@ fn enough(runs: &[TimedRun], rounds: usize, spent: Duration) -> bool {
 fn record(
     options: &VerifyOptions,
     subjects: Vec<Subject>,
-    skipped: Vec<Skipped>,
+    mut skipped: Vec<Skipped>,
     predictions_sha256: String,
 ) -> Verification {
     let (mut rows, mut seconds_by_bytes) = (Vec::new(), Vec::new());
+    let engine = subjects.iter().find_map(|subject| subject.engine.clone());
     for subject in subjects {
+        if let Some(reason) = subject.refused {
+            skipped.push(Skipped { id: subject.id, reason });
+            continue;
+        }
         for cell in &subject.cells {
             let [(measured, sentinel_ratio), (retest, _)] = cell.passes[..] else { continue };
             let Predicted { value, low, high } = cell.predicted;
@@ -425,6 +534,7 @@ fn record(
                     high,
                 }),
                 measured_p95: slimfit_runtime::Tail::of(&cell.token_seconds).p95,
+                impossible: cell.impossible.clone(),
             });
             seconds_by_bytes.push(cell.seconds_by_bytes);
         }
@@ -432,6 +542,7 @@ fn record(
     Verification {
         samples: options.samples as u64,
         predictions_sha256,
+        engine,
         summary: phase_errors(&rows, false),
         normalised: phase_errors(&rows, true),
         baselines: baselines(&rows, &seconds_by_bytes),

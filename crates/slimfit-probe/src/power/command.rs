@@ -5,9 +5,10 @@ mod readings;
 mod tests;
 
 use super::{MeterError, PowerMeter};
+use crate::child::{end, shell};
 use readings::{Readings, parse};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -127,45 +128,11 @@ fn listen(output: ChildStdout, started: Instant, shared: &Mutex<Shared>) {
     lock(shared).failed = Some(failed);
 }
 
-#[cfg(unix)]
-fn shell(command: &str) -> Command {
-    use std::os::unix::process::CommandExt;
-    let mut shell = Command::new("/bin/sh");
-    // In a group of its own: what the shell starts ends with it, and Ctrl-C reaches it through us alone.
-    shell.arg("-c").arg(command).process_group(0);
-    shell
-}
-
-#[cfg(not(unix))]
-fn shell(command: &str) -> Command {
-    let mut shell = Command::new("cmd");
-    shell.arg("/C").arg(command);
-    shell
-}
-
 impl Drop for CommandMeter {
     fn drop(&mut self) {
-        end_group(&self.child);
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
 }
-
-/// Ends everything that the shell started.
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "the standard library signals single processes only")]
-fn end_group(child: &Child) {
-    let Ok(group) = libc::pid_t::try_from(child.id()) else { return };
-    // SAFETY: `kill` takes two integers and touches no memory of ours; the group is the child's own, since it was made its
-    // leader when it was started and has not been waited for, so that its number belongs to nobody else.
-    unsafe {
-        libc::kill(-group, libc::SIGKILL);
-    }
-}
-
-#[cfg(not(unix))]
-fn end_group(_: &Child) {}
 
 impl PowerMeter for CommandMeter {
     fn name(&self) -> &str {

@@ -1,6 +1,7 @@
 //! Commands that behave and commands that do not.
 
 use super::*;
+use std::process::Command;
 
 #[test]
 fn a_command_that_prints_watts_is_a_meter_named_after_it() {
