@@ -1,6 +1,8 @@
 //! What may stand on the command line. Each command's own arguments lie beside its code.
 
-use crate::{completions, emit, explain, inspect, measure, models, profile, report, run, search, verify};
+use crate::{
+    calibrate, completions, emit, explain, inspect, measure, models, profile, report, run, search, verify,
+};
 use clap::{Parser, Subcommand};
 
 /// Measures a device and cuts a small language model to fit it.
@@ -42,6 +44,8 @@ pub enum Command {
     Measure(measure::Arguments),
     /// Predict models nobody has run, then run them.
     Verify(verify::Arguments),
+    /// Run a few models to make a profile's predictions a little better, where that helps.
+    Calibrate(calibrate::Arguments),
     /// Write a found architecture as a standard configuration.
     Emit(emit::Arguments),
     /// Draw a study: page, charts, tables.

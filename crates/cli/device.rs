@@ -3,11 +3,11 @@
 use crate::failure::Failure;
 use crate::output::Output;
 use slimfit_document::{DocumentError, suggestion};
-use slimfit_hardware::{GivenWatts, HardwareProfile, find_local};
+use slimfit_hardware::{GivenWatts, HardwareProfile, StoredProfile, find_local};
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_probe::PowerSource;
 use slimfit_workflow::local_tuning;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where profiles measured here are kept, below the current folder.
 pub const LOCAL_FOLDER: &str = "hardware-profiles/local";
@@ -25,6 +25,24 @@ impl WattsArgument {
     pub fn applied(&self, mut profile: HardwareProfile) -> HardwareProfile {
         if let Some(watts) = self.power_watts {
             profile.give_watts(watts);
+        }
+        profile
+    }
+}
+
+/// Whether factors that `slimfit calibrate` stored count.
+#[derive(Debug, clap::Args)]
+pub struct CalibrationArgument {
+    /// Predict without the factors that `slimfit calibrate` stored in the profile.
+    #[arg(long)]
+    no_calibration: bool,
+}
+
+impl CalibrationArgument {
+    /// The profile, without its factors where they are not wanted.
+    pub fn applied(&self, mut profile: HardwareProfile) -> HardwareProfile {
+        if self.no_calibration {
+            profile.calibration = None;
         }
         profile
     }
@@ -55,11 +73,17 @@ impl PowerArguments {
 
 /// The profile named on the command line, or the newest local one of this machine.
 pub fn profile(reference: Option<&str>, isa: Isa) -> Result<HardwareProfile, Failure> {
+    Ok(stored(reference, isa)?.profile)
+}
+
+/// The same with its file: for a compiled-in one, the name alone.
+pub fn stored(reference: Option<&str>, isa: Isa) -> Result<StoredProfile, Failure> {
     if let Some(reference) = reference {
         return named(reference);
     }
-    match newest(isa)? {
-        Some(profile) => Ok(profile),
+    let fingerprint = slimfit_probe::fingerprint(isa)?;
+    match find_local(LOCAL_FOLDER, &fingerprint).newest {
+        Some(stored) => Ok(stored),
         None => {
             let error = DocumentError::new("no-profile", "there is no hardware profile of this machine");
             let error = error.file(LOCAL_FOLDER).hint(
@@ -85,17 +109,20 @@ pub fn tuning(isa: Isa, output: &Output) -> Result<Tuning, Failure> {
 }
 
 /// A file, the name of a local profile without folder and ending, or that of a compiled-in one.
-fn named(reference: &str) -> Result<HardwareProfile, Failure> {
+fn named(reference: &str) -> Result<StoredProfile, Failure> {
+    let load = |path: PathBuf| -> Result<StoredProfile, Failure> {
+        Ok(StoredProfile { profile: HardwareProfile::load(&path)?, path })
+    };
     let looks_like_a_path = reference.contains(['/', '\\', '.']);
     if looks_like_a_path || Path::new(reference).exists() {
-        return Ok(HardwareProfile::load(reference)?);
+        return load(PathBuf::from(reference));
     }
     let file = Path::new(LOCAL_FOLDER).join(format!("{reference}.yaml"));
     if file.is_file() {
-        return Ok(HardwareProfile::load(file)?);
+        return load(file);
     }
     if let Some(profile) = HardwareProfile::builtin(reference) {
-        return Ok(profile?);
+        return Ok(StoredProfile { path: PathBuf::from(reference), profile: profile? });
     }
     let mut local: Vec<String> = std::fs::read_dir(LOCAL_FOLDER)
         .into_iter()

@@ -1,6 +1,7 @@
 //! `slimfit explain MODEL`: where the predicted time of a model goes.
 
 use crate::Outcome;
+use crate::calibrate;
 use crate::device;
 use crate::engine::EngineArguments;
 use crate::failure::Failure;
@@ -68,11 +69,13 @@ pub struct Arguments {
     /// Also draw it: a PNG file.
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
+    #[command(flatten)]
+    calibration: device::CalibrationArgument,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let profile = device::profile(arguments.profile.as_deref(), Isa::selected()?)?;
-    let profile = arguments.watts.applied(profile);
+    let profile = arguments.calibration.applied(arguments.watts.applied(profile));
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
     let (engine, options) = arguments.engine.resolve(&profile)?;
@@ -134,6 +137,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "kv": kv,
             "profile": { "fingerprint_id": profile.fingerprint.id(), "sha256": profile.sha256(), "name": profile.name },
             "engine": cost.engine(),
+            "calibration": cost.calibration(),
             "threads": threads,
             "prompt_tokens": run.prompt_tokens,
             "generated_tokens": run.generated_tokens,
@@ -180,6 +184,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let _ = writeln!(text, "{}", rows.trim_fmt());
     if let Some(reason) = &prediction.tpot_percentiles.p95.reason {
         let _ = writeln!(text, "no percentiles: {reason}");
+    }
+    if let Some(calibration) = cost.calibration() {
+        let _ = writeln!(
+            text,
+            "{}; every term below holds its factor\n{}",
+            calibration.sentence(),
+            calibrate::factors(calibration)
+        );
     }
     if let Some(citation) = cost.citation() {
         let _ = writeln!(text, "modelled for {}: {citation}", cost.engine());

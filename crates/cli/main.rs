@@ -3,6 +3,7 @@
 //! Not here: any domain logic. Each command lies in the file of its name and calls the crates that know.
 
 mod arguments;
+mod calibrate;
 mod completions;
 mod date;
 mod device;
@@ -77,6 +78,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Measure(arguments) => measure::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
+        Command::Calibrate(arguments) => calibrate::run(&arguments, output),
         Command::Emit(arguments) => emit::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, output),

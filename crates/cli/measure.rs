@@ -40,6 +40,8 @@ pub struct Arguments {
     #[command(flatten)]
     engine: MeasuredEngineArguments,
     #[command(flatten)]
+    calibration: device::CalibrationArgument,
+    #[command(flatten)]
     power: device::PowerArguments,
     /// Weight format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_k`, `q6_k`; unless said, each matrix as the file has it, or
     /// q8_0. Under `q4_k` and `q6_k`, matrices whose rows are no multiple of 256 values are kept in `q8_0`.
@@ -139,7 +141,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if let Some(profile) = &profile {
         device::require_this_machine(profile, isa, arguments.allow_other_profile)?;
     }
-    let profile = profile.map(|profile| arguments.power.watts.applied(profile));
+    let profile =
+        profile.map(|profile| arguments.calibration.applied(arguments.power.watts.applied(profile)));
     let cost = match (&profile, &command, priced) {
         (Some(profile), None, _) => Some(CostModel::new(profile)?),
         (Some(profile), Some(_), Some((engine, options))) => {
@@ -304,6 +307,10 @@ pub fn text(measurement: &Measurement) -> String {
         }
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
+    let times = [&predicted.tpot_seconds, &predicted.ttft_seconds];
+    if let Some(citation) = times.iter().find_map(|figure| figure.citation.as_ref()) {
+        let _ = writeln!(text, "predictions {citation}");
+    }
     for figure in [&predicted.tpot_seconds, &measured.joules_per_token] {
         if let Some(reason) = &figure.reason {
             let _ = writeln!(text, "unavailable: {reason}");

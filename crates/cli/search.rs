@@ -39,6 +39,8 @@ pub struct Arguments {
     #[command(flatten)]
     watts: device::WattsArgument,
     #[command(flatten)]
+    calibration: device::CalibrationArgument,
+    #[command(flatten)]
     engine: EngineArguments,
     /// What to minimise, in this order: `loss`, `ttft_seconds`, `tpot_seconds`, `memory_bytes`, `joules_per_token` …
     #[arg(long, value_delimiter = ',')]
@@ -157,6 +159,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let space = what.space()?;
     let (recipe, recipe_text) = what.recipe()?;
     let profile = arguments.watts.applied(device::profile(arguments.profile.as_deref(), isa)?);
+    let profile = arguments.calibration.applied(profile);
     let (engine, engine_options) = arguments.engine.resolve(&profile)?;
     let inputs = SearchInputs {
         profile,

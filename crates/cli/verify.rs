@@ -33,6 +33,8 @@ pub struct Arguments {
     allow_other_profile: bool,
     #[command(flatten)]
     engine: MeasuredEngineArguments,
+    #[command(flatten)]
+    calibration: device::CalibrationArgument,
     /// Architectures to draw.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     samples: u16,
@@ -110,6 +112,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         arguments.space.iter().map(|space| Space::load(space, &[])).collect::<Result<Vec<_>, _>>()?;
     let profile = device::profile(arguments.profile.as_deref(), isa)?;
     device::require_this_machine(&profile, isa, arguments.allow_other_profile)?;
+    let profile = arguments.calibration.applied(profile);
     let study = arguments.study.as_ref().map(|folder| Study::create(folder)).transpose()?;
     let options = VerifyOptions {
         samples: usize::from(arguments.samples),
@@ -121,6 +124,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         engine: verified_engine(&arguments.engine)?,
         ..VerifyOptions::new(isa)
     };
+    // Factors are those of our own runtime.
+    let calibrated = profile.calibration.is_some() && options.engine.is_none();
     let progress = Progress::start("verify");
     let mut report = |what: &str, done: f64| progress.set(done, what);
     let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
@@ -149,9 +154,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     }
     if output.is_json() {
         result["seed"] = json!(arguments.seed);
+        result["calibrated"] = json!(calibrated);
         result["required"] = json!(required);
         output.object("verify", "verify", result)?;
     } else {
+        if calibrated && let Some(calibration) = &profile.calibration {
+            output.text(&format!("predictions {}", calibration.sentence()))?;
+        }
         output.text(&text(&verification))?;
     }
     Ok(if broken { Outcome::CheckFailed } else { Outcome::Done })

@@ -1,6 +1,7 @@
 //! End-to-end tests: the binary as a user runs it.
 
 mod axes;
+mod calibrate;
 mod contract;
 #[cfg(unix)]
 mod engine;

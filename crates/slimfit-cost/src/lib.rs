@@ -1,6 +1,7 @@
 //! Prices a plan on a hardware profile: latency, memory, energy, each with its terms and an interval.
 #![doc = include_str!("../README.md")]
 
+mod calibration;
 mod curve;
 mod energy;
 mod engine;
@@ -17,6 +18,7 @@ mod scatter;
 mod streams;
 mod tails;
 
+pub use calibration::{CALIBRATION_CLASSES, CalibrationFit, CalibrationSample, fit_calibration};
 pub use energy::{BusyTime, EnergyModel, POWER_HALF_WIDTH, RequestEnergy, RequestPattern};
 pub use engine::{
     Coefficient, DecodeTerms, DecodeWork, ENGINE_SCHEMA, Engine, EngineCoefficients, EngineDevice,

@@ -7,6 +7,7 @@
 //! processors that overlap loads with arithmetic but never fully (measured exponents lie between 2.0 and 2.2 whichever
 //! device is left out); of many, hardly anything overlaps. Overhead is the barrier after an operation, its dispatch, and what its place among others costs.
 
+use crate::calibration::Factors;
 use crate::engine::{Engine, EnginePricing, join};
 use crate::hand_over::HandOvers;
 use crate::rates::Rates;
@@ -36,6 +37,7 @@ pub struct CostModel {
     tails: Result<TailModel, CostError>,
     /// What prices steps where it is not our kernels.
     pub(crate) engine: Option<EnginePricing>,
+    pub(crate) factors: Factors,
 }
 
 #[derive(Debug, Clone)]
@@ -178,7 +180,8 @@ impl CostModel {
             return Err(missing("measured read bandwidth"));
         }
         let (energy, tails) = (EnergyModel::new(profile), TailModel::new(profile));
-        Ok(Self { regimes, threads, isa, energy, tails, engine: None })
+        let factors = Factors::of(profile);
+        Ok(Self { regimes, threads, isa, energy, tails, engine: None, factors })
     }
 
     /// A model whose steps `engine` prices, in the regimes of each thread count.
@@ -206,7 +209,8 @@ impl CostModel {
         // A full load of another kind: it was seen to be right to 12 % for decoding.
         let energy = EnergyModel::new(profile).map(|energy| energy.standing_for(&counts));
         let tails = TailModel::new(profile);
-        Self { regimes, threads, isa, energy, tails, engine: Some(engine) }
+        let factors = Factors::none(profile);
+        Self { regimes, threads, isa, energy, tails, engine: Some(engine), factors }
     }
 
     /// Every regime, by thread count and then by working set.
@@ -315,10 +319,12 @@ impl CostModel {
         let bytes = node.map_or(terms.far_bytes, |node| {
             terms.starts * node.start_bytes + terms.far_bytes / node.efficiency
         });
-        let memory_seconds = bytes / conditions.read_bytes_per_s;
-        let compute_seconds = terms.compute_seconds;
-        let overhead_seconds = conditions.overhead_seconds + terms.hand_over_seconds;
-        let joined = if node.is_some() && terms.tokens <= 1.0 {
+        let one_token = terms.tokens <= 1.0;
+        let (work, fixed) = self.factors.at(one_token, conditions.up_to_bytes);
+        let memory_seconds = work * bytes / conditions.read_bytes_per_s;
+        let compute_seconds = work * terms.compute_seconds;
+        let overhead_seconds = fixed * (conditions.overhead_seconds + terms.hand_over_seconds);
+        let joined = if node.is_some() && one_token {
             memory_seconds.max(compute_seconds)
         } else {
             let ours = if terms.tokens > FEW_TOKENS { OVERLAP_OF_MANY } else { OVERLAP_OF_FEW };

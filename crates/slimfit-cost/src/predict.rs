@@ -66,6 +66,8 @@ pub struct Prediction {
     pub decode_time: BusyTime,
     /// The run it was predicted for.
     pub run: RunShape,
+    /// What the times were calibrated by, in one sentence; nothing where they were not.
+    pub calibrated: Option<String>,
 }
 
 impl Prediction {
@@ -211,6 +213,7 @@ impl CostModel {
             prefill_time: ttft,
             decode_time: tpot,
             run,
+            calibrated: self.calibration().map(slimfit_hardware::Calibration::sentence),
         })
     }
 

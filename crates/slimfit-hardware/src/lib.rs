@@ -5,6 +5,7 @@
 
 mod bandwidth_curve;
 mod builtin;
+mod calibration;
 mod difference;
 mod error;
 mod file;
@@ -17,6 +18,9 @@ mod tuning;
 mod validation;
 
 pub use bandwidth_curve::{BandwidthBin, BandwidthCurve, MAXIMUM_MOVE};
+pub use calibration::{
+    Calibration, CalibrationError, CalibrationFactor, CalibrationPhase, CalibrationRegime, CalibrationTerm,
+};
 pub use difference::Difference;
 pub use error::HardwareError;
 pub use given_watts::GivenWatts;

@@ -1,5 +1,6 @@
 //! The hardware profile: everything slimfit knows about a device, each number with its source.
 
+use crate::Calibration;
 use serde::{Deserialize, Serialize};
 use slimfit_quantity::{Figure, NumberFormat, Warning};
 
@@ -37,6 +38,9 @@ pub struct HardwareProfile {
     pub power: Power,
     /// How quiet the machine was.
     pub noise: Noise,
+    /// What a few models that were run here say of predictions, where that helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Who measured it, with what.
     pub provenance: ProfileProvenance,
     /// What the reader should know.

@@ -14,6 +14,8 @@ const STREAMED: [&str; 2] = ["matmul", "attend"];
 const DEVICE_CLASSES: [&str; 6] = ["server", "laptop", "desktop", "board", "phone", "unknown"];
 const HUGE_PAGE_MODES: [&str; 3] = ["always", "madvise", "never"];
 const PATTERNS: [&str; 2] = ["sequential", "strided"];
+/// Past this a profile is wrong, not a little off.
+const LARGEST_FACTOR: f64 = 4.0;
 const LOAD_CLASSES: [&str; 2] = ["read", "compute"];
 
 /// A rule that a field breaks.
@@ -147,6 +149,7 @@ impl HardwareProfile {
         self.check_bandwidth(&mut faults);
         self.check_rates(&mut faults);
         self.check_power_and_noise(&mut faults);
+        self.check_calibration(&mut faults);
         faults.check(
             is_time(&self.provenance.created),
             "provenance.created",
@@ -354,6 +357,61 @@ impl HardwareProfile {
             faults.figure(&format!("{field}.seconds"), &barrier.seconds, Zero::Refused);
         }
         faults.figure("overhead.dispatch", &self.overhead.dispatch, Zero::Refused);
+    }
+
+    fn check_calibration(&self, faults: &mut Faults) {
+        let Some(calibration) = &self.calibration else { return };
+        faults.check(
+            self.provenance.kind == ProfileKind::Measured,
+            "calibration",
+            "nothing was run on a device described from publications",
+            "factors",
+            "none",
+        );
+        faults.one_of("calibration.engine", &calibration.engine, &["slimfit"]);
+        faults.at_least_one("calibration.models", calibration.models);
+        faults.check(
+            is_time(&calibration.created),
+            "calibration.created",
+            "not a time",
+            format!("`{}`", calibration.created),
+            "UTC like `2026-01-31T12:00:00Z`",
+        );
+        let mut seen = Vec::new();
+        for (index, found) in calibration.factors.iter().enumerate() {
+            let field = format!("calibration.factors[{index}]");
+            let class = (found.phase, found.regime, found.term);
+            faults.check(
+                !seen.contains(&class),
+                &field,
+                "corrected twice",
+                format!("`{} {} {}`", found.phase.name(), found.regime.name(), found.term.name()),
+                "one factor for each phase, regime and term",
+            );
+            seen.push(class);
+            let field = format!("{field}.factor");
+            faults.figure(&field, &found.factor, Zero::Refused);
+            let value = found.factor.value.unwrap_or(f64::NAN);
+            let range = 1.0 / LARGEST_FACTOR..=LARGEST_FACTOR;
+            faults.check(
+                range.contains(&value),
+                format!("{field}.value"),
+                "no correction",
+                value,
+                format!("{} to {}", range.start(), range.end()),
+            );
+        }
+        for (index, error) in calibration.errors.iter().enumerate() {
+            for (name, value) in [("before", error.before), ("after", error.after)] {
+                faults.check(
+                    value.is_finite() && value >= 0.0,
+                    format!("calibration.errors[{index}].{name}"),
+                    "out of range",
+                    value,
+                    "0 or more",
+                );
+            }
+        }
     }
 
     fn check_power_and_noise(&self, faults: &mut Faults) {

@@ -218,6 +218,7 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         overhead: overhead.finish(&hand_over),
         power: power.finish(),
         noise,
+        calibration: None,
         provenance: ProfileProvenance {
             tool: format!("slimfit {}", env!("CARGO_PKG_VERSION")),
             created: time::utc(SystemTime::now()),

@@ -1,6 +1,7 @@
 //! The loops over several rooms: measure one model beside its prediction, verify many, and run the whole road.
 #![doc = include_str!("../README.md")]
 
+mod calibrate;
 pub mod comparison;
 mod energy;
 mod engine;
@@ -13,6 +14,7 @@ mod sample;
 mod search_study;
 mod verify;
 
+pub use calibrate::{CalibrationRun, calibrate};
 pub use engine::{ANSWER_SCHEMA, EngineCommand, REQUEST_SCHEMA, measure_engine};
 pub use error::WorkflowError;
 pub use machine::{local_tuning, measure_machine};

@@ -224,7 +224,8 @@ pub(crate) fn weight_formats(plan: &Plan) -> Vec<FormatShare> {
 /// A prediction under the names of a measurement; what the run does not ask for is unavailable.
 pub fn predicted_figures(predicted: &Prediction) -> RunFigures {
     let run = predicted.run;
-    let rate = |seconds: Predicted, tokens: f64| seconds.map(|seconds| tokens / seconds).figure();
+    let time = |time: Predicted| Figure { citation: predicted.calibrated.clone(), ..time.figure() };
+    let rate = |seconds: Predicted, tokens: f64| time(seconds.map(|seconds| tokens / seconds));
     let no_prompt = || {
         let asked = run.prompt_tokens > 0;
         Figure::unavailable(if asked { PREFILL_UNAVAILABLE } else { "no prompt was asked for" })
@@ -236,8 +237,8 @@ pub fn predicted_figures(predicted: &Prediction) -> RunFigures {
         prefill_tokens_per_s: prefill
             .map_or_else(no_prompt, |seconds| rate(seconds, run.prompt_tokens as f64)),
         decode_tokens_per_s: if generate { rate(predicted.tpot_seconds, 1.0) } else { no_decode() },
-        ttft_seconds: prefill.map_or_else(no_prompt, |seconds| seconds.figure()),
-        tpot_seconds: if generate { predicted.tpot_seconds.figure() } else { no_decode() },
+        ttft_seconds: prefill.map_or_else(no_prompt, time),
+        tpot_seconds: if generate { time(predicted.tpot_seconds) } else { no_decode() },
         peak_memory_bytes: predicted.memory_bytes.figure(),
         joules_per_token: if generate { predicted.joules_per_token.clone() } else { no_decode() },
     }

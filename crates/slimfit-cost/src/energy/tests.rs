@@ -40,6 +40,7 @@ fn prediction() -> Prediction {
         prefill_time: BusyTime { seconds: 2.0, compute_seconds: 1.0 },
         decode_time: BusyTime { seconds: 0.1, compute_seconds: 0.0 },
         run: RunShape::new(100, 10),
+        calibrated: None,
     }
 }
 
