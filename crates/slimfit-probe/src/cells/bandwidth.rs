@@ -426,7 +426,7 @@ mod tests {
             written: RefCell::new(buffer(HugePages::Advise)),
         };
         let pools = Pools::new(&[1]).unwrap();
-        let sets = working_sets(&caches, bytes as u64).len();
+        let sets = read_sets(&caches, bytes as u64).len();
         let ways = |breadth| {
             let mut tasks = Vec::new();
             let points = add(&arena, &pools, &caches, (Isa::best(), breadth), &|_, _| 0, &mut tasks).unwrap();
