@@ -25,11 +25,13 @@ impl fmt::Display for Counts {
 }
 
 impl Counts {
-    /// Adds up the closing lines of `cargo nextest` and of libtest in `text`; nothing where there are none.
+    /// Adds up the closing lines of `cargo nextest`, or else of libtest, in `text`; nothing where there are none. Nextest
+    /// repeats what a failed test printed, with libtest's closing line for that test alone.
     pub fn of(text: &str) -> Option<Self> {
         let mut found = None;
+        let nextest = text.lines().any(|line| line.trim().starts_with("Summary ["));
         for line in text.lines().map(str::trim) {
-            let counts = if let Some(rest) = line.strip_prefix("test result: ") {
+            let counts = if let Some(rest) = line.strip_prefix("test result: ").filter(|_| !nextest) {
                 words(rest)
             } else if let Some((_, rest)) =
                 line.strip_prefix("Summary [").and_then(|rest| rest.split_once("run:"))
@@ -148,9 +150,12 @@ mod tests {
 
     #[test]
     fn closing_lines_of_both_runners_add_up() {
-        let text = "     Summary [   1.234s] 12 tests run: 10 passed (1 slow), 1 failed, 1 timed out, 2 skipped\n\
-                    test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s\n";
-        assert_eq!(Counts::of(text), Some(Counts { passed: 15, failed: 2, skipped: 3 }));
+        let nextest = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0s\n\
+                       Summary [   1.234s] 12 tests run: 10 passed (1 slow), 1 failed, 1 timed out, 2 skipped\n";
+        assert_eq!(Counts::of(nextest), Some(Counts { passed: 10, failed: 2, skipped: 2 }));
+        let libtest =
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s\n";
+        assert_eq!(Counts::of(&libtest.repeat(2)), Some(Counts { passed: 10, failed: 0, skipped: 2 }));
         assert_eq!(Counts::of("error: could not compile"), None);
     }
 
