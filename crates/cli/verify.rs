@@ -265,6 +265,16 @@ fn text(verification: &Verification) -> String {
             let _ = writeln!(text, "impossible, and in no error: {} {}: {reason}", row.id, row.phase);
         }
     }
+    let sum = |of: fn(&slimfit_study::VerificationRow) -> Option<u64>| -> u64 {
+        verification.rows.iter().filter_map(of).sum()
+    };
+    let (runs, disturbed) = (sum(|row| row.runs), sum(|row| row.disturbed_runs));
+    if disturbed > 0 {
+        let _ = writeln!(
+            text,
+            "{disturbed} of {runs} timed runs were disturbed: the machine's own speed differed by more than 10 % before and after"
+        );
+    }
     for skipped in &verification.skipped {
         let _ = writeln!(text, "not run: {}: {}", skipped.id, skipped.reason);
     }

@@ -70,15 +70,16 @@ impl Streams {
         Self(
             samples
                 .into_iter()
-                .map(|(operation, format, heads, samples)| {
+                .filter_map(|(operation, format, heads, samples)| {
                     let starts = samples.iter().find_map(|sample| sample.kv_heads).unwrap_or(1) as f64;
                     let mut nodes = nodes(&samples);
                     for node in &mut nodes {
                         node.start_bytes /= starts;
                         let read = profile.read_bandwidth(threads, node.working_set_bytes as u64);
-                        node.read_bytes_per_s = read.unwrap_or(1.0);
+                        // A share of a read that was not measured tells nothing.
+                        node.read_bytes_per_s = read?;
                     }
-                    Kind { operation, format, heads, nodes }
+                    Some(Kind { operation, format, heads, nodes })
                 })
                 .collect(),
         )

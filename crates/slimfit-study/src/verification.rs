@@ -126,6 +126,13 @@ pub struct VerificationRow {
     /// Seconds within which they came, all runs together (decode, from 20 tokens on).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_p95: Option<f64>,
+    /// Timed runs of both passes (decode and prefill of our own runtime).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u64>,
+    /// Those of them whose two sentinels differed. They were repeated, and the medians leave them out where enough others
+    /// are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed_runs: Option<u64>,
     /// Why what was measured cannot be, where it is beyond the machine's limits. Such rows count in no error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impossible: Option<String>,

@@ -21,6 +21,10 @@ use slimfit_study::{
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Why a figure of a run is missing.
+pub(crate) const NO_PROMPT: &str = "no prompt was asked for";
+pub(crate) const NO_DECODE: &str = "no token was to be generated";
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct MeasureRequest {
@@ -228,9 +232,9 @@ pub fn predicted_figures(predicted: &Prediction) -> RunFigures {
     let rate = |seconds: Predicted, tokens: f64| time(seconds.map(|seconds| tokens / seconds));
     let no_prompt = || {
         let asked = run.prompt_tokens > 0;
-        Figure::unavailable(if asked { PREFILL_UNAVAILABLE } else { "no prompt was asked for" })
+        Figure::unavailable(if asked { PREFILL_UNAVAILABLE } else { NO_PROMPT })
     };
-    let no_decode = || Figure::unavailable("no token was to be generated");
+    let no_decode = || Figure::unavailable(NO_DECODE);
     let prefill = predicted.ttft_seconds.filter(|_| run.prompt_tokens > 0);
     let generate = run.generated_tokens > 0;
     RunFigures {
@@ -252,12 +256,8 @@ pub fn predicted_percentiles(predicted: &Prediction) -> PredictedPercentiles {
     };
     let run = predicted.run;
     PredictedPercentiles {
-        ttft_seconds: tail(run.prompt_tokens > 0, &predicted.ttft_percentiles, "no prompt was asked for"),
-        tpot_seconds: tail(
-            run.generated_tokens > 0,
-            &predicted.tpot_percentiles,
-            "no token was to be generated",
-        ),
+        ttft_seconds: tail(run.prompt_tokens > 0, &predicted.ttft_percentiles, NO_PROMPT),
+        tpot_seconds: tail(run.generated_tokens > 0, &predicted.tpot_percentiles, NO_DECODE),
     }
 }
 
@@ -311,7 +311,6 @@ fn record(
     let figure = |measured: Option<Measured>, reason: &str| {
         measured.map_or_else(|| Figure::unavailable(reason), |measured| measured.figure())
     };
-    let (no_prompt, no_decode) = ("no prompt was asked for", "no token was to be generated");
     let read = [edge(&result.decode, before.0, false), edge(&result.decode, after.0, true)];
     let peak = [edge(&result.prefill, before.1, false), edge(&result.prefill, after.1, true)];
     let tail = |tail: slimfit_runtime::Tail| Tail { p50: tail.p50, p95: tail.p95, p99: tail.p99 };
@@ -330,12 +329,12 @@ fn record(
         generated_tokens: request.generated_tokens,
         depth_tokens: request.depth_tokens,
         measured: RunFigures {
-            prefill_tokens_per_s: figure(result.prefill_tokens_per_s(), no_prompt),
-            decode_tokens_per_s: figure(result.decode_tokens_per_s(), no_decode),
-            ttft_seconds: figure(result.ttft_seconds(), no_prompt),
-            tpot_seconds: figure(result.tpot_seconds(), no_decode),
+            prefill_tokens_per_s: figure(result.prefill_tokens_per_s(), NO_PROMPT),
+            decode_tokens_per_s: figure(result.decode_tokens_per_s(), NO_DECODE),
+            ttft_seconds: figure(result.ttft_seconds(), NO_PROMPT),
+            tpot_seconds: figure(result.tpot_seconds(), NO_DECODE),
             peak_memory_bytes,
-            joules_per_token: Figure::unavailable(no_decode),
+            joules_per_token: Figure::unavailable(NO_DECODE),
         },
         percentiles: Percentiles {
             ttft_seconds: tail(result.ttft_tail()),

@@ -149,6 +149,8 @@ struct Cell {
     working_set_bytes: u64,
     /// By pass: measured value and sentinel ratio.
     passes: Vec<(f64, f64)>,
+    /// Timed runs of all passes, and the disturbed ones of them.
+    runs: (u64, u64),
     /// Why what was measured cannot be.
     impossible: Option<String>,
 }
@@ -327,6 +329,7 @@ fn predict(
             seconds_by_bytes: working_set / bandwidth,
             working_set_bytes: working_set as u64,
             passes: Vec::new(),
+            runs: (0, 0),
             impossible: None,
         });
         Ok(())
@@ -438,7 +441,7 @@ fn run(
             }
             let (before, value);
             if cell.phase == Phase::Decode {
-                if runs.is_empty() {
+                if !counted {
                     session.reset();
                     session.fill_random(cell.tokens, options.seed)?;
                 }
@@ -465,6 +468,8 @@ fn run(
             }
         }
         let calm: Vec<TimedRun> = runs.iter().copied().filter(TimedRun::calm).collect();
+        cell.runs.0 += runs.len() as u64;
+        cell.runs.1 += (runs.len() - calm.len()) as u64;
         // Where the machine gave too few calm runs, all of them count.
         let kept = if calm.len() >= options.rounds { &calm } else { &runs };
         let values: Vec<f64> = kept.iter().map(|run| run.value).collect();
@@ -533,6 +538,8 @@ fn record(
                     low,
                     high,
                 }),
+                runs: (cell.runs.0 > 0).then_some(cell.runs.0),
+                disturbed_runs: (cell.runs.0 > 0).then_some(cell.runs.1),
                 measured_p95: slimfit_runtime::Tail::of(&cell.token_seconds).p95,
                 impossible: cell.impossible.clone(),
             });

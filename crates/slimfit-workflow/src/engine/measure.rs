@@ -4,7 +4,7 @@ use super::EngineCommand;
 use super::files::EngineFiles;
 use super::limits::Limits;
 use super::protocol::{EngineAnswer, EngineRequest, REQUEST_SCHEMA, Summary};
-use crate::measure::{predict, weight_formats};
+use crate::measure::{NO_DECODE, NO_PROMPT, predict, weight_formats};
 use crate::{MeasureRequest, Observer, Predictor, WorkflowError, peak_type, weights_source};
 use slimfit_arch::Architecture;
 use slimfit_cost::CostModel;
@@ -16,9 +16,6 @@ use slimfit_quantity::{Figure, Measured, NumberFormat, Warning, median};
 use slimfit_runtime::Tail as Percentile;
 use slimfit_study::{ExternalEngine, Measurement, Percentiles, RunFigures, Sentinels, Shares, Tail};
 use std::sync::atomic::AtomicBool;
-
-const NO_PROMPT: &str = "no prompt was asked for";
-const NO_DECODE: &str = "no token was to be generated";
 
 /// One thing to time.
 #[derive(Debug, Clone, Copy)]
