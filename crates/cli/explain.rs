@@ -9,8 +9,9 @@ use crate::output::{Output, note};
 use crate::table::table;
 use serde_json::{Value, json};
 use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, Prediction, RequestEnergy, RequestPattern, RunShape};
-use slimfit_document::WrittenFile;
+use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_formats::load_model;
+use slimfit_hardware::{HardwareProfile, Placement};
 use slimfit_kernels::Isa;
 use slimfit_plan::Phase;
 use slimfit_quantity::{Figure, NumberFormat, Predicted, format_bytes, format_seconds};
@@ -61,6 +62,9 @@ pub struct Arguments {
     /// Seconds in which the device wakes up and reads the model before each request.
     #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds, requires = "battery")]
     wake_up: Option<f64>,
+    /// Where the threads lie: as most of the time, or in the other placement that the profile saw.
+    #[arg(long, value_name = "PLACEMENT", value_parser = ["usual", "other"])]
+    placement: Option<String>,
     #[command(flatten)]
     watts: device::WattsArgument,
     /// Also draw it: an SVG file.
@@ -76,6 +80,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let profile = device::profile(arguments.profile.as_deref(), Isa::selected()?)?;
     let profile = arguments.calibration.applied(arguments.watts.applied(profile));
+    let profile = placed(profile, arguments.placement.as_deref())?;
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
     let (engine, options) = arguments.engine.resolve(&profile)?;
@@ -207,6 +212,20 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             format_seconds(*seconds)
         );
     }
+    if let Some(other) = cost.in_placement(threads, Placement::Other) {
+        let elsewhere = other.predict(architecture, weights, kv, run, Some(threads))?;
+        let ttft = elsewhere.ttft_seconds.filter(|_| run.prompt_tokens > 0);
+        let _ = writeln!(
+            text,
+            "with the threads in the other placement ({:.0} % of the looks) a token would take {}{}; the intervals cover both",
+            cost.share_elsewhere(threads) * 100.0,
+            format_seconds(elsewhere.tpot_seconds.value),
+            ttft.map_or_else(String::new, |ttft| format!(
+                " and the first one {}",
+                format_seconds(ttft.value)
+            ))
+        );
+    }
     if let Some((watt_hours, request)) = &request {
         let _ = write!(text, "\n{}", battery_text(*watt_hours, pattern, request));
     }
@@ -218,6 +237,24 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         note(&format!("drawn: {}", file.path));
     }
     Ok(Outcome::Done)
+}
+
+/// The profile as it is where the threads lie so.
+fn placed(mut profile: HardwareProfile, placement: Option<&str>) -> Result<HardwareProfile, Failure> {
+    match placement {
+        None => Ok(profile),
+        Some("usual") => {
+            profile.other_placements.clear();
+            Ok(profile)
+        }
+        Some(other) => profile.in_other_placements().ok_or_else(|| {
+            let error = DocumentError::new("usage", "the profile saw the threads lie in one way only");
+            let error = error.field("--placement").found(format!("`{other}`")).allowed("`usual`");
+            error
+                .hint("`slimfit profile` measures again; a longer `--budget` has more chances to see another")
+                .into()
+        }),
+    }
 }
 
 /// The prediction in one line, each time with its interval.

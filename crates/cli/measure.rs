@@ -307,6 +307,12 @@ pub fn text(measurement: &Measurement) -> String {
         }
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
+    if let Some(placement) = &measurement.placement {
+        let _ = writeln!(
+            text,
+            "the threads lay in the profile's {placement} placement, which is what was predicted here"
+        );
+    }
     let times = [&predicted.tpot_seconds, &predicted.ttft_seconds];
     if let Some(citation) = times.iter().find_map(|figure| figure.citation.as_ref()) {
         let _ = writeln!(text, "predictions {citation}");

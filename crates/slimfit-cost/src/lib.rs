@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod hand_over;
 mod model;
+mod placement;
 mod predict;
 mod products;
 mod rates;

@@ -9,8 +9,9 @@
 
 use crate::calibration::Factors;
 use crate::engine::{Engine, EnginePricing, join};
-use crate::hand_over::HandOvers;
-use crate::rates::Rates;
+use crate::hand_over::{HandOvers, Rates};
+use crate::placement::Elsewhere;
+use crate::rates::Rates as KernelRates;
 use crate::scatter::Scatter;
 use crate::streams::{StreamId, Streams};
 use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId, TailModel};
@@ -38,6 +39,8 @@ pub struct CostModel {
     /// What prices steps where it is not our kernels.
     pub(crate) engine: Option<EnginePricing>,
     pub(crate) factors: Factors,
+    /// Prices where threads lie otherwise than usual.
+    pub(crate) elsewhere: Vec<Elsewhere>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +48,7 @@ struct ThreadRates {
     threads: u32,
     first: usize,
     end: usize,
-    rates: Rates,
+    rates: KernelRates,
     streams: Streams,
     hand_overs: HandOvers,
     scatter: Scatter,
@@ -62,6 +65,9 @@ pub struct Terms {
     /// Matrices or KV heads that each start a stream.
     starts: f64,
     tokens: f64,
+    /// Bytes of `far_bytes` that are weights, and bytes of activations.
+    weight_bytes: f64,
+    activation_bytes: f64,
 }
 
 impl Terms {
@@ -81,6 +87,8 @@ impl Terms {
             stream: None,
             starts: 1.0,
             tokens: f64::INFINITY,
+            weight_bytes: 0.0,
+            activation_bytes: 0.0,
         }
     }
 }
@@ -170,7 +178,7 @@ impl CostModel {
                 threads: count,
                 first,
                 end: regimes.len(),
-                rates: Rates::new(profile, count, barrier),
+                rates: KernelRates::new(profile, count, barrier),
                 streams,
                 hand_overs: HandOvers::new(profile, count),
                 scatter: Scatter::new(profile, count),
@@ -181,7 +189,8 @@ impl CostModel {
         }
         let (energy, tails) = (EnergyModel::new(profile), TailModel::new(profile));
         let factors = Factors::of(profile);
-        Ok(Self { regimes, threads, isa, energy, tails, engine: None, factors })
+        let elsewhere = Elsewhere::all(profile)?;
+        Ok(Self { regimes, threads, isa, energy, tails, engine: None, factors, elsewhere })
     }
 
     /// A model whose steps `engine` prices, in the regimes of each thread count.
@@ -199,7 +208,7 @@ impl CostModel {
                 threads: count,
                 first,
                 end: regimes.len(),
-                rates: Rates::new(profile, count, 0.0),
+                rates: KernelRates::new(profile, count, 0.0),
                 streams: Streams::new(profile, count),
                 hand_overs: HandOvers::new(profile, count),
                 scatter: Scatter::new(profile, count),
@@ -210,7 +219,9 @@ impl CostModel {
         let energy = EnergyModel::new(profile).map(|energy| energy.standing_for(&counts));
         let tails = TailModel::new(profile);
         let factors = Factors::none(profile);
-        Self { regimes, threads, isa, energy, tails, engine: Some(engine), factors }
+        // Another engine's rates come from its own fits, which know one placement.
+        let elsewhere = Vec::new();
+        Self { regimes, threads, isa, energy, tails, engine: Some(engine), factors, elsewhere }
     }
 
     /// Every regime, by thread count and then by working set.
@@ -297,6 +308,8 @@ impl CostModel {
                 _ => 1.0,
             },
             tokens,
+            weight_bytes: moved.weight_bytes,
+            activation_bytes: moved.activation_bytes,
         })
     }
 
@@ -320,6 +333,18 @@ impl CostModel {
             terms.starts * node.start_bytes + terms.far_bytes / node.efficiency
         });
         let one_token = terms.tokens <= 1.0;
+        if let Some(rates) = self.rates_of_many(terms, conditions)? {
+            // What was seen beyond the kernel's own time comes on top of it.
+            let (work, fixed) = self.factors.at(one_token, conditions.up_to_bytes);
+            let cache_bytes = terms.far_bytes - terms.weight_bytes;
+            let memory = rates.weight * terms.weight_bytes + cache_bytes / conditions.read_bytes_per_s;
+            let memory_seconds = work * memory;
+            let compute_seconds = work * terms.compute_seconds;
+            let hand_over = rates.activation * terms.activation_bytes;
+            let overhead_seconds = fixed * (conditions.overhead_seconds + hand_over);
+            let seconds = memory_seconds + compute_seconds + overhead_seconds;
+            return Ok(StepCost { memory_seconds, compute_seconds, overhead_seconds, seconds });
+        }
         let (work, fixed) = self.factors.at(one_token, conditions.up_to_bytes);
         let memory_seconds = work * bytes / conditions.read_bytes_per_s;
         let compute_seconds = work * terms.compute_seconds;
@@ -332,6 +357,15 @@ impl CostModel {
             join(memory_seconds, compute_seconds, exponent)
         };
         Ok(StepCost { memory_seconds, compute_seconds, overhead_seconds, seconds: joined + overhead_seconds })
+    }
+
+    /// What weights and activations cost on top of a kernel's own time for many tokens; nothing where that is priced otherwise:
+    /// for a few tokens, by another engine, by a profile that does not tell.
+    fn rates_of_many(&self, terms: &Terms, conditions: &Regime) -> Result<Option<Rates>, CostError> {
+        if self.engine.is_some() || terms.tokens <= FEW_TOKENS {
+            return Ok(None);
+        }
+        Ok(self.entry(terms.threads)?.hand_overs.rates(terms.tokens, conditions.middle_bytes()))
     }
 
     /// Time of all steps of a plan that `wanted` keeps: a layer's, or all.

@@ -1,5 +1,6 @@
 //! Whole-model predictions: TTFT, TPOT, memory, energy, each with its interval, and the terms they consist of.
 
+use crate::placement::covering;
 use crate::{BusyTime, CostError, CostModel, PREFILL_UNAVAILABLE, Percentiles, RegimeId};
 use slimfit_arch::Architecture;
 use slimfit_kernels::Operation;
@@ -177,7 +178,12 @@ impl CostModel {
         best.ok_or_else(|| CostError::Missing { what: "measured thread count".to_owned() })
     }
 
+    /// Intervals also cover the other placement of the threads, where that was seen often.
     fn predict_plan(&self, plan: &Plan, run: RunShape, threads: u32) -> Result<Prediction, CostError> {
+        let other = match self.often_elsewhere(threads) {
+            Some(model) => Some(model.predict_plan(plan, run, threads)?),
+            None => None,
+        };
         let depth = run.mean_depth();
         let working_set_bytes = Self::working_set_bytes(plan, depth);
         let regime = self.regime(threads, working_set_bytes)?;
@@ -188,9 +194,15 @@ impl CostModel {
             Some(engine) => engine.decode_interval(tpot.seconds),
             None => interval(tpot.seconds, DECODE_HALF_WIDTH, scatter.of_reads(working_set_bytes)),
         };
+        let tpot_seconds =
+            other.as_ref().map_or(tpot_seconds, |other| covering(tpot_seconds, other.tpot_seconds));
         let ttft_seconds = self.has_prefill().then(|| match &self.engine {
             Some(engine) => engine.prefill_interval(ttft.seconds),
             None => interval(ttft.seconds, PREFILL_HALF_WIDTH, scatter.of_products()),
+        });
+        let ttft_seconds = ttft_seconds.map(|usual| {
+            let other = other.as_ref().and_then(|other| other.ttft_seconds);
+            other.map_or(usual, |other| covering(usual, other))
         });
         let percentiles = |time, seconds: Option<Predicted>| match (seconds, self.tails()) {
             (None, _) => Percentiles::unavailable(PREFILL_UNAVAILABLE),

@@ -12,6 +12,7 @@ mod file;
 mod fingerprint;
 mod given_watts;
 mod lookup;
+mod placement;
 mod profile;
 mod store;
 mod tuning;
@@ -24,6 +25,7 @@ pub use calibration::{
 pub use difference::Difference;
 pub use error::HardwareError;
 pub use given_watts::GivenWatts;
+pub use placement::{OtherPlacement, Placement};
 pub use profile::{
     Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, ControlGroup, Fingerprint, HandOver,
     HardwareProfile, KernelTime, Latency, LoadedPower, MemoryNode, Noise, Overhead, PROFILE_SCHEMA, Peak,

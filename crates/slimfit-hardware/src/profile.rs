@@ -1,6 +1,6 @@
 //! The hardware profile: everything slimfit knows about a device, each number with its source.
 
-use crate::Calibration;
+use crate::{Calibration, OtherPlacement};
 use serde::{Deserialize, Serialize};
 use slimfit_quantity::{Figure, NumberFormat, Warning};
 
@@ -38,6 +38,10 @@ pub struct HardwareProfile {
     pub power: Power,
     /// How quiet the machine was.
     pub noise: Noise,
+    /// What was measured while threads lay elsewhere than most of the time, where that was seen; everything above
+    /// describes the usual placement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_placements: Vec<OtherPlacement>,
     /// What a few models that were run here say of predictions, where that helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -341,6 +345,12 @@ pub struct HandOver {
     pub tokens: u64,
     /// Bytes of activations that an operation of the sequence reads and writes, mean.
     pub activation_bytes: u64,
+    /// Bytes of weights that one reads, mean, where `seconds` hold what they cost on their way from beyond the near caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_bytes: Option<u64>,
+    /// Bytes of all the sequence's matrices, gone through in turn, in that case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_set_bytes: Option<u64>,
     /// Seconds per operation; 0 where repeating was not faster.
     pub seconds: Figure,
 }

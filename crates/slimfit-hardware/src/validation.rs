@@ -150,6 +150,7 @@ impl HardwareProfile {
         self.check_rates(&mut faults);
         self.check_power_and_noise(&mut faults);
         self.check_calibration(&mut faults);
+        self.check_placements(&mut faults);
         faults.check(
             is_time(&self.provenance.created),
             "provenance.created",
@@ -411,6 +412,40 @@ impl HardwareProfile {
                     "0 or more",
                 );
             }
+        }
+    }
+
+    fn check_placements(&self, faults: &mut Faults) {
+        for (index, other) in self.other_placements.iter().enumerate() {
+            let field = format!("other_placements[{index}]");
+            self.check_threads(faults, format!("{field}.threads"), other.threads);
+            let right = other.share > 0.0 && other.share <= 0.5;
+            faults.check(
+                right,
+                format!("{field}.share"),
+                "out of range",
+                other.share,
+                "above 0, at most 0.5",
+            );
+            faults.figure(&format!("{field}.barrier"), &other.barrier, Zero::Refused);
+            // Its lists keep the rules of the profile's own.
+            let mut alone = self.clone();
+            alone.other_placements = Vec::new();
+            alone.bandwidth.clone_from(&other.bandwidth);
+            alone.kernels.clone_from(&other.kernels);
+            alone.streaming.clone_from(&other.streaming);
+            alone.overhead.hand_over.clone_from(&other.hand_over);
+            if !other.peak.is_empty() {
+                alone.peak.clone_from(&other.peak);
+            }
+            let mut within = Faults::default();
+            alone.check_bandwidth(&mut within);
+            alone.check_rates(&mut within);
+            let placed = |fault: Fault| {
+                let list = fault.field.strip_prefix("overhead.").unwrap_or(&fault.field);
+                Fault { field: format!("{field}.{list}"), ..fault }
+            };
+            faults.0.extend(within.0.into_iter().map(placed));
         }
     }
 

@@ -48,6 +48,6 @@ pub use packed::PackedMatrix;
 pub use pieces::pieces;
 pub use rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, RotationTable};
 pub use route::{ROUTE, RouteArgs, RouteFunction};
-pub use shared::{Part, Seat, SharedMut};
+pub use shared::{Part, Seat, SharedMut, splits_tokens};
 pub use tuner::{Tuning, TuningKey, TuningOutcome, tune, usual_keys};
 pub use variant::Variant;

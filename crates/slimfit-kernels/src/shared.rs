@@ -139,7 +139,7 @@ impl Part {
     /// slowly as from its own cache where they share none; so from so many tokens on, products and what lies between
     /// them keep to the same tokens. Each share then reads all of a matrix, which few tokens would not pay for.
     pub(crate) const fn by_tokens(self, tokens: usize) -> bool {
-        tokens >= LEAST_TOKENS * self.of
+        splits_tokens(tokens, self.of)
     }
 }
 
@@ -160,6 +160,11 @@ impl Seat {
     pub const fn of(part: Part) -> Self {
         Self { index: part.index, of: part.of, again: false }
     }
+}
+
+/// Whether so many threads split the tokens of a product rather than the rows of its matrix, where the kernel can.
+pub const fn splits_tokens(tokens: usize, threads: usize) -> bool {
+    tokens >= LEAST_TOKENS * threads
 }
 
 /// From so many tokens a share on, products take longer to compute than to read their matrix from memory.

@@ -9,6 +9,8 @@ pub mod child;
 mod clock;
 mod error;
 mod noise;
+mod placed;
+mod placements;
 mod power;
 mod probe;
 mod schedule;
@@ -21,6 +23,7 @@ mod topology;
 pub use check::{Checked, check};
 pub use error::ProbeError;
 pub use noise::ProcessorTime;
+pub use placements::barrier_seconds;
 pub use power::{
     BatteryMeter, CommandMeter, HwmonMeter, Ina3221Meter, MeterError, PerfMeter, PowerMeter, PowerSource,
     RaplMeter, WatchedMeter, find_meter,

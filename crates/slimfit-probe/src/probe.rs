@@ -6,8 +6,10 @@ use crate::cells::{
 };
 use crate::clock::CycleCheck;
 use crate::noise::{ProcessorTime, steal_figure};
+use crate::placed;
+use crate::placements::barrier_seconds;
 use crate::power::{self, PowerMeasurement};
-use crate::schedule::{self, Progress, SentinelRun};
+use crate::schedule::{self, Beside, Progress, Sentinels};
 use crate::{PowerSource, ProbeError, SystemDescription, SystemTree, allowed_processors, clock, time};
 use slimfit_hardware::{
     HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource,
@@ -114,12 +116,14 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let pools = Pools::new(&counts)?;
     let sentinels = sentinels(&arena, &pools, options.isa)?;
     let last_cache = system.topology.last_cache_bytes().unwrap_or(0);
-    let far = |place: usize, working_set: u64| {
-        if working_set > last_cache / 2 { pools.iter().len() + place } else { place }
-    };
+    let beside = |pool: usize, working_set: u64| Beside { pool, far: working_set > last_cache / 2 };
     let caches = &system.topology.caches;
     let workspace = RefCell::new(kernels::Workspace::new()?);
-    let sequences = hand_over::Arena::new(&kernels, counts.last().map_or(1, |count| *count as usize))?;
+    let sequences = hand_over::Arena::new(
+        &kernels,
+        &system.topology.caches,
+        counts.last().map_or(1, |count| *count as usize),
+    )?;
     let mut tasks = Vec::new();
     let breadth = match (detail, budget / counts.len() as f64) {
         (Detail::Short, _) => Breadth::Least,
@@ -127,18 +131,17 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         (Detail::Full, seconds) if seconds >= CHOSEN_SECONDS_PER_THREAD_COUNT => Breadth::Chosen,
         (Detail::Full, _) => Breadth::Usual,
     };
-    let bandwidth = bandwidth::add(&arena, &pools, caches, (options.isa, breadth), &far, &mut tasks)?;
-    let latency = latency::add(&walks, last_cache, &|bytes| far(0, bytes), &mut tasks);
+    let bandwidth = bandwidth::add(&arena, &pools, caches, (options.isa, breadth), &beside, &mut tasks)?;
+    let latency = latency::add(&walks, last_cache, &|bytes| beside(0, bytes), &mut tasks);
     let cycles = clock::check();
-    let peak = peak::add(&pools, options.isa, cycles.is_trusted(), &|place| place, &mut tasks);
-    let overhead = overhead::add(&pools, &kernels, &workspace, &|place| place, &mut tasks)?;
+    let peak = peak::add(&pools, options.isa, cycles.is_trusted(), &mut tasks);
+    let dispatch = overhead::add(&pools, &kernels, &workspace, &mut tasks)?;
     step(progress, "preparing kernels", 0.03)?;
     let longest = budget / 250.0;
     let mut go_on = || progress("preparing kernels", 0.04);
-    let kernel_times =
-        kernels::add(&pools, &kernels, &workspace, detail, longest, &|place| place, &mut tasks, &mut go_on)?;
+    let kernel_times = kernels::add(&pools, &kernels, &workspace, detail, longest, &mut tasks, &mut go_on)?;
 
-    let hand_over = hand_over::add(&sequences, &pools, &kernels, &|place| place, &mut tasks);
+    let hand_over = hand_over::add(&sequences, &pools, &kernels, &mut tasks);
     let streams =
         streaming::Plan::new(detail, caches, bytes as u64, &counts, (options.isa, &options.tuning))?;
 
@@ -161,13 +164,15 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         end.checked_sub(bout).unwrap_or(end)
     };
     let tasks_deadline = until(measuring_end);
-    let quality = schedule::measure(&mut tasks, &sentinels, tasks_deadline, (0.06, measuring_end), progress)?;
+    let mut quality =
+        schedule::measure(&mut tasks, &sentinels, tasks_deadline, (0.06, measuring_end), progress)?;
     drop(tasks);
     step(progress, STEPS, measuring_end)?;
     steps.bout(&pools, &kernels, bout);
     let streaming_deadline = until(streaming_end);
     let span = (measuring_end, streaming_end);
-    let streaming = streams.measure(&pools, &arena.read, streaming_deadline, span, progress)?;
+    let streaming =
+        streams.measure(&pools, &arena.read, (streaming_deadline, &mut quality.looks), span, progress)?;
     step(progress, STEPS, streaming_end)?;
     steps.bout(&pools, &kernels, bout);
     let power = match meter {
@@ -210,14 +215,15 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         device_class: system.identity.device_class.clone(),
         fingerprint: system.fingerprint(options.isa),
         topology: system.topology,
-        bandwidth: bandwidth.iter().map(bandwidth::Point::finish).collect(),
+        bandwidth: Vec::new(),
         latency: latency.iter().map(latency::Point::finish).collect(),
-        peak: peak.iter().map(peak::Point::finish).collect(),
-        kernels: kernel_times.iter().map(kernels::Point::finish).collect(),
-        streaming,
-        overhead: overhead.finish(&hand_over),
+        peak: Vec::new(),
+        kernels: Vec::new(),
+        streaming: Vec::new(),
+        overhead: dispatch.finish(&quality.looks),
         power: power.finish(),
         noise,
+        other_placements: Vec::new(),
         calibration: None,
         provenance: ProfileProvenance {
             tool: format!("slimfit {}", env!("CARGO_PKG_VERSION")),
@@ -228,6 +234,8 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         },
         warnings,
     };
+    let points = placed::Points { bandwidth, peak, kernels: kernel_times, streaming, hand_over };
+    points.finish(&quality.looks, &mut profile);
     if let PowerSource::Given(watts) = options.power {
         profile.give_watts(watts);
     }
@@ -266,21 +274,20 @@ fn largest_buffer(tree: &SystemTree, system: &mut SystemDescription) -> u64 {
     largest
 }
 
-/// For each pool a near sentinel (the peak of f32: the clock and the core's share), then for each a far one (a stretch
-/// of memory that is in no cache).
+/// For each pool a near sentinel (the peak of f32: the clock and the core's share), a far one (a stretch of memory that is
+/// in no cache), and a barrier.
 fn sentinels<'a>(
     arena: &'a bandwidth::Arena,
     pools: &'a Pools,
     isa: Isa,
-) -> Result<Vec<SentinelRun<'a>>, ProbeError> {
+) -> Result<Sentinels<'a>, ProbeError> {
     let peak = peak::richest("f32", isa).ok_or(ProbeError::NoLoop { what: "f32", isa: isa.name() })?;
     let read = bandwidth::read_loop(4, isa)?;
-    let mut sentinels: Vec<SentinelRun<'a>> = Vec::new();
+    let (near, far, barriers, threads) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut sentinels = Sentinels { near, far, barriers, threads };
     for pool in pools.iter() {
         let blocks = (peak::calibrate(pool, peak) / 2).max(1);
-        sentinels.push(Box::new(move || middle_of_three(|| peak::ops_per_s(pool, peak, blocks))));
-    }
-    for pool in pools.iter() {
+        sentinels.near.push(Box::new(move || middle_of_three(|| peak::ops_per_s(pool, peak, blocks))));
         let position = Cell::new(0);
         let stretch = move || {
             let words = arena.read.as_f64();
@@ -294,7 +301,10 @@ fn sentinels<'a>(
             });
             (share * pool.threads() * 8) as f64 / start.elapsed().as_secs_f64()
         };
-        sentinels.push(Box::new(move || middle_of_three(&stretch)));
+        sentinels.far.push(Box::new(move || middle_of_three(&stretch)));
+        let together = pool.threads() > 1;
+        sentinels.barriers.push(if together { Some(Box::new(move || barrier_seconds(pool))) } else { None });
+        sentinels.threads.push(pool.threads() as u32);
     }
     Ok(sentinels)
 }

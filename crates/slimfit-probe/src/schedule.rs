@@ -1,11 +1,10 @@
 //! Spreads a budget of seconds over cells: interleaved, each bracketed by a sentinel, each measured twice, the disturbed
-//! ones again.
+//! ones again; what runs on several threads twice in each placement that they are found in.
 
 use crate::ProbeError;
-use slimfit_quantity::{
-    Bracketed, Cell, CellResult, Figure, Measured, Source, interleave, median, quantile, sample_until,
-};
-use std::cell::{Cell as Shared, RefCell};
+use crate::placements::{Group, Lay, Looks, View};
+use slimfit_quantity::{Bracketed, Figure, Measured, Source, median, quantile, sample_until};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,12 @@ pub(crate) const SAMPLE_SECONDS: f64 = 3e-4;
 const FEWEST_SAMPLES: usize = 3;
 /// Samples per visit of a cell that are enough for its median and quartiles.
 const MOST_SAMPLES: usize = 15;
+/// Visits of a cell in each placement: test and retest.
+const VISITS: usize = 2;
+/// Visits of one that stays disturbed.
+const MOST_VISITS: usize = 4;
+/// Share of the time that the visits are spread over; the rest is for those that were disturbed.
+const SPREAD_SHARE: f64 = 0.85;
 /// A sentinel that moved by more than this between the two sides of a run flags the run.
 const SENTINEL_MOVE: f64 = 0.10;
 /// Test and retest that differ by more than this flag the cell.
@@ -23,22 +28,54 @@ const RETEST_MOVE: f64 = 0.10;
 /// Share of a sentinel's rates left aside at each end when its drift is stated.
 const DRIFT_TAIL: f64 = 0.1;
 
-/// Raw samples of one cell, shared by the closure that takes them and by whoever reads them at the end.
+/// Raw samples of one cell, each with where the threads lay, shared by the closure that takes them and by whoever reads
+/// them at the end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Log(Rc<RefCell<Vec<f64>>>);
+pub(crate) struct Log(Rc<RefCell<Vec<(f64, Lay)>>>);
 
 impl Log {
-    pub fn push(&self, sample: f64) {
-        self.0.borrow_mut().push(sample);
+    pub fn push(&self, sample: f64, lay: Lay) {
+        self.0.borrow_mut().push((sample, lay));
     }
 
     /// The figure of all samples: median and quartiles.
     pub fn figure(&self) -> Figure {
-        let samples = self.0.borrow().clone();
+        Self::figure_of(self.0.borrow().iter().map(|sample| sample.0).collect())
+    }
+
+    /// The figure of those samples of `threads` threads that `view` admits.
+    pub fn figure_in(&self, view: View<'_>, threads: u32) -> Figure {
+        let samples = self.0.borrow();
+        Self::figure_of(
+            samples.iter().filter(|(_, lay)| view.admits(threads, *lay)).map(|(value, _)| *value).collect(),
+        )
+    }
+
+    fn figure_of(samples: Vec<f64>) -> Figure {
         match Measured::new(samples) {
             Some(measured) => measured.figure(),
             None => Figure::unavailable("the budget ended before this was measured"),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+}
+
+/// Which sentinel brackets a task, and whose placement it depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// The place of the pool that runs it.
+    pub pool: usize,
+    /// Whether it reads from memory: the sentinel then does too.
+    pub far: bool,
+}
+
+impl Beside {
+    /// What a pool does in its near caches.
+    pub fn near(pool: usize) -> Self {
+        Self { pool, far: false }
     }
 }
 
@@ -47,16 +84,28 @@ pub(crate) struct Task<'a> {
     pub name: String,
     /// Takes one sample.
     pub take: Box<dyn FnMut() -> f64 + 'a>,
-    /// Which of the sentinels brackets it.
-    pub sentinel: usize,
+    /// What brackets it.
+    pub beside: Beside,
     /// Its samples.
     pub log: Log,
     /// Takes before the first sample of a visit, as far as its time allows: see [`settling_passes`](crate::settling_passes).
     pub settling: usize,
 }
 
-/// A rate per second of the machine at this moment.
+/// A rate per second of the machine at this moment, or seconds of a barrier.
 pub(crate) type SentinelRun<'a> = Box<dyn Fn() -> f64 + 'a>;
+
+/// What is looked at before and after every visit, by the place of a pool.
+pub(crate) struct Sentinels<'a> {
+    /// Rates of what happens in the near caches.
+    pub near: Vec<SentinelRun<'a>>,
+    /// Rates of memory.
+    pub far: Vec<SentinelRun<'a>>,
+    /// Seconds of a barrier; none for one thread.
+    pub barriers: Vec<Option<SentinelRun<'a>>>,
+    /// Threads.
+    pub threads: Vec<u32>,
+}
 
 /// What the measurement says about its own quality.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,61 +113,206 @@ pub(crate) struct Quality {
     pub drift: Figure,
     pub flagged: u64,
     pub repeated: u64,
+    /// What the looks at each thread count say of where threads lie.
+    pub looks: Vec<(u32, Looks)>,
 }
 
 /// Told the share done and the name of the step; answers whether to go on.
 pub(crate) type Progress<'a> = dyn FnMut(&str, f64) -> bool + 'a;
 
-/// Measures all tasks until `deadline`: two passes, then the flagged cells again with what is left of the time.
+/// One visit of a cell.
+#[derive(Debug, Clone, Copy)]
+struct Visit {
+    lay: Lay,
+    run: Bracketed,
+    samples: usize,
+}
+
+/// What is known so far.
+struct Course<'s, 'a> {
+    sentinels: &'s Sentinels<'a>,
+    looks: Vec<Looks>,
+    /// By task.
+    visits: Vec<Vec<Visit>>,
+    beside: Vec<Beside>,
+}
+
+/// Measures all tasks until `deadline`: each twice where its threads are found, then the disturbed ones again with what is
+/// left of the time.
 pub(crate) fn measure(
     tasks: &mut [Task<'_>],
-    sentinels: &[SentinelRun<'_>],
+    sentinels: &Sentinels<'_>,
     deadline: Instant,
     span: (f64, f64),
     progress: &mut Progress<'_>,
 ) -> Result<Quality, ProbeError> {
     let start = Instant::now();
     let available = deadline.saturating_duration_since(start);
-    let (first, last) = span;
-    let border = first + (last - first) * 0.88;
-    let results = pass(tasks, sentinels, start + available.mul_f64(0.85), (first, border), progress)?;
-    let mut rates: Vec<Vec<f64>> = vec![Vec::new(); sentinels.len()];
-    for (task, result) in tasks.iter().zip(&results) {
-        rates[task.sentinel].extend(runs(result).flat_map(|run| [run.before_per_s, run.after_per_s]));
+    let spread_end = start + available.mul_f64(SPREAD_SHARE);
+    let mut course = Course {
+        sentinels,
+        looks: vec![Looks::default(); sentinels.barriers.len()],
+        visits: vec![Vec::new(); tasks.len()],
+        beside: tasks.iter().map(|task| task.beside).collect(),
+    };
+    loop {
+        let barriers = course.look();
+        let in_time = Instant::now() < deadline;
+        let Some(index) = course.next(&barriers, in_time) else { break };
+        let task = &mut tasks[index];
+        let spent = start.elapsed().as_secs_f64() / available.as_secs_f64().max(1e-9);
+        if !progress(&task.name, span.0 + (span.1 - span.0) * spent.min(1.0)) {
+            return Err(ProbeError::Stopped);
+        }
+        let left = spread_end.saturating_duration_since(Instant::now());
+        let share = match course.outstanding() {
+            _ if !in_time => Duration::ZERO,
+            visits if visits > 0 && !left.is_zero() => left.div_f64(visits as f64),
+            // Once the spread is over, a visit takes what it would have taken on average.
+            _ => available.mul_f64(SPREAD_SHARE / (VISITS * course.visits.len()) as f64),
+        };
+        let Beside { pool, far } = task.beside;
+        let sentinel = if far { &sentinels.far[pool] } else { &sentinels.near[pool] };
+        let before_per_s = sentinel();
+        let samples = visit(&mut *task.take, &task.log, task.settling, share)?;
+        let after_per_s = sentinel();
+        let lay = Lay::between(barriers[pool], sentinels.barriers[pool].as_ref().map(|barrier| barrier()));
+        samples.iter().for_each(|sample| task.log.push(*sample, lay));
+        let run = Bracketed { before_per_s, value: median(&samples), after_per_s };
+        course.visits[index].push(Visit { lay, run, samples: samples.len() });
     }
-    let mut flagged: Vec<(usize, f64)> = results
-        .iter()
-        .enumerate()
-        .filter_map(|(index, result)| Some((index, disturbance(result)?)))
-        .collect();
-    let samples: usize = flagged.iter().map(|(index, _)| tasks[*index].log.0.borrow().len()).sum();
-    flagged.sort_by(|a, b| b.1.total_cmp(&a.1));
-    // Repeat as many as get the time that a cell had before, the most disturbed first.
-    let each = available.mul_f64(0.85).as_secs_f64() / tasks.len().max(1) as f64;
-    let left = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
-    flagged.truncate((left / each.max(1e-6)) as usize);
-    let chosen: Vec<usize> = flagged.into_iter().map(|(index, _)| index).collect();
-    let mut again: Vec<&mut Task<'_>> = tasks
-        .iter_mut()
-        .enumerate()
-        .filter(|(index, _)| chosen.contains(index))
-        .map(|(_, task)| task)
-        .collect();
-    let repeated = again.len() as u64;
-    if !again.is_empty() {
-        pass(&mut again, sentinels, deadline, (border, last), progress)?;
-    }
-    Ok(Quality { drift: drift(&rates), flagged: samples as u64, repeated })
+    Ok(course.quality())
 }
 
-fn runs(result: &CellResult) -> impl Iterator<Item = &Bracketed> {
-    result.test.iter().chain(&result.retest)
+impl Course<'_, '_> {
+    /// Where the threads of each pool lie now.
+    fn look(&mut self) -> Vec<Option<f64>> {
+        let barriers: Vec<Option<f64>> =
+            self.sentinels.barriers.iter().map(|barrier| barrier.as_ref().map(|barrier| barrier())).collect();
+        for (looks, barrier) in self.looks.iter_mut().zip(&barriers) {
+            if let Some(seconds) = barrier {
+                looks.add(*seconds);
+            }
+        }
+        barriers
+    }
+
+    /// The visits of a task in the placement of `lay`.
+    fn alike(&self, index: usize, lay: Lay) -> impl Iterator<Item = &Visit> {
+        let looks = &self.looks[self.beside[index].pool];
+        let same = move |visit: &&Visit| match (visit.lay, lay) {
+            (Lay::At(then), Lay::At(now)) => looks.group(then) == looks.group(now),
+            (Lay::Alone, Lay::Alone) => true,
+            _ => false,
+        };
+        self.visits[index].iter().filter(same)
+    }
+
+    /// The task to visit while barriers take so long: the one visited least so, the forward way round at first and then
+    /// backward; at equal need one whose placement is seen seldom; then those that were disturbed. Past the deadline only
+    /// what was never visited. Nothing when all is done.
+    fn next(&self, barriers: &[Option<f64>], in_time: bool) -> Option<usize> {
+        let lay = |index: usize| barriers[self.beside[index].pool].map_or(Lay::Alone, Lay::At);
+        if !in_time {
+            return (0..self.visits.len()).find(|&index| self.visits[index].is_empty());
+        }
+        let seldom = |index: usize| match lay(index) {
+            Lay::At(seconds) => {
+                let looks = &self.looks[self.beside[index].pool];
+                looks.are_two() && looks.group(seconds) != looks.usual()
+            }
+            Lay::Alone | Lay::Moved => false,
+        };
+        let wanted = (0..self.visits.len())
+            .filter_map(|index| {
+                let visits = self.alike(index, lay(index)).count();
+                let place = if visits == 0 { index } else { self.visits.len() - index };
+                (visits < VISITS).then_some(((visits, !seldom(index), place), index))
+            })
+            .min()
+            .map(|(_, index)| index);
+        let wanted = wanted.or_else(|| {
+            let disturbed = |index: usize| {
+                let alike: Vec<&Visit> = self.alike(index, lay(index)).collect();
+                (alike.len() < MOST_VISITS).then(|| disturbance(&alike)).flatten()
+            };
+            (0..self.visits.len())
+                .filter_map(|index| Some((disturbed(index)?, index)))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .map(|(_, index)| index)
+        });
+        // What is still wanted is wanted elsewhere: until the threads are moved there, more of what can be had here.
+        wanted.or_else(|| {
+            let visits = |index: usize| self.alike(index, lay(index)).count();
+            let least = (0..self.visits.len()).min_by_key(|&index| visits(index))?;
+            (self.outstanding() > 0 && visits(least) < MOST_VISITS).then_some(least)
+        })
+    }
+
+    /// Visits still wanted in the placements seen so far.
+    fn outstanding(&self) -> usize {
+        (0..self.visits.len())
+            .map(|index| {
+                let looks = &self.looks[self.beside[index].pool];
+                if !looks.are_two() {
+                    return VISITS.saturating_sub(self.visits[index].len());
+                }
+                [Group::Near, Group::Far]
+                    .iter()
+                    .map(|group| {
+                        let at = |visit: &&Visit| matches!(visit.lay, Lay::At(seconds) if looks.group(seconds) == *group);
+                        VISITS.saturating_sub(self.visits[index].iter().filter(at).count())
+                    })
+                    .sum()
+            })
+            .sum()
+    }
+
+    /// Visits by placement.
+    fn groups(&self, index: usize) -> Vec<Vec<&Visit>> {
+        let looks = &self.looks[self.beside[index].pool];
+        let mut groups = vec![Vec::new(), Vec::new()];
+        for visit in &self.visits[index] {
+            match visit.lay {
+                Lay::Moved => {}
+                Lay::At(seconds) if looks.group(seconds) == Group::Far => groups[1].push(visit),
+                Lay::At(_) | Lay::Alone => groups[0].push(visit),
+            }
+        }
+        groups
+    }
+
+    fn quality(self) -> Quality {
+        let (mut flagged, mut repeated) = (0, 0);
+        // By pool, near and far sentinel, and placement.
+        let mut rates = vec![Vec::new(); 4 * self.looks.len()];
+        for index in 0..self.visits.len() {
+            let mut again = false;
+            for (place, group) in self.groups(index).iter().enumerate() {
+                let Beside { pool, far } = self.beside[index];
+                rates[4 * pool + 2 * usize::from(far) + place]
+                    .extend(group.iter().flat_map(|visit| [visit.run.before_per_s, visit.run.after_per_s]));
+                if disturbance(&group[..group.len().min(VISITS)]).is_some() {
+                    flagged += group.iter().take(VISITS).map(|visit| visit.samples as u64).sum::<u64>();
+                }
+                again |= group.len() > VISITS;
+            }
+            repeated += u64::from(again);
+        }
+        let looks = self.sentinels.threads.iter().copied().zip(self.looks).collect();
+        Quality { drift: drift(&rates), flagged, repeated, looks }
+    }
 }
 
-/// How disturbed a cell was, where it was at all: the larger of the sentinel's move and the retest error.
-fn disturbance(result: &CellResult) -> Option<f64> {
-    let moved = runs(result).map(|run| (run.after_per_s / run.before_per_s - 1.0).abs()).fold(0.0, f64::max);
-    let retest = result.retest_error().unwrap_or(0.0);
+/// How disturbed a cell was, where it was at all: the larger of the sentinel's move and of what parts the last two visits.
+fn disturbance(visits: &[&Visit]) -> Option<f64> {
+    let moved = |visit: &Visit| (visit.run.after_per_s / visit.run.before_per_s - 1.0).abs();
+    let last = &visits[visits.len().saturating_sub(VISITS)..];
+    let moved = last.iter().map(|visit| moved(visit)).fold(0.0, f64::max);
+    let retest = match last {
+        [test, retest] => (retest.run.value / test.run.value - 1.0).abs(),
+        _ => 0.0,
+    };
     (moved > SENTINEL_MOVE || retest > RETEST_MOVE).then_some(moved.max(retest))
 }
 
@@ -142,74 +336,17 @@ fn drift(rates: &[Vec<f64>]) -> Figure {
     }
 }
 
-/// A task, or a borrowed one.
-trait AsTask<'a> {
-    fn task(&mut self) -> &mut Task<'a>;
-}
-
-impl<'a> AsTask<'a> for Task<'a> {
-    fn task(&mut self) -> &mut Self {
-        self
-    }
-}
-
-impl<'a> AsTask<'a> for &mut Task<'a> {
-    fn task(&mut self) -> &mut Task<'a> {
-        self
-    }
-}
-
-/// Test and retest of every task; each visit gets an equal share of the time that is left.
-fn pass<'a, T: AsTask<'a>>(
-    tasks: &mut [T],
-    sentinels: &[SentinelRun<'_>],
-    deadline: Instant,
-    (first, last): (f64, f64),
-    progress: &mut Progress<'_>,
-) -> Result<Vec<CellResult>, ProbeError> {
-    let visits_left = Shared::new(2 * tasks.len());
-    let stopped = Shared::new(false);
-    let mut cells: Vec<Cell<'_, ProbeError>> = tasks
-        .iter_mut()
-        .map(|task| {
-            let Task { name, take, sentinel, log, settling } = task.task();
-            let (visits_left, stopped, sentinel) = (&visits_left, &stopped, &sentinels[*sentinel]);
-            Cell {
-                name: name.clone(),
-                run: Box::new(move || {
-                    if stopped.get() {
-                        return Err(ProbeError::Stopped);
-                    }
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let share = left.div_f64(visits_left.get().max(1) as f64);
-                    visits_left.set(visits_left.get().saturating_sub(1));
-                    visit(take, log, *settling, share)
-                }),
-                sentinel: Box::new(move || Ok(sentinel())),
-            }
-        })
-        .collect();
-    let result = interleave(&mut cells, 1, |done, total, name| {
-        let share = first + (last - first) * done as f64 / total.max(1) as f64;
-        if !stopped.get() && !progress(name, share) {
-            stopped.set(true);
-        }
-    });
-    drop(cells);
-    if stopped.get() { Err(ProbeError::Stopped) } else { result }
-}
-
-/// One visit: runs that settle the caches and are not counted, then samples. Returns their median.
+/// One visit: runs that settle the caches and are not counted, then samples, which it returns.
 fn visit(
     take: &mut dyn FnMut() -> f64,
     log: &Log,
     settling: usize,
     share: Duration,
-) -> Result<f64, ProbeError> {
+) -> Result<Vec<f64>, ProbeError> {
     let start = Instant::now();
     // Late already: one sample still counts, none would leave a hole in the profile.
     let fewest = if share.is_zero() { 1 } else { FEWEST_SAMPLES };
-    if !share.is_zero() || log.0.borrow().is_empty() {
+    if !share.is_zero() || log.is_empty() {
         for settled in 0..settling.max(1) {
             if settled > 0 && start.elapsed() > share / 2 {
                 break;
@@ -218,9 +355,7 @@ fn visit(
         }
     }
     let left = share.saturating_sub(start.elapsed());
-    let samples = sample_until(left, fewest, MOST_SAMPLES, || Ok::<f64, ProbeError>(take()))?;
-    samples.iter().for_each(|sample| log.push(*sample));
-    Ok(median(&samples))
+    sample_until(left, fewest, MOST_SAMPLES, || Ok::<f64, ProbeError>(take()))
 }
 
 /// How often to repeat something that takes `seconds` once, so that a sample lasts [`SAMPLE_SECONDS`].
@@ -229,64 +364,4 @@ pub(crate) fn repeats(seconds: f64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task<'a>(name: &str, log: &Log, take: impl FnMut() -> f64 + 'a) -> Task<'a> {
-        Task { name: name.to_owned(), take: Box::new(take), sentinel: 0, log: log.clone(), settling: 1 }
-    }
-
-    #[test]
-    fn every_task_is_measured_even_without_time_left() {
-        let logs: Vec<Log> = (0..3).map(|_| Log::default()).collect();
-        let mut tasks: Vec<Task<'_>> = logs.iter().map(|log| task("a", log, || 2.0)).collect();
-        let sentinels: Vec<SentinelRun<'_>> = vec![Box::new(|| 1.0)];
-        let mut seen = Vec::new();
-        let quality = measure(&mut tasks, &sentinels, Instant::now(), (0.2, 0.8), &mut |_, share| {
-            seen.push(share);
-            true
-        })
-        .unwrap();
-        assert!(logs.iter().all(|log| log.figure().value == Some(2.0) && log.figure().n >= 2));
-        assert_eq!((quality.flagged, quality.repeated), (0, 0));
-        assert_eq!(quality.drift.value, Some(0.0));
-        assert!(seen.iter().all(|share| (0.2..=0.8).contains(share)) && seen.is_sorted());
-    }
-
-    #[test]
-    fn a_cell_that_does_not_repeat_is_flagged_kept_and_measured_again() {
-        let log = Log::default();
-        let calls = Shared::new(0);
-        let mut tasks = vec![
-            task("steady", &Log::default(), || 1.0),
-            task("jumpy", &log, || {
-                calls.set(calls.get() + 1);
-                if calls.get() <= 1 + MOST_SAMPLES { 1.0 } else { 2.0 }
-            }),
-        ];
-        let sentinels: Vec<SentinelRun<'_>> = vec![Box::new(|| 1.0)];
-        let deadline = Instant::now() + Duration::from_millis(200);
-        let quality = measure(&mut tasks, &sentinels, deadline, (0.0, 1.0), &mut |_, _| true).unwrap();
-        assert_eq!(quality.repeated, 1);
-        assert_eq!(quality.flagged, 2 * MOST_SAMPLES as u64);
-        assert_eq!(log.figure().n, 4 * MOST_SAMPLES as u64, "flagged samples are kept");
-    }
-
-    #[test]
-    fn one_hiccup_is_no_drift() {
-        let mut rates = vec![100.0; 40];
-        rates[7] = 1.0;
-        let figure = drift(&[rates, vec![100.0, 102.0, 104.0]]);
-        assert!(figure.value.is_some_and(|value| (0.02..0.04).contains(&value)), "{figure:?}");
-        assert_eq!(drift(&[vec![1.0]]).value, None);
-    }
-
-    #[test]
-    fn the_caller_can_stop() {
-        let mut tasks = vec![task("a", &Log::default(), || 1.0), task("b", &Log::default(), || 1.0)];
-        let sentinels: Vec<SentinelRun<'_>> = vec![Box::new(|| 1.0)];
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let result = measure(&mut tasks, &sentinels, deadline, (0.0, 1.0), &mut |name, _| name != "b");
-        assert!(matches!(result, Err(ProbeError::Stopped)));
-    }
-}
+mod tests;

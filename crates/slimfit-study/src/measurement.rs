@@ -47,6 +47,10 @@ pub struct Measurement {
     /// What it said of the tails; absent in records that are older than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_percentiles: Option<PredictedPercentiles>,
+    /// Where the threads lay as the profile names it, `usual` or `other`, and what was predicted for; absent where the profile
+    /// saw one placement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<String>,
     /// Read bandwidth and peak right before and after.
     pub sentinel: Sentinels,
     /// How near the run came to the machine's limits.
@@ -146,6 +150,9 @@ pub struct Sentinels {
     pub read_bytes_per_s: [f64; 2],
     /// Peak operations of the weight format's type.
     pub peak_ops_per_s: [f64; 2],
+    /// Seconds of a barrier of the run's threads, which tell where they lie; absent for one thread and for other runtimes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barrier_seconds: Option<[f64; 2]>,
 }
 
 /// Shares of the machine's limits, absent where that phase did not run.

@@ -120,6 +120,10 @@ pub struct VerificationRow {
     pub retest: f64,
     /// Bracketing rate over the profile's rate.
     pub sentinel_ratio: f64,
+    /// Where the threads lay, and what was predicted for: in the profile's `usual` placement, its `other` one, or in one that it
+    /// does not know (`unknown`; predicted as the usual). Absent for one thread, for memory and for other runtimes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<String>,
     /// Seconds within which the model said that 95 of 100 tokens come (decode, where the profile tells).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_p95: Option<PredictedValue>,
@@ -129,7 +133,7 @@ pub struct VerificationRow {
     /// Timed runs of both passes (decode and prefill of our own runtime).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs: Option<u64>,
-    /// Those of them whose two sentinels differed. They were repeated, and the medians leave them out where enough others
+    /// Those of them whose two sentinels differed, or in which the threads were moved. They were repeated, and the medians leave them out where enough others
     /// are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbed_runs: Option<u64>,

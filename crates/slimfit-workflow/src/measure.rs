@@ -4,11 +4,11 @@ use crate::energy::Energy;
 use crate::{Observer, WorkflowError};
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostError, CostModel, PREFILL_UNAVAILABLE, Prediction, RunShape};
-use slimfit_hardware::PeakType;
+use slimfit_hardware::{PeakType, Placement};
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::{Plan, PlanOptions, WeightFormats};
-use slimfit_probe::{PeakSentinel, PowerSource, ReadSentinel};
+use slimfit_probe::{PeakSentinel, PowerSource, ReadSentinel, barrier_seconds};
 use slimfit_quantity::{CellResult, Figure, Measured, NumberFormat, Predicted, median};
 use slimfit_runtime::{
     DepthFill, MeasureOptions, MemoryRequest, Model, OperationSeconds, RunResult,
@@ -122,6 +122,7 @@ pub fn measure_model(
     let opened = request.source.open(&request.architecture)?;
     // Predicted before anything runs.
     let (threads, predicted, predicted_percentiles) = predict(request, &opened.formats, predictor, run)?;
+    let placed = predict_placed(request, &opened.formats, predictor, threads, run)?;
     let mut options = MeasureOptions {
         prompt: request.prompt_tokens,
         generate: request.generated_tokens,
@@ -146,12 +147,15 @@ pub fn measure_model(
     let peak = PeakSentinel::new(&pool, peak_type(request.weights), request.isa)?;
     let mut session = Session::new(&model, &pool)?;
     let edges = || (read.bytes_per_s(&pool), peak.ops_per_s(&pool));
-    let before = edges();
+    let barrier = || (threads > 1).then(|| barrier_seconds(&pool));
+    let (before, first) = (edges(), barrier());
+    let barriers = RefCell::new(Vec::new());
     let energy = RefCell::new(Energy::live(&request.power));
     let sentinels = RuntimeSentinels {
         read_bytes_per_s: Box::new(|| {
             stop(cancel)?;
             energy.borrow_mut().sentinel_begins();
+            barriers.borrow_mut().extend(barrier());
             let rate = read.bytes_per_s(&pool);
             energy.borrow_mut().sentinel_ended();
             Ok(rate)
@@ -162,7 +166,7 @@ pub fn measure_model(
         slimfit_runtime::measure::<WorkflowError>(&mut session, &options, sentinels, |done, total, name| {
             (observer.progress)(name, done as f64 / total.max(1) as f64);
         })?;
-    let after = edges();
+    let (after, last) = (edges(), barrier());
     drop(session);
     drop(model);
     // After the model is gone: the child needs the same memory once more.
@@ -172,7 +176,41 @@ pub fn measure_model(
     if request.generated_tokens > 0 {
         measurement.measured.joules_per_token = energy.borrow().joules_per_token(request.generated_tokens);
     }
-    Ok(Measurement { weight_formats, predicted_percentiles, ..measurement })
+    measurement.sentinel.barrier_seconds = first.zip(last).map(|(first, last)| [first, last]);
+    barriers.borrow_mut().extend(first.into_iter().chain(last));
+    measurement = Measurement { weight_formats, predicted_percentiles, ..measurement };
+    if let Predictor::Model(cost) = predictor
+        && !barriers.borrow().is_empty()
+    {
+        let found = cost.nearest_placement(threads, median(&barriers.borrow()));
+        if let Some((placement, figures, percentiles)) = placed.into_iter().find(|said| said.0 == found) {
+            measurement.placement = Some(placement.name().to_owned());
+            (measurement.predicted, measurement.predicted_percentiles) = (figures, Some(percentiles));
+        }
+    }
+    Ok(measurement)
+}
+
+/// What is predicted for each placement of the threads alone, where the profile saw two: which of them holds is known once the
+/// model has run.
+fn predict_placed(
+    request: &MeasureRequest,
+    formats: &WeightFormats,
+    predictor: Predictor<'_>,
+    threads: u32,
+    run: RunShape,
+) -> Result<Vec<(Placement, RunFigures, PredictedPercentiles)>, WorkflowError> {
+    let Predictor::Model(cost) = predictor else { return Ok(Vec::new()) };
+    let (architecture, weights, kv) = (&request.architecture, (request.weights, formats), request.kv);
+    let mut placed = Vec::new();
+    if cost.share_elsewhere(threads) > 0.0 {
+        for placement in [Placement::Usual, Placement::Other] {
+            let Some(model) = cost.in_placement(threads, placement) else { continue };
+            let predicted = model.predict_with_formats(architecture, weights, kv, run, Some(threads))?;
+            placed.push((placement, predicted_figures(&predicted), predicted_percentiles(&predicted)));
+        }
+    }
+    Ok(placed)
 }
 
 pub(crate) fn predict(
@@ -342,7 +380,8 @@ fn record(
         },
         predicted,
         predicted_percentiles: None,
-        sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak },
+        placement: None,
+        sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak, barrier_seconds: None },
         share: Shares {
             decode_of_bandwidth: result.decode_of_bandwidth().map(|share| share.value()),
             prefill_of_peak: result.prefill_of_peak().map(|share| share.value()),

@@ -1,11 +1,14 @@
 //! Predicts architectures nobody has run, then runs them, and adds up the errors.
 //!
-//! All predictions are made and hashed before the first run. Models are run in one order, then again in the reverse
-//! order; every timed run stands between two sentinels.
+//! All predictions are made and hashed before the first run, one for each placement of the threads that the profile saw.
+//! Models are run in one order, then again in the reverse order; every timed run stands between two sentinels, and what was
+//! found in two placements is run again.
 
 mod external;
+mod timed;
 
 use external::External;
+use timed::TimedRun;
 
 use crate::comparison::{baselines, phase_errors};
 use crate::engine::{EngineCommand, EngineFiles};
@@ -14,11 +17,11 @@ use crate::{Observer, WorkflowError, peak_type};
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostModel, Engine, EngineOptions, Prediction, RunShape};
 use slimfit_document::sha256_hex;
-use slimfit_hardware::HardwareProfile;
+use slimfit_hardware::{HardwareProfile, Placement};
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::{Plan, PlanOptions};
-use slimfit_probe::{PeakSentinel, ReadSentinel};
+use slimfit_probe::{PeakSentinel, ReadSentinel, barrier_seconds};
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_quantity::{NumberFormat, Predicted, median};
 use slimfit_runtime::{
@@ -27,17 +30,14 @@ use slimfit_runtime::{
 use slimfit_search::{ModelEvaluator, Space, Workload};
 use slimfit_study::{ExternalEngine, PredictedValue, Skipped, Verification, VerificationRow};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Training tokens that decide which points of a space count as valid; verification looks at no loss.
 const TRAINING_TOKENS: u64 = 100_000_000_000;
 
-/// Sentinels that differ by more than this before and after a run say that it was disturbed.
-const SENTINEL_MOVE: f64 = 0.10;
-/// How long the runs of a cell go on in each pass at least, unless they become too many.
-const CELL_TIME: Duration = Duration::from_millis(250);
-/// Runs of a cell in each pass at most, for each that was asked for.
-const MOST_ROUNDS: usize = 4;
+/// Passes over all models, and as many more at most over those whose threads lay one way in the first and the other in the
+/// second.
+const PASSES: usize = 2;
 
 /// What to verify.
 #[derive(Debug, Clone)]
@@ -140,19 +140,39 @@ impl Subject {
 struct Cell {
     phase: Phase,
     tokens: u64,
+    working_set_bytes: u64,
+    /// By placement of the threads, the usual one first.
+    said: Vec<(Placement, Said)>,
+    /// By pass: timed runs in our own runtime.
+    runs: Vec<Vec<TimedRun>>,
+    /// By pass: a value that was measured otherwise, and its sentinel ratio.
+    passes: Vec<(f64, f64)>,
+    /// Why what was measured cannot be.
+    impossible: Option<String>,
+}
+
+/// What was said of a cell before it ran, for one placement of the threads.
+#[derive(Clone, Copy)]
+struct Said {
     predicted: Predicted,
     /// Of its tokens' times, where the profile tells.
     predicted_p95: Option<Predicted>,
-    /// Of every counted token.
-    token_seconds: Vec<f64>,
+    /// The profile's rate of what the sentinel does.
+    profiled: Option<f64>,
     seconds_by_bytes: f64,
-    working_set_bytes: u64,
-    /// By pass: measured value and sentinel ratio.
-    passes: Vec<(f64, f64)>,
-    /// Timed runs of all passes, and the disturbed ones of them.
-    runs: (u64, u64),
-    /// Why what was measured cannot be.
-    impossible: Option<String>,
+}
+
+impl Cell {
+    /// What was said for a placement; for one that was not profiled, of the usual one.
+    fn said(&self, placement: Placement) -> &Said {
+        let (_, said) = self.said.iter().find(|(known, _)| *known == placement).unwrap_or(&self.said[0]);
+        said
+    }
+
+    /// Whether another pass may bring what its passes lack.
+    fn wants_more(&self, rounds: usize) -> bool {
+        !self.runs.is_empty() && timed::paired(&self.runs, rounds).is_none()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,14 +244,20 @@ pub(crate) fn verify_subjects(
     }
     let predictions_sha256 = hash(&subjects)?;
 
-    let total = (2 * subjects.len()).max(1) as f64;
-    for pass in 0..2 {
-        let mut order: Vec<usize> = (0..subjects.len()).collect();
-        if pass == 1 {
+    let most = if options.engine.is_some() { PASSES } else { 2 * PASSES };
+    let mut done = 0;
+    for pass in 0..most {
+        let wanted = |subject: &Subject| {
+            pass < PASSES || subject.cells.iter().any(|cell| cell.wants_more(options.rounds))
+        };
+        let mut order: Vec<usize> = (0..subjects.len()).filter(|&index| wanted(&subjects[index])).collect();
+        if pass % 2 == 1 {
             order.reverse();
         }
-        for (done, index) in order.into_iter().enumerate() {
-            observer.at("run", (pass * subjects.len() + done) as f64 / total)?;
+        let total = done + order.len() * if pass == 0 { PASSES } else { 1 };
+        for index in order {
+            observer.at("run", done as f64 / total.max(1) as f64)?;
+            done += 1;
             let subject = &mut subjects[index];
             match &options.engine {
                 None => run(subject, profile, options, observer)?,
@@ -315,44 +341,53 @@ fn predict(
     {
         return Err(slimfit_runtime::RuntimeError::OutOfMemory { needed_bytes, available_bytes }.into());
     }
-    let mut cells = Vec::new();
-    let mut add = |phase, tokens, predicted: Predicted, run: RunShape| -> Result<(), WorkflowError> {
+    let placements: Vec<(Placement, CostModel, Option<HardwareProfile>)> =
+        [Placement::Usual, Placement::Other]
+            .into_iter()
+            .filter_map(|placement| Some((placement, cost.in_placement(threads, placement)?)))
+            .map(|(placement, model)| {
+                let other =
+                    (placement == Placement::Other).then(|| profile.in_other_placement(threads)).flatten();
+                (placement, model, other)
+            })
+            .collect();
+    let number = peak_type(weights);
+    let cell = |phase: Phase, tokens: u64, run: RunShape| -> Result<Cell, WorkflowError> {
         let plan: Plan = cost.plan(architecture, weights, kv, threads, run)?;
         let working_set = CostModel::working_set_bytes(&plan, run.mean_depth());
-        let bandwidth = profile.read_bandwidth(threads, working_set as u64).unwrap_or(f64::NAN);
-        cells.push(Cell {
-            phase,
-            tokens,
-            predicted,
-            predicted_p95: None,
-            token_seconds: Vec::new(),
-            seconds_by_bytes: working_set / bandwidth,
-            working_set_bytes: working_set as u64,
-            passes: Vec::new(),
-            runs: (0, 0),
-            impossible: None,
-        });
-        Ok(())
+        let said = placements
+            .iter()
+            .map(|(placement, model, other)| {
+                let profile = other.as_ref().unwrap_or(profile);
+                let prediction = model.predict(architecture, weights, kv, run, Some(threads))?;
+                let read = profile.read_bandwidth(threads, working_set as u64);
+                let said = Said {
+                    predicted: match phase {
+                        Phase::Decode => prediction.tpot_seconds,
+                        Phase::Prefill => prediction.prefill()?,
+                        Phase::Memory => prediction.memory_bytes,
+                    },
+                    predicted_p95: if phase == Phase::Decode { p95(&prediction) } else { None },
+                    profiled: if phase == Phase::Prefill { profile.peak_ops(number, threads) } else { read },
+                    seconds_by_bytes: working_set / read.unwrap_or(f64::NAN),
+                };
+                Ok((*placement, said))
+            })
+            .collect::<Result<Vec<_>, WorkflowError>>()?;
+        let (runs, passes, impossible) = (Vec::new(), Vec::new(), None);
+        Ok(Cell { phase, tokens, working_set_bytes: working_set as u64, said, runs, passes, impossible })
     };
-    let mut tails = Vec::new();
+    let mut cells = Vec::new();
     for &depth in &options.depths {
-        let run = run_shape(0, options.generated_tokens, depth);
-        let predicted: Prediction = cost.predict(architecture, weights, kv, run, Some(threads))?;
-        add(Phase::Decode, depth, predicted.tpot_seconds, run)?;
-        tails.push(p95(&predicted));
+        cells.push(cell(Phase::Decode, depth, run_shape(0, options.generated_tokens, depth))?);
     }
     let prompts = if cost.has_prefill() { &options.prompts[..] } else { &[] };
     for &prompt in prompts {
-        let run = run_shape(prompt, 0, 0);
-        let predicted = cost.predict(architecture, weights, kv, run, Some(threads))?;
-        add(Phase::Prefill, prompt, predicted.prefill()?, run)?;
+        cells.push(cell(Phase::Prefill, prompt, run_shape(prompt, 0, 0))?);
     }
     // What is predicted is what our own runtime keeps.
     if options.memory && options.engine.is_none() {
-        add(Phase::Memory, 0, whole.memory_bytes, whole_run)?;
-    }
-    for (cell, tail) in cells.iter_mut().zip(tails) {
-        cell.predicted_p95 = tail;
+        cells.push(cell(Phase::Memory, 0, whole_run)?);
     }
     (subject.threads, subject.cells) = (threads, cells);
     Ok(())
@@ -369,10 +404,12 @@ fn hash(subjects: &[Subject]) -> Result<String, WorkflowError> {
     let predictions: Vec<_> = subjects
         .iter()
         .flat_map(|subject| {
-            subject.cells.iter().map(move |cell| {
-                let Predicted { value, low, high } = cell.predicted;
-                let tail = cell.predicted_p95.map(|tail| (tail.value, tail.low, tail.high));
-                (&subject.id, subject.threads, cell.phase.name(), cell.tokens, value, low, high, tail)
+            subject.cells.iter().flat_map(move |cell| {
+                cell.said.iter().map(move |(placement, said)| {
+                    let of = |predicted: Predicted| (predicted.value, predicted.low, predicted.high);
+                    let phase = (cell.phase.name(), cell.tokens, placement.name());
+                    (&subject.id, subject.threads, phase, of(said.predicted), said.predicted_p95.map(of))
+                })
             })
         })
         .collect();
@@ -392,7 +429,8 @@ fn run(
     options: &VerifyOptions,
     observer: &Observer<'_>,
 ) -> Result<(), WorkflowError> {
-    if let Some(cell) = subject.cells.iter_mut().find(|cell| cell.phase == Phase::Memory) {
+    let missing = |cell: &&mut Cell| cell.phase == Phase::Memory && cell.passes.len() < PASSES;
+    if let Some(cell) = subject.cells.iter_mut().find(missing) {
         let largest = |tokens: &[u64]| tokens.iter().copied().max().unwrap_or(0);
         let report = slimfit_runtime::measure_memory(&MemoryRequest {
             architecture: subject.architecture.clone(),
@@ -418,15 +456,18 @@ fn run(
     model.tune(options.tuning.clone())?;
     let mut session = Session::new(&model, &pool)?;
     let vocabulary = subject.architecture.vocabulary_size;
-    let number = peak_type(subject.weights);
-    let peak = PeakSentinel::new(&pool, number, options.isa)?;
+    let peak = PeakSentinel::new(&pool, peak_type(subject.weights), options.isa)?;
+    let placement = || match threads {
+        1 => Placement::Usual,
+        _ => profile.placement_of(threads, barrier_seconds(&pool)),
+    };
     let mut token_seconds = Vec::new();
+    let rounds = options.rounds;
     for cell in &mut subject.cells {
-        let profiled = match cell.phase {
-            Phase::Decode => profile.read_bandwidth(threads, cell.working_set_bytes),
-            Phase::Prefill => profile.peak_ops(number, threads),
-            Phase::Memory => continue,
-        };
+        let found = cell.runs.len() >= PASSES && !cell.wants_more(rounds);
+        if cell.phase == Phase::Memory || found {
+            continue;
+        }
         // Of the cell's own working set: on the edge of a cache a little more reads at another rate.
         let read = ReadSentinel::new(&pool, cell.working_set_bytes, options.isa)?;
         let sentinel =
@@ -435,11 +476,12 @@ fn run(
         let began = Instant::now();
         // The first run is not counted: pages and caches settle.
         let mut counted = false;
-        while !enough(&runs, options.rounds, began.elapsed()) {
+        while !timed::enough(&runs, rounds, began.elapsed()) {
             if observer.cancel.load(Ordering::Relaxed) {
                 return Err(WorkflowError::Interrupted);
             }
             let (before, value);
+            let lay = placement();
             if cell.phase == Phase::Decode {
                 if !counted {
                     session.reset();
@@ -454,52 +496,55 @@ fn run(
                 session.resume(cell.tokens);
                 token_seconds.clear();
                 value = session.time_decode(cell.tokens, &generated, &mut token_seconds)?;
-                if counted {
-                    cell.token_seconds.append(&mut token_seconds);
-                }
             } else {
                 let prompt = seeded_tokens(vocabulary, cell.tokens, options.seed);
                 before = sentinel();
                 value = session.time_prefill(&prompt)?;
             }
-            let after = sentinel();
+            let sentinels = [before, sentinel()];
+            let lay = Some(lay).filter(|lay| *lay == placement());
             if std::mem::replace(&mut counted, true) {
-                runs.push(TimedRun { value, before, after });
+                let token_seconds = std::mem::take(&mut token_seconds);
+                runs.push(TimedRun { value, sentinels, placement: lay, token_seconds });
             }
         }
-        let calm: Vec<TimedRun> = runs.iter().copied().filter(TimedRun::calm).collect();
-        cell.runs.0 += runs.len() as u64;
-        cell.runs.1 += (runs.len() - calm.len()) as u64;
-        // Where the machine gave too few calm runs, all of them count.
-        let kept = if calm.len() >= options.rounds { &calm } else { &runs };
-        let values: Vec<f64> = kept.iter().map(|run| run.value).collect();
-        let rates: Vec<f64> = kept.iter().map(|run| (run.before + run.after) / 2.0).collect();
-        cell.passes.push((median(&values), median(&rates) / profiled.unwrap_or(f64::NAN)));
+        cell.runs.push(runs);
     }
     Ok(())
 }
 
-/// One timed run between its sentinels.
-#[derive(Debug, Clone, Copy)]
-struct TimedRun {
-    value: f64,
-    before: f64,
-    after: f64,
+/// What a cell comes to: its two values, the ratio of the first's sentinel, where its threads lay, its tokens' times.
+struct Measured {
+    values: [f64; 2],
+    sentinel_ratio: f64,
+    placement: Option<Placement>,
+    token_seconds: Vec<f64>,
 }
 
-impl TimedRun {
-    /// Whether the machine's speed was the same before and after.
-    fn calm(&self) -> bool {
-        (self.after / self.before - 1.0).abs() <= SENTINEL_MOVE
+impl Cell {
+    fn measured(&self, rounds: usize) -> Option<Measured> {
+        if let [(measured, sentinel_ratio), (retest, _)] = self.passes[..] {
+            let (placement, token_seconds) = (None, Vec::new());
+            return Some(Measured { values: [measured, retest], sentinel_ratio, placement, token_seconds });
+        }
+        let chosen = timed::chosen(&self.runs, rounds)?;
+        let of = |runs: &[&TimedRun], value: fn(&TimedRun) -> f64| {
+            median(&runs.iter().map(|run| value(run)).collect::<Vec<_>>())
+        };
+        let profiled = self.said(chosen.placement).profiled;
+        Some(Measured {
+            values: [&chosen.test, &chosen.retest].map(|runs| of(runs, |run| run.value)),
+            // Of the runs that were measured: the machine may be another one in the next.
+            sentinel_ratio: of(&chosen.test, TimedRun::sentinel) / profiled.unwrap_or(f64::NAN),
+            placement: Some(chosen.placement),
+            token_seconds: chosen
+                .test
+                .iter()
+                .chain(&chosen.retest)
+                .flat_map(|run| run.token_seconds.iter().copied())
+                .collect(),
+        })
     }
-}
-
-/// Whether the runs of a cell tell its time: as many calm ones as asked for, spread over a while, since a neighbour's
-/// burst outlasts a short model's runs; or as many as may be tried.
-fn enough(runs: &[TimedRun], rounds: usize, spent: Duration) -> bool {
-    let calm = runs.iter().filter(|run| run.calm()).count();
-    (calm >= rounds && (spent >= CELL_TIME || calm >= MOST_ROUNDS * rounds))
-        || runs.len() >= MOST_ROUNDS * rounds
 }
 
 fn record(
@@ -516,8 +561,12 @@ fn record(
             continue;
         }
         for cell in &subject.cells {
-            let [(measured, sentinel_ratio), (retest, _)] = cell.passes[..] else { continue };
-            let Predicted { value, low, high } = cell.predicted;
+            let Some(found) = cell.measured(options.rounds) else { continue };
+            let said = cell.said(found.placement.unwrap_or(Placement::Usual));
+            let value = |Predicted { value, low, high }: Predicted| PredictedValue { value, low, high };
+            let runs: Vec<&TimedRun> = cell.runs.iter().flatten().collect();
+            let count = |runs: usize| (runs > 0).then_some(runs as u64);
+            let [measured, retest] = found.values;
             rows.push(VerificationRow {
                 id: subject.id.clone(),
                 architecture: subject.architecture.clone(),
@@ -528,22 +577,22 @@ fn record(
                 phase: cell.phase.name().to_owned(),
                 prompt_tokens: if cell.phase == Phase::Prefill { cell.tokens } else { 0 },
                 depth_tokens: if cell.phase == Phase::Decode { cell.tokens } else { 0 },
-                predicted: PredictedValue { value, low, high },
+                predicted: value(said.predicted),
                 measured,
                 retest,
-                // Of the pass that was measured: the machine may be another one in the next.
-                sentinel_ratio,
-                predicted_p95: cell.predicted_p95.map(|Predicted { value, low, high }| PredictedValue {
-                    value,
-                    low,
-                    high,
-                }),
-                runs: (cell.runs.0 > 0).then_some(cell.runs.0),
-                disturbed_runs: (cell.runs.0 > 0).then_some(cell.runs.1),
-                measured_p95: slimfit_runtime::Tail::of(&cell.token_seconds).p95,
+                sentinel_ratio: found.sentinel_ratio,
+                placement: found
+                    .placement
+                    .filter(|_| subject.threads > 1)
+                    .map(|placement| placement.name().to_owned()),
+                predicted_p95: said.predicted_p95.map(value),
+                runs: count(runs.len()),
+                disturbed_runs: count(runs.len())
+                    .map(|_| runs.iter().filter(|run| !run.calm()).count() as u64),
+                measured_p95: slimfit_runtime::Tail::of(&found.token_seconds).p95,
                 impossible: cell.impossible.clone(),
             });
-            seconds_by_bytes.push(cell.seconds_by_bytes);
+            seconds_by_bytes.push(said.seconds_by_bytes);
         }
     }
     Verification {

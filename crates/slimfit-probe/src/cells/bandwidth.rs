@@ -1,7 +1,8 @@
 //! Read, copy and triad bandwidth by working set, threads and address streams.
 
 use super::{Pools, admitted, threads_in_words};
-use crate::schedule::{Log, Task, repeats};
+use crate::placements::View;
+use crate::schedule::{Beside, Log, Task, repeats};
 use crate::{ProbeError, settling_passes};
 use slimfit_hardware::{Bandwidth, BandwidthKind, Cache};
 use slimfit_kernels::Isa;
@@ -79,7 +80,7 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    pub fn finish(&self) -> Bandwidth {
+    pub fn finish(&self, view: View<'_>) -> Bandwidth {
         Bandwidth {
             kind: self.kind,
             pattern: self.pattern.to_owned(),
@@ -87,7 +88,7 @@ impl Point {
             working_set_bytes: self.working_set_bytes,
             threads: self.threads,
             huge_pages: self.huge_pages,
-            bytes_per_s: self.log.figure(),
+            bytes_per_s: self.log.figure_in(view, self.threads),
         }
     }
 }
@@ -164,14 +165,14 @@ fn seconds(pool: &Pool, words: &[f64], share: usize, run: impl Fn(&[f64]) -> u64
     start.elapsed().as_secs_f64()
 }
 
-/// Adds the tasks, and the points that they fill. `sentinel` names the one for a thread count (its place) and a
-/// working set.
+/// Adds the tasks, and the points that they fill. `beside` names the sentinel for a thread count (its place) and a working
+/// set.
 pub(crate) fn add<'a>(
     arena: &'a Arena,
     pools: &'a Pools,
     caches: &[Cache],
     (isa, breadth): (Isa, Breadth),
-    sentinel: &dyn Fn(usize, u64) -> usize,
+    beside: &dyn Fn(usize, u64) -> Beside,
     tasks: &mut Vec<Task<'a>>,
 ) -> Result<Vec<Point>, ProbeError> {
     let mut points = Vec::new();
@@ -191,7 +192,7 @@ pub(crate) fn add<'a>(
                 if breadth == Breadth::Least && bytes != largest && own != (streams == 1) {
                     continue;
                 }
-                let cell = (bytes, sentinel(place, bytes), settling_passes(bytes, last_cache));
+                let cell = (bytes, beside(place, bytes), settling_passes(bytes, last_cache));
                 add_read(&arena.read, arena.read.advised(), walk, pool, cell, tasks, &mut points);
             }
         }
@@ -225,7 +226,7 @@ pub(crate) fn add<'a>(
                         huge_pages,
                         walk,
                         pool,
-                        (bytes, sentinel(place, bytes), settling_passes(bytes, last_cache)),
+                        (bytes, beside(place, bytes), settling_passes(bytes, last_cache)),
                         tasks,
                         &mut points,
                     );
@@ -233,7 +234,7 @@ pub(crate) fn add<'a>(
             }
         }
     }
-    add_writes(arena, pools, caches, isa, sentinel, tasks, &mut points);
+    add_writes(arena, pools, caches, isa, beside, tasks, &mut points);
     Ok(points)
 }
 
@@ -248,7 +249,7 @@ fn add_read<'a>(
     huge_pages: bool,
     walk: Walk,
     pool: &'a Pool,
-    (bytes, sentinel, settling): (u64, usize, usize),
+    (bytes, beside, settling): (u64, Beside, usize),
     tasks: &mut Vec<Task<'a>>,
     points: &mut Vec<Point>,
 ) {
@@ -281,7 +282,7 @@ fn add_read<'a>(
             threads_in_words(pool),
             walk.streams()
         ),
-        sentinel,
+        beside,
         log: point.log.clone(),
         settling,
         take: Box::new(move || {
@@ -302,7 +303,7 @@ fn add_writes<'a>(
     pools: &'a Pools,
     caches: &[Cache],
     isa: Isa,
-    sentinel: &dyn Fn(usize, u64) -> usize,
+    beside: &dyn Fn(usize, u64) -> Beside,
     tasks: &mut Vec<Task<'a>>,
     points: &mut Vec<Point>,
 ) {
@@ -357,7 +358,7 @@ fn add_writes<'a>(
                 let moved = (share * 8 * threads * arrays) as f64;
                 tasks.push(Task {
                     name: format!("{name} {} KiB, {}", bytes >> 10, threads_in_words(pool)),
-                    sentinel: sentinel(place, bytes),
+                    beside: beside(place, bytes),
                     log: log.clone(),
                     settling: settling_passes(bytes, last_cache),
                     take: Box::new(move || {
@@ -429,7 +430,15 @@ mod tests {
         let sets = read_sets(&caches, bytes as u64).len();
         let ways = |breadth| {
             let mut tasks = Vec::new();
-            let points = add(&arena, &pools, &caches, (Isa::best(), breadth), &|_, _| 0, &mut tasks).unwrap();
+            let points = add(
+                &arena,
+                &pools,
+                &caches,
+                (Isa::best(), breadth),
+                &|pool, _| Beside::near(pool),
+                &mut tasks,
+            )
+            .unwrap();
             assert_eq!(points.len(), tasks.len());
             for task in &mut tasks {
                 assert!((task.take)() > 0.0, "{}", task.name);

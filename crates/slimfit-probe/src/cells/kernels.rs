@@ -8,7 +8,8 @@ pub(crate) use subject::{Subject, Workspace};
 
 use super::{Detail, Pools, threads_in_words};
 use crate::ProbeError;
-use crate::schedule::{Log, Task, repeats};
+use crate::placements::View;
+use crate::schedule::{Beside, Log, Task, repeats};
 use grid::Shape;
 use slimfit_hardware::KernelTime;
 use slimfit_kernels::{Isa, Kernels, MatMul, Operation, QkNormKind, Tuning};
@@ -23,8 +24,8 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    pub fn finish(&self) -> KernelTime {
-        KernelTime { seconds: self.log.figure(), ..self.time.clone() }
+    pub fn finish(&self, view: View<'_>) -> KernelTime {
+        KernelTime { seconds: self.log.figure_in(view, self.time.threads), ..self.time.clone() }
     }
 }
 
@@ -62,7 +63,6 @@ pub(crate) fn add<'a>(
     workspace: &'a RefCell<Workspace>,
     detail: Detail,
     longest_seconds: f64,
-    sentinel: &dyn Fn(usize) -> usize,
     tasks: &mut Vec<Task<'a>>,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Vec<Point>, ProbeError> {
@@ -103,7 +103,7 @@ pub(crate) fn add<'a>(
                         time.batch,
                         threads_in_words(pool)
                     ),
-                    sentinel: sentinel(place),
+                    beside: Beside::near(place),
                     log: log.clone(),
                     settling: 1,
                     take: Box::new(move || {

@@ -1,7 +1,7 @@
 //! Load-to-use latency: a walk over a random cycle of cache lines.
 
 use crate::ProbeError;
-use crate::schedule::{Log, Task, repeats};
+use crate::schedule::{Beside, Log, Task, repeats};
 use slimfit_hardware::Latency;
 use slimfit_kernels::limits::{Buffer, HugePages, LINE_BYTES, link_cycle, walk_cycle};
 use std::cell::Cell;
@@ -47,7 +47,7 @@ impl Point {
 pub(crate) fn add<'a>(
     arena: &'a Arena,
     last_cache: u64,
-    sentinel: &dyn Fn(u64) -> usize,
+    beside: &dyn Fn(u64) -> Beside,
     tasks: &mut Vec<Task<'a>>,
 ) -> Vec<Point> {
     arena
@@ -69,7 +69,7 @@ pub(crate) fn add<'a>(
             let bytes = buffer.bytes() as u64;
             tasks.push(Task {
                 name: format!("latency {} KiB", bytes >> 10),
-                sentinel: sentinel(bytes),
+                beside: beside(bytes),
                 log: log.clone(),
                 settling: 1,
                 take: Box::new(move || {

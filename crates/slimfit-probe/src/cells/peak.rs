@@ -2,7 +2,8 @@
 
 use super::{Pools, admitted, threads_in_words};
 use crate::clock::count_cycles;
-use crate::schedule::{Log, Task, repeats};
+use crate::placements::{Lay, View};
+use crate::schedule::{Beside, Log, Task, repeats};
 use slimfit_hardware::{Peak, PeakType};
 use slimfit_kernels::Isa;
 use slimfit_kernels::limits::{PEAKS, PeakLoop, dependent_adds};
@@ -26,13 +27,13 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    pub fn finish(&self) -> Peak {
+    pub fn finish(&self, view: View<'_>) -> Peak {
         Peak {
             number: self.number,
             isa: self.peak.isa.name().to_owned(),
             sequence: self.peak.sequence.to_owned(),
             threads: self.threads,
-            ops_per_s: self.ops.figure(),
+            ops_per_s: self.ops.figure_in(view, self.threads),
             clock_hz: self.clock.figure(),
         }
     }
@@ -109,13 +110,7 @@ pub(crate) fn richest(name: &str, isa: Isa) -> Option<&'static PeakLoop> {
 /// Adds the tasks, and the points that they fill. Sequences that hold only for 4-bit factors are left out: they are
 /// no peak of a type. The clock is what the processor counts during the load where `counted`, else that of a chain of
 /// additions right after it.
-pub(crate) fn add<'a>(
-    pools: &'a Pools,
-    isa: Isa,
-    counted: bool,
-    sentinel: &dyn Fn(usize) -> usize,
-    tasks: &mut Vec<Task<'a>>,
-) -> Vec<Point> {
+pub(crate) fn add<'a>(pools: &'a Pools, isa: Isa, counted: bool, tasks: &mut Vec<Task<'a>>) -> Vec<Point> {
     let mut points = Vec::new();
     for peak in PEAKS.iter().filter(|peak| !peak.four_bit_only && admitted(peak.isa, isa)) {
         let Some(number) = number(peak.type_name) else { continue };
@@ -124,7 +119,7 @@ pub(crate) fn add<'a>(
             let (blocks, clocks) = (Cell::new(0), clock.clone());
             tasks.push(Task {
                 name: format!("{}, {}", peak.name(), threads_in_words(pool)),
-                sentinel: sentinel(place),
+                beside: Beside::near(place),
                 log: ops.clone(),
                 settling: 1,
                 take: Box::new(move || {
@@ -133,12 +128,12 @@ pub(crate) fn add<'a>(
                     }
                     if !counted {
                         let rate = ops_per_s(pool, peak, blocks.get());
-                        clocks.push(clock_hz(pool));
+                        clocks.push(clock_hz(pool), Lay::Alone);
                         return rate;
                     }
                     let (rate, clock) = counted_ops_per_s(pool, peak, blocks.get());
                     if let Some(clock) = clock {
-                        clocks.push(clock);
+                        clocks.push(clock, Lay::Alone);
                     }
                     rate
                 }),

@@ -7,6 +7,7 @@
 use super::bandwidth::{read_loops, read_seconds, share_words};
 use super::kernels::{HEADS, attention};
 use super::{Detail, Pools};
+use crate::placements::{Lay, Looks, View, barrier_seconds};
 use crate::schedule::{Log, Progress, repeats};
 use crate::{ProbeError, settling_passes};
 use slimfit_hardware::{Cache, Streaming};
@@ -16,7 +17,7 @@ use slimfit_kernels::{
     AlignedBytes, AttendArgs, Invocation, Isa, Kernels, KvLayer, MatMul, MatMulArgs, Operation, PackedMatrix,
     Part, SharedMut, Tuning, phases, scratch_bytes,
 };
-use slimfit_quantity::NumberFormat;
+use slimfit_quantity::{Figure, NumberFormat};
 use std::time::{Duration, Instant};
 
 /// A small matrix, whose start shows, and a large one, whose rate does: rows, columns.
@@ -49,6 +50,18 @@ pub(crate) struct Plan {
     /// Working sets, the largest first.
     sets: Vec<WorkingSet>,
     isa: Isa,
+}
+
+/// A kernel that was measured.
+pub(crate) struct Point {
+    stream: Streaming,
+    log: Log,
+}
+
+impl Point {
+    pub fn finish(&self, view: View<'_>) -> Streaming {
+        Streaming { share_of_read: self.log.figure_in(view, self.stream.threads), ..self.stream.clone() }
+    }
 }
 
 /// A kernel, and of attention the keys that it sees.
@@ -125,15 +138,16 @@ impl Plan {
         self.sets.iter().copied().filter(move |set| product || !set.on_edge)
     }
 
-    /// Measures until `deadline`, each subject an equal share of the time that is left.
+    /// Measures until `deadline`, each subject an equal share of the time that is left. Adds to `looks` where the threads lay
+    /// meanwhile.
     pub fn measure(
         &self,
         pools: &Pools,
         read: &Buffer,
-        deadline: Instant,
+        (deadline, looks): (Instant, &mut [(u32, Looks)]),
         span: (f64, f64),
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Streaming>, ProbeError> {
+    ) -> Result<Vec<Point>, ProbeError> {
         let mut points = Vec::new();
         for (place, subject) in self.subjects.iter().enumerate() {
             let done = place as f64 / self.subjects.len() as f64;
@@ -143,7 +157,8 @@ impl Plan {
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left.div_f64((self.subjects.len() - place) as f64);
             if share >= LEAST_TIME {
-                self.measure_one(subject, pools, read, Instant::now() + share, &mut points)?;
+                let end = Instant::now() + share;
+                self.measure_one(subject, pools, read, (end, &mut *looks), &mut points)?;
             }
         }
         Ok(points)
@@ -154,8 +169,8 @@ impl Plan {
         subject: &Subject,
         pools: &Pools,
         read: &Buffer,
-        end: Instant,
-        points: &mut Vec<Streaming>,
+        (end, looks): (Instant, &mut [(u32, Looks)]),
+        points: &mut Vec<Point>,
     ) -> Result<(), ProbeError> {
         let mut stream = Stream::new(subject, self.sets[0].bytes, self.isa)?;
         let bytes = stream.bytes_of_one(subject);
@@ -202,6 +217,8 @@ impl Plan {
                     }
                 }
                 let passes = passes[place];
+                let barrier = || (pool.threads() > 1).then(|| barrier_seconds(pool));
+                let first = barrier();
                 let reads =
                     |read_loop: &ReadLoop| read_rate(pool, read_loop, read, touched, (set.settling, passes));
                 let before = reads(best[place]);
@@ -211,9 +228,15 @@ impl Plan {
                 }
                 let rate = (passes * count) as f64 * bytes as f64 / once(passes);
                 let after = reads(best[place]);
+                let lay = Lay::between(first, barrier());
+                if let (Lay::At(seconds), Some((_, looks))) =
+                    (lay, looks.iter_mut().find(|(threads, _)| *threads as usize == pool.threads()))
+                {
+                    looks.add(seconds);
+                }
                 // The first round brings everything where it stays, if nothing else did.
                 if round > 0 || set.settling > 0 {
-                    log.push(2.0 * rate / (before + after));
+                    log.push(2.0 * rate / (before + after), lay);
                 }
             }
             if round >= FEWEST_SAMPLES && Instant::now() >= end {
@@ -222,7 +245,8 @@ impl Plan {
         }
         for (pool, set, _, log) in &cells {
             let threads = pool.threads() as u32;
-            points.push(describe(subject, &self.kernels, threads, (bytes, set.bytes), log));
+            let stream = describe(subject, &self.kernels, threads, (bytes, set.bytes));
+            points.push(Point { stream, log: log.clone() });
         }
         Ok(())
     }
@@ -411,7 +435,6 @@ fn describe(
     kernels: &Kernels,
     threads: u32,
     (bytes, working_set_bytes): (u64, u64),
-    log: &Log,
 ) -> Streaming {
     let operation = &subject.operation;
     let (format, rows, columns, heads) = match operation {
@@ -435,6 +458,6 @@ fn describe(
         threads,
         bytes,
         working_set_bytes,
-        share_of_read: log.figure(),
+        share_of_read: Figure::unavailable("not measured yet"),
     }
 }

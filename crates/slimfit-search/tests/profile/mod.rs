@@ -113,13 +113,19 @@ pub fn synthetic(power: bool) -> HardwareProfile {
                 }
             }
         }
-        for (tokens, activation_bytes, seconds) in
-            [(1, 6000, 2e-7), (1, 20_000, 5e-7), (128, 800_000, 4e-6), (128, 2_700_000, 2e-5)]
-        {
+        let weights = |bytes| Some((bytes, 128 << 20));
+        for (tokens, activation_bytes, seconds, weights) in [
+            (1, 6000, 2e-7, None),
+            (1, 20_000, 5e-7, None),
+            (128, 800_000, 9e-6, weights(190_000)),
+            (128, 2_700_000, 6e-5, weights(1_600_000)),
+        ] {
             profile.overhead.hand_over.push(HandOver {
                 threads,
                 tokens,
                 activation_bytes,
+                weight_bytes: weights.map(|weights| weights.0),
+                working_set_bytes: weights.map(|weights| weights.1),
                 seconds: measured(seconds * f64::from(threads)),
             });
         }

@@ -239,7 +239,8 @@ fn record(
         percentiles: Percentiles { ttft_seconds: tail(&prompts), tpot_seconds: tail(&single) },
         predicted,
         predicted_percentiles: None,
-        sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak },
+        placement: None,
+        sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak, barrier_seconds: None },
         share: Shares {
             decode_of_bandwidth: share(limits.decode_bytes, &tokens, read),
             prefill_of_peak: share(limits.prefill_flops, &prompts, peak),
