@@ -104,10 +104,15 @@ pub enum Buffer {
     Normed,
     /// What the second of two parallel branches reads: hidden size.
     SecondNormed,
-    /// Fused q, k, v; later gate and up.
+    /// Fused q, k, v.
     Projected,
-    /// What the attention returns; later the activated inner values.
+    /// What the attention returns.
     Mixed,
+    /// Gate and up: a buffer of its own. In that of q, k, v a token's values would lie where another thread wrote another
+    /// token's, and cores that share no cache take the lines of each other at 60 ns each.
+    Gates,
+    /// The activated inner values: apart from what the attention returns, as above.
+    Activated,
     /// A branch's result where a norm follows before it is added.
     Branch,
     /// Scores of experts, then the chosen ones and their weights; later each token's score of the shared part.
@@ -118,13 +123,15 @@ pub enum Buffer {
 
 impl Buffer {
     /// Every buffer.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Residual,
         Self::Spare,
         Self::Normed,
         Self::SecondNormed,
         Self::Projected,
         Self::Mixed,
+        Self::Gates,
+        Self::Activated,
         Self::Branch,
         Self::Routing,
         Self::Logits,

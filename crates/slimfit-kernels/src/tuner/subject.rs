@@ -1,5 +1,8 @@
 //! A product as a race runs it: a matrix as often as the working set holds it, so that its copies come from where a
-//! model's matrices would.
+//! model's matrices would; and of many tokens, beside an operation that takes the results token by token, as one between
+//! products does. By itself each thread would find its results' lines where it left them, however the threads split the
+//! work, while in a model those that another thread touched come back slowly.
+#![expect(unsafe_code, reason = "each thread touches its own tokens' results")]
 
 use super::TuningKey;
 use crate::matmul::{Layout, MatMulArgs, MatMulVariant};
@@ -73,6 +76,7 @@ impl Subject {
         );
         let bytes = self.matrix.bytes().len();
         let phases = phases(&Operation::MatMul(self.operation), self.tokens);
+        let (tokens, rows) = (self.tokens, self.operation.rows as usize);
         let (copies, mut products) = (self.copies.as_slice(), 0);
         let start = Instant::now();
         loop {
@@ -83,6 +87,13 @@ impl Subject {
                         entry.run(&args, Part { phase, index: worker.index, of: worker.count });
                         worker.barrier();
                     }
+                    if tokens > 1 && worker.count > 1 {
+                        let part = Part { phase: 0, index: worker.index, of: worker.count };
+                        let own = part.range(tokens, 1);
+                        // SAFETY: a barrier ended the product that wrote it; no other thread has these tokens.
+                        touch(unsafe { args.output.slice_mut(own.start * rows..own.end * rows) });
+                        worker.barrier();
+                    }
                 }
             });
             products += copies.len() / bytes;
@@ -91,5 +102,13 @@ impl Subject {
                 return elapsed.as_secs_f64() / products as f64;
             }
         }
+    }
+}
+
+/// Reads and writes a value of every line.
+fn touch(values: &mut [f32]) {
+    const LINE_VALUES: usize = 64 / size_of::<f32>();
+    for value in values.iter_mut().step_by(LINE_VALUES) {
+        *value = std::hint::black_box(*value);
     }
 }

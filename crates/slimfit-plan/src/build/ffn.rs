@@ -33,18 +33,18 @@ impl Builder<'_> {
     ) -> Result<(), PlanError> {
         let hidden = self.architecture.hidden_size;
         let up =
-            Branch { input: branch.input, output: Buffer::Projected, accumulate: None, rows: TokenRows::All };
+            Branch { input: branch.input, output: Buffer::Gates, accumulate: None, rows: TokenRows::All };
         self.product(up_label, up_roles, mlp.size * up_roles.len() as u64, hidden, mlp.bias, up, None)?;
         let function = function(mlp.activation);
         let activate = Activate { size: mlp.size, gated: mlp.gated, function, scaled };
-        self.widen(Buffer::Mixed, mlp.size);
+        self.widen(Buffer::Activated, mlp.size);
         self.push(self.step(
             activation_label,
             Operation::Activate(activate),
-            Buffer::Projected,
-            Buffer::Mixed,
+            Buffer::Gates,
+            Buffer::Activated,
         ));
-        let down = Branch { input: Buffer::Mixed, ..branch };
+        let down = Branch { input: Buffer::Activated, ..branch };
         self.product(down_label, &[down_role], hidden, mlp.size, mlp.bias, down, None)
     }
 
