@@ -31,7 +31,9 @@ pub struct Device {
 pub struct Rate {
     /// Place of its device.
     pub device: usize,
-    /// Model and format, for tables.
+    /// Model and format.
+    pub model: String,
+    /// The same and what ran it, for tables.
     pub label: String,
     /// Whether it ran llama.cpp itself rather than a front end of it.
     pub direct: bool,
@@ -123,6 +125,14 @@ impl Data {
         Ok(data)
     }
 
+    /// Places of the devices that have rates, ascending.
+    pub fn devices_with_rates(&self) -> Vec<usize> {
+        let mut devices: Vec<usize> = self.rates.iter().map(|rate| rate.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        devices
+    }
+
     fn add(&mut self, row: Row<'_>) -> Result<(), &'static str> {
         if row.text("backend") != "CPU" {
             return Err("not on the CPU");
@@ -133,7 +143,8 @@ impl Data {
         let device = self.devices.iter().position(|device| device.id == row.text("device_id"));
         let bytes = row.number("weight_bytes_per_token_GB").map(|gigabytes| gigabytes * 1e9);
         let rate = row.number("tg_tps");
-        let label = format!("{} {} ({engine})", row.text("model"), row.text("quant"));
+        let model = format!("{} {}", row.text("model"), row.text("quant"));
+        let label = format!("{model} ({engine})");
         // Whatever ran it: no engine reads faster than the memory can.
         if let (Some(device), Some(bytes), Some(rate)) = (device, bytes, rate) {
             let share = bytes * rate / self.devices[device].theoretical;
@@ -164,7 +175,7 @@ impl Data {
         let kv_values = row.number("n_kv").unwrap_or(0.0) * row.number("head_dim").unwrap_or(0.0);
         self.rates.push(Rate {
             device,
-
+            model,
             label,
             direct,
             threads,

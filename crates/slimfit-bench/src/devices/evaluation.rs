@@ -1,8 +1,9 @@
 //! How well a fit predicts devices that it has not seen: whole devices left out, one after the other.
 
 use super::data::Data;
-use super::fit::Fit;
-use slimfit_cost::{EngineCoefficients, EngineDevice, EngineMemory, EngineModel};
+use super::fit::{Fit, predicted_seconds};
+use super::form::Form;
+use slimfit_cost::{EngineCoefficients, EngineDevice, EngineMemory};
 use std::collections::BTreeMap;
 
 /// One rate, predicted by a fit that has not seen its device.
@@ -24,46 +25,50 @@ pub struct Judged {
 pub struct LeftOut {
     /// The device.
     pub device: usize,
+    /// The form that the others chose.
+    pub form: Form,
     /// What the others say.
     pub coefficients: EngineCoefficients,
 }
 
-/// Fits once for each device that has rates, without it.
-pub fn leave_each_out(data: &Data, start: &EngineCoefficients) -> Vec<LeftOut> {
-    let mut devices: Vec<usize> = data.rates.iter().map(|rate| rate.device).collect();
-    devices.sort_unstable();
-    devices.dedup();
-    let fit = Fit::new(data, start);
+/// Fits once for each device that has rates, without it, in the form that `form` says for it.
+pub fn leave_each_out(data: &Data, start: &EngineCoefficients, form: impl Fn(usize) -> Form) -> Vec<LeftOut> {
+    let devices = data.devices_with_rates().into_iter();
     devices
-        .into_iter()
-        .map(|device| LeftOut { device, coefficients: fit.run(|other| other != device) })
+        .map(|device| {
+            let form = form(device);
+            let coefficients = Fit::new(data, start, form).run(|other| other != device);
+            LeftOut { device, form, coefficients }
+        })
         .collect()
 }
 
 /// Predicts every rate with the fit that has not seen its device.
 pub fn judge(data: &Data, folds: &[LeftOut]) -> Vec<Judged> {
-    let mut judged = Vec::new();
-    for fold in folds {
-        let device = &data.devices[fold.device];
-        for (place, rate) in data.rates.iter().enumerate().filter(|(_, rate)| rate.device == fold.device) {
-            let seconds = |device: &EngineDevice| {
-                EngineModel::new(&fold.coefficients, device).decode_terms(&rate.work, rate.threads).seconds
-            };
+    folds.iter().flat_map(|fold| judge_device(data, &fold.coefficients, fold.device)).collect()
+}
+
+/// Predicts the rates of one device.
+pub fn judge_device(data: &Data, coefficients: &EngineCoefficients, place: usize) -> Vec<Judged> {
+    let device = &data.devices[place];
+    let rates = data.rates.iter().enumerate().filter(|(_, rate)| rate.device == place);
+    rates
+        .map(|(index, rate)| {
+            let seconds = |device: &EngineDevice| predicted_seconds(coefficients, device, rate);
             let alone = seconds(&device.engine);
             let measured = device.measured.map(|bandwidth| {
                 seconds(&EngineDevice { memory: EngineMemory::Sustained(bandwidth), ..device.engine.clone() })
             });
             let joules = device.loaded_watts.zip(rate.joules);
-            judged.push(Judged {
-                rate: place,
-                device: fold.device,
+            Judged {
+                rate: index,
+                device: place,
                 ratio: alone / rate.seconds,
                 measured_ratio: measured.map(|seconds| seconds / rate.seconds),
                 joules_ratio: joules.map(|(watts, joules)| watts * alone / joules),
-            });
-        }
-    }
-    judged
+            }
+        })
+        .collect()
 }
 
 /// Errors of a set of predictions, every device with the same weight.
@@ -108,6 +113,56 @@ impl Errors {
     }
 }
 
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 2000;
+
+/// The 90 % interval of `value` of the errors, from drawing as many devices with replacement; nothing for fewer than two.
+pub fn interval(ratios: &[(usize, f64)], value: impl Fn(&Errors) -> f64) -> Option<(f64, f64)> {
+    let mut each: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for (device, ratio) in ratios {
+        each.entry(*device).or_default().push(*ratio);
+    }
+    if each.len() < 2 {
+        return None;
+    }
+    let devices: Vec<Vec<f64>> = each.into_values().collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut values = Vec::with_capacity(RESAMPLES);
+    for _ in 0..RESAMPLES {
+        let mut drawn = Vec::new();
+        for place in 0..devices.len() {
+            // Xorshift: the same draws at every run.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let device = &devices[((state >> 33) % devices.len() as u64) as usize];
+            drawn.extend(device.iter().map(|ratio| (place, *ratio)));
+        }
+        values.extend(Errors::of(&drawn).map(|errors| (value(&errors), 1.0)));
+    }
+    Some((quantile(&values, 0.05), quantile(&values, 0.95)))
+}
+
+/// Every ratio over the median of its device's: what remains when each device has a factor of its own.
+pub fn scaled(ratios: &[(usize, f64)]) -> Vec<(usize, f64)> {
+    let own = |device: usize| -> Vec<(f64, f64)> {
+        ratios.iter().filter(|(other, _)| *other == device).map(|(_, ratio)| (*ratio, 1.0)).collect()
+    };
+    ratios.iter().map(|(device, ratio)| (*device, ratio / quantile(&own(*device), 0.5))).collect()
+}
+
+/// Factors by which rates of one device, model, format and thread count differ that were published more than once.
+pub fn repeated(data: &Data) -> Vec<f64> {
+    let mut factors = Vec::new();
+    for (place, one) in data.rates.iter().enumerate() {
+        let same = data.rates[place + 1..].iter().filter(|other| {
+            other.device == one.device && other.threads == one.threads && other.model == one.model
+        });
+        factors.extend(same.map(|other| (one.seconds / other.seconds).ln().abs().exp()));
+    }
+    factors
+}
+
 /// The smallest value below which `share` of the weight lies.
 ///
 /// # Panics
@@ -138,6 +193,25 @@ mod tests {
         assert!((errors.median - 0.1).abs() < 1e-12);
         assert!((errors.geometric - (2.0_f64 * 1.1).powf(1.0 / 3.0)).abs() < 1e-12);
         assert_eq!(Errors::of(&[]), None);
+    }
+
+    #[test]
+    fn an_interval_holds_the_value_and_narrows_with_devices_that_agree() {
+        let apart: Vec<(usize, f64)> = (0..8).map(|device| (device, 1.0 + 0.1 * device as f64)).collect();
+        let (low, high) = interval(&apart, |errors| errors.median).unwrap();
+        let median = Errors::of(&apart).unwrap().median;
+        assert!(low < median && median < high, "{low} {median} {high}");
+        let agreeing: Vec<(usize, f64)> = (0..8).map(|device| (device, 1.2)).collect();
+        let (low, high) = interval(&agreeing, |errors| errors.median).unwrap();
+        assert!((low - 0.2).abs() < 1e-12 && (high - 0.2).abs() < 1e-12);
+        assert_eq!(interval(&[(0, 1.0), (0, 2.0)], |errors| errors.median), None);
+    }
+
+    #[test]
+    fn a_device_that_is_off_by_a_factor_is_right_once_scaled() {
+        let ratios = scaled(&[(0, 3.0), (0, 3.0), (0, 3.3), (1, 0.5)]);
+        let expected = [1.0, 1.0, 1.1, 1.0];
+        assert!(ratios.iter().zip(expected).all(|((_, ratio), right)| (ratio - right).abs() < 1e-12));
     }
 
     #[test]

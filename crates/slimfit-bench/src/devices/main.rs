@@ -1,16 +1,20 @@
 //! `cargo xtask bench devices`: how well an engine's coefficients predict published devices that they have not seen, and
 //! the file of coefficients itself. Runs nothing on this machine: it reads a folder of published tables.
 
+mod choice;
 mod csv;
 mod data;
 mod evaluation;
 mod fit;
+mod form;
+mod point;
 mod spread;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use anyhow::{Context, Result};
+use choice::Choice;
 use clap::Parser;
 use data::Data;
 use fit::Fit;
@@ -50,7 +54,9 @@ fn run(options: &Options) -> Result<()> {
     let data = Data::read(&options.data)?;
     anyhow::ensure!(!data.rates.is_empty(), "`{}` holds no usable decode rate", options.data.display());
     let start = EngineCoefficients::llama_cpp();
-    let folds = evaluation::leave_each_out(&data, &start);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let choice = Choice::new(&data, &start, threads);
+    let folds = evaluation::leave_each_out(&data, &start, |device| choice.best(Some(device)));
     let judged = evaluation::judge(&data, &folds);
     print!("{}", tables::left_out(&data));
     if options.by_device {
@@ -59,8 +65,9 @@ fn run(options: &Options) -> Result<()> {
     if options.by_rate {
         println!("{}", tables::by_rate(&data, &judged));
     }
+    print!("{}", tables::choices(&data, &folds, choice.best(None)));
     println!("{}", tables::targets(&data, &judged));
-    let mut fitted = Fit::new(&data, &start).run(|_| true);
+    let mut fitted = Fit::new(&data, &start, choice.best(None)).run(|_| true);
     spread::describe(&mut fitted, &data, &folds, &judged);
     println!("{}", tables::coefficients(&fitted));
     if options.write {

@@ -20,8 +20,10 @@ pub fn describe(fitted: &mut EngineCoefficients, data: &Data, folds: &[LeftOut],
         "class efficiencies of llama.cpp fitted on {} published CPU decode rates of {devices} devices (llama.cpp discussions and issues, sbc and server benchmarks, 2023 to 2026)",
         data.rates.len()
     );
-    let single: [Reading; 2] = [|file| &file.layer_seconds, |file| &file.measured_share];
-    let writing: [Writing; 2] = [|file| &mut file.layer_seconds, |file| &mut file.measured_share];
+    let single: [Reading; 3] =
+        [|file| &file.layer_seconds, |file| &file.measured_share, |file| &file.front_end_seconds];
+    let writing: [Writing; 3] =
+        [|file| &mut file.layer_seconds, |file| &mut file.measured_share, |file| &mut file.front_end_seconds];
     for (read, write) in single.into_iter().zip(writing) {
         bounds(write(fitted), folds.iter().map(|fold| read(&fold.coefficients).value));
     }
@@ -149,6 +151,7 @@ pub fn file(fitted: &EngineCoefficients) -> String {
     entries.extend([
         &mut rounded.measured_share,
         &mut rounded.layer_seconds,
+        &mut rounded.front_end_seconds,
         &mut rounded.measured_interval_factor,
     ]);
     for entry in entries {

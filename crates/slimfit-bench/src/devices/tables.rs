@@ -1,7 +1,8 @@
 //! What the benchmark prints.
 
 use super::data::Data;
-use super::evaluation::{Errors, Judged};
+use super::evaluation::{Errors, Judged, LeftOut, interval, quantile, repeated, scaled};
+use super::form::Form;
 use comfy_table::{ContentArrangement, Table, presets};
 use slimfit_cost::{Coefficient, EngineCoefficients};
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ pub fn left_out(data: &Data) -> String {
 /// A goal.
 struct Goal {
     what: &'static str,
-    errors: Option<Errors>,
+    ratios: Vec<(usize, f64)>,
     goal: String,
     value: fn(&Errors) -> f64,
     limit: Option<f64>,
@@ -47,23 +48,19 @@ struct Goal {
 
 /// The goals, each judged.
 pub fn targets(data: &Data, judged: &[Judged]) -> Table {
-    let errors = |keep: &dyn Fn(&Judged) -> bool| {
-        let rows: Vec<(usize, f64)> =
-            judged.iter().filter(|row| keep(row)).map(|row| (row.device, row.ratio)).collect();
-        Errors::of(&rows)
+    let ratios = |keep: &dyn Fn(&Judged) -> bool| {
+        judged.iter().filter(|row| keep(row)).map(|row| (row.device, row.ratio)).collect::<Vec<_>>()
     };
     let direct = |row: &Judged| data.rates[row.rate].direct;
     let client = |row: &Judged| data.devices[row.device].engine.class == "x86_client";
     let optional = |value: fn(&Judged) -> Option<f64>| {
-        let rows: Vec<(usize, f64)> =
-            judged.iter().filter_map(|row| Some((row.device, value(row)?))).collect();
-        Errors::of(&rows)
+        judged.iter().filter_map(|row| Some((row.device, value(row)?))).collect::<Vec<_>>()
     };
     let plain = |factor: f64| format!("{factor:.2}");
     let goals = [
         Goal {
             what: "decode, profile alone: median error",
-            errors: errors(&|_| true),
+            ratios: ratios(&|_| true),
             goal: "≤ 20 %".to_owned(),
             value: |errors| errors.median,
             limit: Some(0.20),
@@ -71,7 +68,7 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "decode, profile alone: geometric mean of max(p/m, m/p)",
-            errors: errors(&|_| true),
+            ratios: ratios(&|_| true),
             goal: "≤ 1.30".to_owned(),
             value: |errors| errors.geometric,
             limit: Some(1.30),
@@ -79,7 +76,7 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "the same, without front ends: median error",
-            errors: errors(&direct),
+            ratios: ratios(&direct),
             goal: "≤ 20 %".to_owned(),
             value: |errors| errors.median,
             limit: Some(0.20),
@@ -87,7 +84,7 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "the same, without front ends: geometric mean",
-            errors: errors(&direct),
+            ratios: ratios(&direct),
             goal: "≤ 1.30".to_owned(),
             value: |errors| errors.geometric,
             limit: Some(1.30),
@@ -95,7 +92,7 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "x86 clients: median error",
-            errors: errors(&client),
+            ratios: ratios(&client),
             goal: "≤ 15 %".to_owned(),
             value: |errors| errors.median,
             limit: Some(0.15),
@@ -103,7 +100,7 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "x86 clients, without front ends: median error",
-            errors: errors(&|row| client(row) && direct(row)),
+            ratios: ratios(&|row| client(row) && direct(row)),
             goal: "≤ 15 %".to_owned(),
             value: |errors| errors.median,
             limit: Some(0.15),
@@ -111,15 +108,23 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "one measured bandwidth given: median error",
-            errors: optional(|row| row.measured_ratio),
+            ratios: optional(|row| row.measured_ratio),
             goal: "≤ 12 %".to_owned(),
             value: |errors| errors.median,
             limit: Some(0.12),
             shown: percent,
         },
         Goal {
+            what: "the same, each device scaled to its own median",
+            ratios: scaled(&optional(|row| row.measured_ratio)),
+            goal: String::new(),
+            value: |errors| errors.median,
+            limit: None,
+            shown: percent,
+        },
+        Goal {
             what: "joules per token, loaded watts given: median error",
-            errors: optional(|row| row.joules_ratio),
+            ratios: optional(|row| row.joules_ratio),
             goal: "≤ 25 %".to_owned(),
             value: |errors| errors.median,
             limit: Some(0.25),
@@ -127,17 +132,17 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
         },
         Goal {
             what: "bias (geometric mean of p/m)",
-            errors: errors(&|_| true),
+            ratios: ratios(&|_| true),
             goal: String::new(),
             value: |errors| errors.bias,
             limit: None,
             shown: plain,
         },
     ];
-    let mut rows = table(&["what", "goal", "found", "verdict", "rates", "devices"]);
+    let mut rows = table(&["what", "goal", "found", "90 % interval", "verdict", "rates", "devices"]);
     for goal in goals {
-        let Some(errors) = goal.errors else {
-            rows.add_row([goal.what, &goal.goal, "nothing to judge by", "–", "0", "0"]);
+        let Some(errors) = Errors::of(&goal.ratios) else {
+            rows.add_row([goal.what, &goal.goal, "nothing to judge by", "–", "–", "0", "0"]);
             continue;
         };
         let value = (goal.value)(&errors);
@@ -150,12 +155,37 @@ pub fn targets(data: &Data, judged: &[Judged]) -> Table {
             goal.what.to_owned(),
             goal.goal,
             (goal.shown)(value),
+            interval(&goal.ratios, goal.value).map_or_else(
+                || "–".to_owned(),
+                |(low, high)| format!("{} … {}", (goal.shown)(low), (goal.shown)(high)),
+            ),
             verdict.to_owned(),
             errors.n.to_string(),
             errors.devices.to_string(),
         ]);
     }
     rows
+}
+
+/// Which forms were chosen without each device, and how far publications of one thing differ.
+pub fn choices(data: &Data, folds: &[LeftOut], all: Form) -> String {
+    let mut text = String::from("form, chosen by the other devices:");
+    for form in Form::ALL {
+        let count = folds.iter().filter(|fold| fold.form == form).count();
+        let _ = write!(text, " {} for {count};", form.name());
+    }
+    let _ = writeln!(text, " of all devices: {}", all.name());
+    let factors: Vec<(f64, f64)> = repeated(data).into_iter().map(|factor| (factor - 1.0, 1.0)).collect();
+    if !factors.is_empty() {
+        let _ = writeln!(
+            text,
+            "published more than once (device, model, format, threads): {} pairs, {} apart in the median, {} at most",
+            factors.len(),
+            percent(quantile(&factors, 0.5)),
+            percent(quantile(&factors, 1.0)),
+        );
+    }
+    text
 }
 
 /// Errors of every device, the worst first.
@@ -231,6 +261,7 @@ pub fn coefficients(fitted: &EngineCoefficients) -> Table {
     for (name, entry) in [
         ("measured_share", &fitted.measured_share),
         ("layer_seconds", &fitted.layer_seconds),
+        ("front_end_seconds", &fitted.front_end_seconds),
         ("measured_interval_factor", &fitted.measured_interval_factor),
     ] {
         add(name.to_owned(), entry);

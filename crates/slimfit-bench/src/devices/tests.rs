@@ -1,8 +1,10 @@
 //! The whole benchmark on tables that the test writes itself: devices that follow the law exactly, and broken ones.
 
+use super::choice::Choice;
 use super::data::Data;
-use super::evaluation::{Errors, judge, leave_each_out};
+use super::evaluation::{Errors, judge, judge_device, leave_each_out, repeated};
 use super::fit::Fit;
+use super::form::Form;
 use super::spread;
 use slimfit_cost::{DecodeWork, EngineCoefficients, EngineDevice, EngineMemory, EngineModel};
 use slimfit_document::Document;
@@ -31,6 +33,7 @@ fn law() -> EngineCoefficients {
         set(entry, 0.2);
     }
     set(&mut law.layer_seconds, 3e-5);
+    set(&mut law.front_end_seconds, 0.0);
     law
 }
 
@@ -58,15 +61,20 @@ fn folder(law: &EngineCoefficients) -> tempfile::TempDir {
             memory: EngineMemory::Theoretical(bandwidth * 1e9),
         };
         for (threads, gigabytes) in [(1, 0.5), (cores, 1.0), (cores, 4.0)] {
+            let through_front_end = law.front_end_seconds.value > 0.0 && ["b", "d", "f"].contains(&id);
+            // Small models, where a front end's time shows.
+            let gigabytes = if through_front_end { gigabytes / 20.0 } else { gigabytes };
             let work = DecodeWork {
                 weights: vec![("q4_0".to_owned(), gigabytes * 1e9)],
                 cache_bytes: 2.0 * 32.0 * 8.0 * 128.0 * 2.0 * 64.0,
                 layers: 32.0,
             };
-            let seconds = EngineModel::new(law, &device).decode_terms(&work, threads).seconds;
+            let engine = if through_front_end { "Ollama" } else { "llama.cpp" };
+            let beside = if through_front_end { law.front_end_seconds.value } else { 0.0 };
+            let seconds = EngineModel::new(law, &device).decode_terms(&work, threads).seconds + beside;
             let _ = writeln!(
                 rates,
-                "{id},CPU,llama.cpp,{threads},M,7,32,8,128,Q4_0,{gigabytes},10,128,,{},{},",
+                "{id},CPU,{engine},{threads},M{gigabytes},7,32,8,128,Q4_0,{gigabytes},10,128,,{},{},",
                 1.0 / seconds,
                 10.0 * seconds
             );
@@ -104,13 +112,13 @@ fn a_law_that_devices_follow_is_found_again() {
     let folder = folder(&law);
     let data = Data::read(folder.path()).unwrap();
     let start = EngineCoefficients::llama_cpp();
-    let fitted = Fit::new(&data, &start).run(|_| true);
+    let fitted = Fit::new(&data, &start, Form::Plain).run(|_| true);
     for rate in &data.rates {
         let device = &data.devices[rate.device].engine;
         let predicted = EngineModel::new(&fitted, device).decode_terms(&rate.work, rate.threads).seconds;
         assert!((predicted / rate.seconds).ln().abs() < 0.1, "{} {predicted}", rate.label);
     }
-    let folds = leave_each_out(&data, &start);
+    let folds = leave_each_out(&data, &start, |_| Form::Plain);
     let judged = judge(&data, &folds);
     let ratios: Vec<(usize, f64)> = judged.iter().map(|row| (row.device, row.ratio)).collect();
     assert!(Errors::of(&ratios).unwrap().median < 0.15);
@@ -122,11 +130,11 @@ fn a_law_that_devices_follow_is_found_again() {
 fn the_device_judged_is_not_among_those_fitted_on() {
     let mut data = Data::read(folder(&law()).path()).unwrap();
     let start = EngineCoefficients::llama_cpp();
-    let before = judge(&data, &leave_each_out(&data, &start));
+    let before = judge(&data, &leave_each_out(&data, &start, |_| Form::Plain));
     for rate in data.rates.iter_mut().filter(|rate| rate.device == 0) {
         rate.seconds *= 3.0;
     }
-    let after = judge(&data, &leave_each_out(&data, &start));
+    let after = judge(&data, &leave_each_out(&data, &start, |_| Form::Plain));
     let of = |judged: &[super::evaluation::Judged]| {
         judged.iter().filter(|row| row.device == 0).map(|row| row.ratio).collect::<Vec<_>>()
     };
@@ -139,8 +147,8 @@ fn the_device_judged_is_not_among_those_fitted_on() {
 fn the_file_that_is_written_can_be_read_and_says_how_sure_it_is() {
     let data = Data::read(folder(&law()).path()).unwrap();
     let start = EngineCoefficients::llama_cpp();
-    let folds = leave_each_out(&data, &start);
-    let mut fitted = Fit::new(&data, &start).run(|_| true);
+    let folds = leave_each_out(&data, &start, |_| Form::Plain);
+    let mut fitted = Fit::new(&data, &start, Form::Plain).run(|_| true);
     spread::describe(&mut fitted, &data, &folds, &judge(&data, &folds));
     let document = Document::from_str(&spread::file(&fitted), "llama.cpp.yaml").unwrap();
     let read = EngineCoefficients::from_document(&document).unwrap();
@@ -148,4 +156,57 @@ fn the_file_that_is_written_can_be_read_and_says_how_sure_it_is() {
     assert_eq!(read.bandwidth_share["board"].n, 3);
     assert!(read.interval_factor["any"].value >= 1.15);
     assert!(read.layer_seconds.low <= read.layer_seconds.high);
+}
+
+#[test]
+fn what_front_ends_take_is_told_from_the_engine_where_they_take_any() {
+    let start = EngineCoefficients::llama_cpp();
+    let plain = Data::read(folder(&law()).path()).unwrap();
+    let choice = Choice::new(&plain, &start, 1);
+    assert_eq!(choice.best(None), Form::Plain, "a part that changes nothing was taken up");
+
+    let mut slow = law();
+    slow.front_end_seconds.value = 0.01;
+    let data = Data::read(folder(&slow).path()).unwrap();
+    assert_eq!(data.rates.iter().filter(|rate| !rate.direct).count(), 9);
+    let choice = Choice::new(&data, &start, 2);
+    let chosen: Vec<Form> = (0..6).map(|device| choice.best(Some(device))).collect();
+    assert_eq!((choice.best(None), chosen), (Form::FrontEnds, vec![Form::FrontEnds; 6]));
+    let fit = |form| Fit::new(&data, &start, form).run(|_| true);
+    let (apart, together) = (fit(Form::FrontEnds), fit(Form::Plain));
+    assert_eq!((apart.front_end_seconds.n, together.front_end_seconds.value), (3, 0.0));
+    // Drawn towards what one expects beforehand.
+    assert!((0.006..0.012).contains(&apart.front_end_seconds.value), "{}", apart.front_end_seconds.value);
+    let error = |coefficients: &EngineCoefficients| {
+        let judged = (0..6).flat_map(|device| judge_device(&data, coefficients, device));
+        judged.map(|row| row.ratio.ln().abs()).sum::<f64>()
+    };
+    assert!(error(&apart) < 0.5 * error(&together), "{} {}", error(&apart), error(&together));
+}
+
+#[test]
+fn the_device_judged_does_not_choose_its_form() {
+    let mut slow = law();
+    slow.front_end_seconds.value = 0.01;
+    let mut data = Data::read(folder(&slow).path()).unwrap();
+    let start = EngineCoefficients::llama_cpp();
+    for rate in data.rates.iter_mut().filter(|rate| rate.device == 1) {
+        rate.seconds -= 0.0095;
+    }
+    assert_eq!(Choice::new(&data, &start, 2).best(Some(1)), Form::FrontEnds);
+}
+
+#[test]
+fn rates_published_twice_say_how_far_publications_differ() {
+    let mut data = Data::read(folder(&law()).path()).unwrap();
+    assert!(repeated(&data).is_empty());
+    let mut again = data.rates[0].clone();
+    again.seconds *= 1.25;
+    data.rates.push(again);
+    // Another thread count is another thing.
+    let mut other = data.rates[1].clone();
+    other.threads += 1;
+    data.rates.push(other);
+    let factors = repeated(&data);
+    assert!(factors.len() == 1 && (factors[0] - 1.25).abs() < 1e-9, "{factors:?}");
 }

@@ -58,6 +58,9 @@ pub struct EngineCoefficients {
     pub layer_seconds: Coefficient,
     /// How that grows: layer seconds × threads^growth.
     pub layer_thread_growth: Coefficient,
+    /// Seconds that a front end of the engine (Ollama, llama.rn) takes for each token beside it. Rates that were published
+    /// through one are fitted with it; a prediction of the engine itself has none of it.
+    pub front_end_seconds: Coefficient,
     /// Rate at which the cache is read, as a share of the bandwidth for weights.
     pub cache_share: Coefficient,
     /// Multiply-adds that one core completes per cycle in prefill, by instructions: a class figure, good to a factor of 3.

@@ -18,6 +18,7 @@ impl EngineCoefficients {
             ("usual_hertz", &self.usual_hertz, 1.0),
             ("layer_seconds", &self.layer_seconds, 0.0),
             ("layer_thread_growth", &self.layer_thread_growth, 0.0),
+            ("front_end_seconds", &self.front_end_seconds, 0.0),
             ("cache_share", &self.cache_share, f64::MIN_POSITIVE),
             ("measured_interval_factor", &self.measured_interval_factor, 1.0),
         ];
