@@ -217,7 +217,7 @@ fn text(verification: &Verification) -> String {
             row.prompt_tokens.max(row.depth_tokens).to_string(),
             spell(row.predicted.value),
             spell(row.measured),
-            spell(row.retest),
+            row.retest.map_or_else(|| "–".to_owned(), spell),
             format!("{:+.1} %", (row.predicted.value / row.measured - 1.0) * 100.0),
         ]);
     }
@@ -276,7 +276,9 @@ fn text(verification: &Verification) -> String {
         );
     }
     for skipped in &verification.skipped {
-        let _ = writeln!(text, "not run: {}: {}", skipped.id, skipped.reason);
+        let some = verification.rows.iter().any(|row| row.id == skipped.id);
+        let what = if some { "not run to the end" } else { "not run" };
+        let _ = writeln!(text, "{what}: {}: {}", skipped.id, skipped.reason);
     }
     text
 }

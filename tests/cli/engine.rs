@@ -160,3 +160,74 @@ fn ctrl_c_ends_the_engine_and_keeps_what_was_written() {
     assert!(since.elapsed() < Duration::from_secs(60), "it waited for the engine");
     assert_eq!(std::fs::metadata(&study).unwrap().len(), before);
 }
+
+/// A machine, and the command of an engine that does `ill` from its `good`-th request on, and answers until then.
+fn failing(good: u32, ill: &str) -> (Machine, String) {
+    let machine = machine();
+    let answer = r#"{"schema": "slimfit/engine-answer/v1", "engine": {"name": "llama.cpp", "version": "1"}, "decode_seconds": [0.4, 0.5, 0.6]}"#;
+    let script = format!(
+        "#!/bin/sh\necho asked >> requests\nif [ \"$(wc -l < requests)\" -le {good} ]; then echo '{answer}'; else {ill}; fi\n"
+    );
+    std::fs::write(machine.folder().join("engine.sh"), script).expect("the fake is written");
+    (machine, "sh ./engine.sh".to_owned())
+}
+
+/// `verify` of three models at two depths each: six requests a pass.
+fn verify_failing(good: u32, ill: &str) -> (Machine, Finished) {
+    let (machine, command) = failing(good, ill);
+    let arguments =
+        ["verify", "--samples=3", "--depth=16,32", "--engine=llama.cpp", "--engine-command", &command];
+    let finished = run(&machine, &[&arguments[..], &["--engine-timeout=2", "--study=kept"]].concat());
+    (machine, finished)
+}
+
+#[test]
+fn an_engine_that_breaks_midway_takes_nothing_of_what_was_measured() {
+    let crash = "echo 'out of luck' >&2; exit 3";
+    // The second model at its second depth, in the first pass.
+    let (machine, finished) = verify_failing(3, crash);
+    let object = finished.done().object("verify");
+    let rows = object["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows.iter().all(|row| row["retest"].is_null() && row["measured"].as_f64().is_some()));
+    assert_eq!((&object["summary"]["decode"]["n"], &object["samples"]), (&3.into(), &3.into()));
+    assert!(object["summary"]["decode"]["retest_mape"].is_null());
+    let skipped = object["skipped"].as_array().unwrap();
+    assert_eq!(skipped.len(), 3, "all three were stopped: {skipped:?}");
+    let reason = skipped[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("out of luck") && reason.contains('3') && !reason.contains('\n'), "{reason}");
+    assert!(machine.folder().join("kept/study.sqlite").is_file());
+    // Three models of two cells, and of the second pass the last model alone.
+    let (_, finished) = verify_failing(8, crash);
+    let object = finished.done().object("verify");
+    let rows = object["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    assert_eq!(rows.iter().filter(|row| row["retest"].is_number()).count(), 2);
+    assert_eq!(object["summary"]["decode"]["retest_mape"], 0.0);
+    assert_eq!(object["skipped"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_engine_that_hangs_midway_is_told_with_the_models_that_it_stopped() {
+    let (machine, finished) = verify_failing(4, "sleep 30");
+    let object = finished.done().object("verify");
+    assert_eq!(object["rows"].as_array().unwrap().len(), 4);
+    let skipped = object["skipped"].as_array().unwrap();
+    assert!(skipped.iter().all(|skipped| skipped["reason"].as_str().unwrap().contains("no answer in 2 s")));
+    assert_eq!(skipped.len(), 3);
+    let asked = std::fs::read_to_string(machine.folder().join("requests")).unwrap().lines().count();
+    assert_eq!(asked, 7, "what one pass did not reach, the next does not try again");
+}
+
+#[test]
+fn an_engine_that_never_answers_is_an_error_of_its_own_kind() {
+    for (ill, code) in
+        [("exit 4", "engine-failed"), ("sleep 30", "engine-timeout"), ("echo no", "engine-answer")]
+    {
+        let (machine, finished) = verify_failing(0, ill);
+        let error = finished.refused(code);
+        assert_eq!(error["field"], "--engine-command", "{error}");
+        let asked = std::fs::read_to_string(machine.folder().join("requests")).unwrap().lines().count();
+        assert_eq!(asked, 3, "each model once");
+    }
+}

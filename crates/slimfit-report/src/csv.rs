@@ -97,7 +97,7 @@ pub(crate) fn all(input: &ReportInput) -> Vec<(&'static str, String)> {
                 row.predicted.low.to_string(),
                 row.predicted.high.to_string(),
                 row.measured.to_string(),
-                row.retest.to_string(),
+                row.retest.map_or_else(String::new, |retest| retest.to_string()),
                 row.sentinel_ratio.to_string(),
             ]);
         }

@@ -116,8 +116,8 @@ pub struct VerificationRow {
     pub predicted: PredictedValue,
     /// What was measured first.
     pub measured: f64,
-    /// What was measured again.
-    pub retest: f64,
+    /// What was measured again; nothing where the second run never came.
+    pub retest: Option<f64>,
     /// Bracketing rate over the profile's rate.
     pub sentinel_ratio: f64,
     /// Where the threads lay, and what was predicted for: in the profile's `usual` placement, its `other` one, or in one that it

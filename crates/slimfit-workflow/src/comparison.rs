@@ -56,7 +56,7 @@ struct Cell {
 
 impl Cell {
     fn new(row: &VerificationRow, normalised: bool) -> Self {
-        Self::of(row, row.predicted, (row.measured, row.retest), normalised)
+        Self::of(row, row.predicted, (row.measured, row.retest.unwrap_or(f64::NAN)), normalised)
     }
 
     /// The 95th percentile of a row that has one. Both passes make one percentile, so there is no retest.

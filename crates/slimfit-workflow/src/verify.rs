@@ -116,8 +116,8 @@ struct Subject {
     cells: Vec<Cell>,
     /// The other runtime that ran it.
     engine: Option<ExternalEngine>,
-    /// Why that runtime does not run it.
-    refused: Option<String>,
+    /// Why that runtime does not run it, or not to the end.
+    stopped: Option<WorkflowError>,
 }
 
 impl Subject {
@@ -131,7 +131,7 @@ impl Subject {
             threads: 0,
             cells: Vec::new(),
             engine: None,
-            refused: None,
+            stopped: None,
         }
     }
 }
@@ -269,10 +269,8 @@ pub(crate) fn verify_subjects(
         }
     }
     observer.at("run", 1.0)?;
-    if let Some(reason) = subjects.first().and_then(|subject| subject.refused.clone())
-        && subjects.iter().all(|subject| subject.refused.is_some())
-    {
-        return Err(WorkflowError::NothingToRun { space: "what was drawn".to_owned(), reason });
+    if let Some(error) = external::nothing_measured(&mut subjects) {
+        return Err(error);
     }
     Ok(record(options, subjects, skipped, predictions_sha256))
 }
@@ -515,7 +513,8 @@ fn run(
 
 /// What a cell comes to: its two values, the ratio of the first's sentinel, where its threads lay, its tokens' times.
 struct Measured {
-    values: [f64; 2],
+    /// Test, and retest where there was one.
+    values: (f64, Option<f64>),
     sentinel_ratio: f64,
     placement: Option<Placement>,
     token_seconds: Vec<f64>,
@@ -523,9 +522,10 @@ struct Measured {
 
 impl Cell {
     fn measured(&self, rounds: usize) -> Option<Measured> {
-        if let [(measured, sentinel_ratio), (retest, _)] = self.passes[..] {
+        if let Some(&(measured, sentinel_ratio)) = self.passes.first() {
             let (placement, token_seconds) = (None, Vec::new());
-            return Some(Measured { values: [measured, retest], sentinel_ratio, placement, token_seconds });
+            let retest = self.passes.get(1).map(|pass| pass.0);
+            return Some(Measured { values: (measured, retest), sentinel_ratio, placement, token_seconds });
         }
         let chosen = timed::chosen(&self.runs, rounds)?;
         let of = |runs: &[&TimedRun], value: fn(&TimedRun) -> f64| {
@@ -533,7 +533,7 @@ impl Cell {
         };
         let profiled = self.said(chosen.placement).profiled;
         Some(Measured {
-            values: [&chosen.test, &chosen.retest].map(|runs| of(runs, |run| run.value)),
+            values: (of(&chosen.test, |run| run.value), Some(of(&chosen.retest, |run| run.value))),
             // Of the runs that were measured: the machine may be another one in the next.
             sentinel_ratio: of(&chosen.test, TimedRun::sentinel) / profiled.unwrap_or(f64::NAN),
             placement: Some(chosen.placement),
@@ -556,9 +556,8 @@ fn record(
     let (mut rows, mut seconds_by_bytes) = (Vec::new(), Vec::new());
     let engine = subjects.iter().find_map(|subject| subject.engine.clone());
     for subject in subjects {
-        if let Some(reason) = subject.refused {
-            skipped.push(Skipped { id: subject.id, reason });
-            continue;
+        if let Some(error) = &subject.stopped {
+            skipped.push(Skipped { id: subject.id.clone(), reason: external::reason(error) });
         }
         for cell in &subject.cells {
             let Some(found) = cell.measured(options.rounds) else { continue };
@@ -566,7 +565,7 @@ fn record(
             let value = |Predicted { value, low, high }: Predicted| PredictedValue { value, low, high };
             let runs: Vec<&TimedRun> = cell.runs.iter().flatten().collect();
             let count = |runs: usize| (runs > 0).then_some(runs as u64);
-            let [measured, retest] = found.values;
+            let (measured, retest) = found.values;
             rows.push(VerificationRow {
                 id: subject.id.clone(),
                 architecture: subject.architecture.clone(),

@@ -35,7 +35,7 @@ impl Agreement {
                     low: row.predicted.low,
                     high: row.predicted.high,
                     measured: row.measured,
-                    retest: row.retest,
+                    retest: row.retest.unwrap_or(row.measured),
                 });
             }
         } else {

@@ -89,7 +89,7 @@ function rooflineOption(theme) {
 /** Pairs of one phase: from the verification, else from the models that were run. */
 function agreementPairs(phase) {
   if (data.verification) {
-    return data.verification.rows.filter(row => row.phase === phase).map(row => ({ id: row.id, threads: row.threads, predicted: row.predicted, measured: row.measured, retest: row.retest }));
+    return data.verification.rows.filter(row => row.phase === phase).map(row => ({ id: row.id, threads: row.threads, predicted: row.predicted, measured: row.measured, retest: row.retest ?? row.measured }));
   }
   const name = { decode: 'tpot_seconds', prefill: 'ttft_seconds', memory: 'peak_memory_bytes' }[phase];
   return data.measurements.filter(run => finite(run.predicted[name]) && finite(run.measured[name]))

@@ -134,7 +134,10 @@ fn rows(rows: &[VerificationRow]) -> Markup {
                         td { span data-source="modelled" { (unit.show(row.predicted.value))
                             @if let Some(range) = range(unit, row.predicted.low, row.predicted.high) { " " span.range { (range) } } } }
                         td { (number(Source::Measured, unit.show(row.measured))) }
-                        td { (number(Source::Measured, unit.show(row.retest))) }
+                        td { @match row.retest {
+                            Some(retest) => { (number(Source::Measured, unit.show(retest))) }
+                            None => { (unavailable("run once")) }
+                        } }
                         td { (number(Source::Measured, digits(row.sentinel_ratio))) }
                     }
                 }

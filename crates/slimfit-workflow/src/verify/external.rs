@@ -1,6 +1,6 @@
 //! One pass over the cells of one model in another runtime.
 
-use super::{Phase, Subject, VerifyOptions};
+use super::{Cell, Phase, Subject, VerifyOptions};
 use crate::engine::{EngineCell, EngineCommand, EngineFiles};
 use crate::{WorkflowError, peak_type};
 use slimfit_cost::{CostModel, RunShape};
@@ -19,17 +19,20 @@ pub(super) struct External<'a> {
 }
 
 impl External<'_> {
-    /// Runs what `subject` was predicted for. What the runtime says it cannot run is noted there and left out.
+    /// Runs what `subject` was predicted for. What stops it stops this model alone and is noted there: a command that
+    /// crashes on one model, or takes too long, takes nothing from the others. What one pass did not reach, the next does
+    /// not try again.
     pub(super) fn run(&self, subject: &mut Subject) -> Result<(), WorkflowError> {
-        if subject.refused.is_some() {
+        if subject.stopped.is_some() && subject.cells.iter().all(|cell| cell.passes.is_empty()) {
             return Ok(());
         }
         match self.run_cells(subject) {
-            Err(WorkflowError::EngineRefused { reason, .. }) => {
-                subject.refused = Some(reason);
+            Err(WorkflowError::Interrupted) => Err(WorkflowError::Interrupted),
+            Err(error) => {
+                subject.stopped.get_or_insert(error);
                 Ok(())
             }
-            ended => ended,
+            Ok(()) => Ok(()),
         }
     }
 
@@ -44,7 +47,8 @@ impl External<'_> {
             &WeightsFrom::Seeded { seed: options.seed },
             context,
         )?;
-        for cell in &mut subject.cells {
+        let reached = |cell: &Cell| subject.stopped.is_none() || !cell.passes.is_empty();
+        for cell in subject.cells.iter_mut().take_while(|cell| reached(cell)) {
             let (prompt, generated, depth) = match cell.phase {
                 Phase::Decode => (0, options.generated_tokens, cell.tokens),
                 Phase::Prefill => (cell.tokens, 0, 0),
@@ -84,5 +88,26 @@ impl External<'_> {
             subject.engine = Some(times.engine());
         }
         Ok(())
+    }
+}
+
+/// What stopped the first model, where not one gave a single measurement.
+pub(super) fn nothing_measured(subjects: &mut [Subject]) -> Option<WorkflowError> {
+    if subjects.iter().any(|subject| subject.cells.iter().any(|cell| !cell.passes.is_empty())) {
+        return None;
+    }
+    Some(match subjects.iter_mut().find_map(|subject| subject.stopped.take())? {
+        WorkflowError::EngineRefused { reason, .. } => {
+            WorkflowError::NothingToRun { space: "what was drawn".to_owned(), reason }
+        }
+        error => error,
+    })
+}
+
+/// What stopped a model, in one line: the runtime's own sentence where it gave one.
+pub(super) fn reason(error: &WorkflowError) -> String {
+    match error {
+        WorkflowError::EngineRefused { reason, .. } => reason.clone(),
+        error => error.to_string().replace('\n', "; "),
     }
 }
