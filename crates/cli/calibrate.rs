@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
 use crate::table::table;
+use crate::timed::TimedArguments;
 use crate::{Outcome, date, device, interrupt};
 use serde_json::json;
 use slimfit_cost::{CalibrationFit, CostModel};
@@ -50,12 +51,8 @@ pub struct Arguments {
     /// Seed of the draw, of weights and of tokens.
     #[arg(long, default_value_t = 2)]
     seed: u64,
-    /// Tokens of the prompts whose prefill is timed.
-    #[arg(long, value_delimiter = ',', default_value = "128")]
-    prompt: Vec<u64>,
-    /// Tokens in the cache at which decoding is timed.
-    #[arg(long, value_delimiter = ',', default_value = "128,1024")]
-    depth: Vec<u64>,
+    #[command(flatten)]
+    timed: TimedArguments,
     /// The file of the calibrated profile; the profile's own unless said.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -71,8 +68,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let options = VerifyOptions {
         samples: usize::from(arguments.samples),
         seed: arguments.seed,
-        prompts: arguments.prompt.clone(),
-        depths: arguments.depth.clone(),
+        prompts: arguments.timed.prompt.clone(),
+        depths: arguments.timed.depth.clone(),
         tuning: device::tuning(isa, output)?,
         ..VerifyOptions::new(isa)
     };

@@ -27,6 +27,7 @@ mod report;
 mod run;
 mod search;
 mod table;
+mod timed;
 mod verify;
 
 use arguments::{Cli, Command};

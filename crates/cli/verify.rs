@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
 use crate::table::table;
+use crate::timed::TimedArguments;
 use crate::{Outcome, device, interrupt};
 use serde_json::{Value, json};
 use slimfit_document::DocumentError;
@@ -41,12 +42,8 @@ pub struct Arguments {
     /// Seed of the draw, of weights and of tokens.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tokens of the prompts whose prefill is timed.
-    #[arg(long, value_delimiter = ',', default_value = "128")]
-    prompt: Vec<u64>,
-    /// Tokens in the cache at which decoding is timed.
-    #[arg(long, value_delimiter = ',', default_value = "128,1024")]
-    depth: Vec<u64>,
+    #[command(flatten)]
+    timed: TimedArguments,
     /// Leave out peak memory, which child processes measure.
     #[arg(long)]
     no_memory: bool,
@@ -117,8 +114,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let options = VerifyOptions {
         samples: usize::from(arguments.samples),
         seed: arguments.seed,
-        prompts: arguments.prompt.clone(),
-        depths: arguments.depth.clone(),
+        prompts: arguments.timed.prompt.clone(),
+        depths: arguments.timed.depth.clone(),
         memory: !arguments.no_memory,
         tuning: device::tuning(isa, output)?,
         engine: verified_engine(&arguments.engine)?,

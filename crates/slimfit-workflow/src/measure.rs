@@ -15,8 +15,8 @@ use slimfit_runtime::{
     Sentinels as RuntimeSentinels, Session, WeightsFrom,
 };
 use slimfit_study::{
-    FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles, PredictedTail, RunFigures,
-    Sentinels, Shares, Tail, WeightsSource,
+    ExternalEngine, FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles,
+    PredictedTail, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +121,7 @@ pub fn measure_model(
     let run = request.run_shape();
     let opened = request.source.open(&request.architecture)?;
     // Predicted before anything runs.
-    let (threads, predicted, predicted_percentiles) = predict(request, &opened.formats, predictor, run)?;
+    let (threads, mut predicted) = predict(request, &opened.formats, predictor, run)?;
     let placed = predict_placed(request, &opened.formats, predictor, threads, run)?;
     let mut options = MeasureOptions {
         prompt: request.prompt_tokens,
@@ -172,23 +172,23 @@ pub fn measure_model(
     // After the model is gone: the child needs the same memory once more.
     observer.at("peak memory", 1.0)?;
     let peak_memory = peak_memory(request, threads)?;
-    let mut measurement = record(request, threads, &result, predicted, peak_memory, before, after);
+    let mut found = found(&result, weight_formats, peak_memory, before, after);
     if request.generated_tokens > 0 {
-        measurement.measured.joules_per_token = energy.borrow().joules_per_token(request.generated_tokens);
+        found.measured.joules_per_token = energy.borrow().joules_per_token(request.generated_tokens);
     }
-    measurement.sentinel.barrier_seconds = first.zip(last).map(|(first, last)| [first, last]);
+    found.sentinel.barrier_seconds = first.zip(last).map(|(first, last)| [first, last]);
     barriers.borrow_mut().extend(first.into_iter().chain(last));
-    measurement = Measurement { weight_formats, predicted_percentiles, ..measurement };
+    let mut placement = None;
     if let Predictor::Model(cost) = predictor
         && !barriers.borrow().is_empty()
     {
-        let found = cost.nearest_placement(threads, median(&barriers.borrow()));
-        if let Some((placement, figures, percentiles)) = placed.into_iter().find(|said| said.0 == found) {
-            measurement.placement = Some(placement.name().to_owned());
-            (measurement.predicted, measurement.predicted_percentiles) = (figures, Some(percentiles));
+        let here = cost.nearest_placement(threads, median(&barriers.borrow()));
+        if let Some((here, figures, percentiles)) = placed.into_iter().find(|said| said.0 == here) {
+            placement = Some(here.name().to_owned());
+            predicted = (figures, Some(percentiles));
         }
     }
-    Ok(measurement)
+    Ok(Measurement { placement, ..record(request, threads, predicted, found) })
 }
 
 /// What is predicted for each placement of the threads alone, where the profile saw two: which of them holds is known once the
@@ -213,16 +213,19 @@ fn predict_placed(
     Ok(placed)
 }
 
+/// What was predicted of a run: figures, and percentiles where there are any.
+pub(crate) type Foretold = (RunFigures, Option<PredictedPercentiles>);
+
 pub(crate) fn predict(
     request: &MeasureRequest,
     formats: &WeightFormats,
     predictor: Predictor<'_>,
     run: RunShape,
-) -> Result<(u32, RunFigures, Option<PredictedPercentiles>), WorkflowError> {
+) -> Result<(u32, Foretold), WorkflowError> {
     let all = u32::try_from(allowed_cpus().len()).unwrap_or(u32::MAX);
     let cost = match predictor {
         Predictor::Model(cost) => cost,
-        Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), unavailable(reason), None)),
+        Predictor::None(reason) => return Ok((request.threads.unwrap_or(all), (unavailable(reason), None))),
     };
     let predicted = match cost.predict_with_formats(
         &request.architecture,
@@ -234,11 +237,12 @@ pub(crate) fn predict(
         Ok(predicted) => predicted,
         // A profile that lacks this thread count or kernel still lets the run go on, and says what it lacks.
         Err(error @ (CostError::Threads { .. } | CostError::Missing { .. })) => {
-            return Ok((request.threads.unwrap_or(all), unavailable(&error.to_string()), None));
+            return Ok((request.threads.unwrap_or(all), (unavailable(&error.to_string()), None)));
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((predicted.threads, predicted_figures(&predicted), Some(predicted_percentiles(&predicted))))
+    let figures = predicted_figures(&predicted);
+    Ok((predicted.threads, (figures, Some(predicted_percentiles(&predicted)))))
 }
 
 /// What a record says of where weights came from.
@@ -337,35 +341,71 @@ fn peak_memory(request: &MeasureRequest, threads: u32) -> Result<Figure, Workflo
     Ok(bytes.map_or_else(|| Figure::unavailable("the child reported nothing"), |bytes| bytes.figure()))
 }
 
-fn record(
+/// What running told.
+pub(crate) struct Found {
+    /// What ran, where it was another runtime.
+    pub(crate) engine: Option<ExternalEngine>,
+    pub(crate) weight_formats: Vec<FormatShare>,
+    pub(crate) measured: RunFigures,
+    pub(crate) percentiles: Percentiles,
+    pub(crate) sentinel: Sentinels,
+    pub(crate) share: Shares,
+    pub(crate) operations: Vec<OperationTime>,
+}
+
+/// What was asked for, predicted and found, as one record.
+pub(crate) fn record(
     request: &MeasureRequest,
     threads: u32,
-    result: &RunResult,
-    predicted: RunFigures,
-    peak_memory_bytes: Figure,
-    before: (f64, f64),
-    after: (f64, f64),
+    (predicted, predicted_percentiles): Foretold,
+    found: Found,
 ) -> Measurement {
-    let figure = |measured: Option<Measured>, reason: &str| {
-        measured.map_or_else(|| Figure::unavailable(reason), |measured| measured.figure())
-    };
-    let read = [edge(&result.decode, before.0, false), edge(&result.decode, after.0, true)];
-    let peak = [edge(&result.prefill, before.1, false), edge(&result.prefill, after.1, true)];
-    let tail = |tail: slimfit_runtime::Tail| Tail { p50: tail.p50, p95: tail.p95, p99: tail.p99 };
+    let Found { engine, weight_formats, measured, percentiles, sentinel, share, operations } = found;
     Measurement {
         id: request.architecture.id(request.weights, request.kv),
         name: request.name.clone(),
         architecture: request.architecture.clone(),
         weights: request.weights,
         weights_source: weights_source(&request.source),
-        weight_formats: Vec::new(),
+        weight_formats,
         kv: request.kv,
         threads,
         isa: request.isa.name().to_owned(),
-        engine: None,
+        engine,
         prompt_tokens: request.prompt_tokens,
         generated_tokens: request.generated_tokens,
         depth_tokens: request.depth_tokens,
+        measured,
+        percentiles,
+        predicted,
+        predicted_percentiles,
+        placement: None,
+        sentinel,
+        share,
+        operations,
+    }
+}
+
+/// Measured percentiles as a record has them.
+pub(crate) fn tail(tail: slimfit_runtime::Tail) -> Tail {
+    Tail { p50: tail.p50, p95: tail.p95, p99: tail.p99 }
+}
+
+fn found(
+    result: &RunResult,
+    weight_formats: Vec<FormatShare>,
+    peak_memory_bytes: Figure,
+    before: (f64, f64),
+    after: (f64, f64),
+) -> Found {
+    let figure = |measured: Option<Measured>, reason: &str| {
+        measured.map_or_else(|| Figure::unavailable(reason), |measured| measured.figure())
+    };
+    let read = [edge(&result.decode, before.0, false), edge(&result.decode, after.0, true)];
+    let peak = [edge(&result.prefill, before.1, false), edge(&result.prefill, after.1, true)];
+    Found {
+        engine: None,
+        weight_formats,
         measured: RunFigures {
             prefill_tokens_per_s: figure(result.prefill_tokens_per_s(), NO_PROMPT),
             decode_tokens_per_s: figure(result.decode_tokens_per_s(), NO_DECODE),
@@ -378,9 +418,6 @@ fn record(
             ttft_seconds: tail(result.ttft_tail()),
             tpot_seconds: tail(result.tpot_tail()),
         },
-        predicted,
-        predicted_percentiles: None,
-        placement: None,
         sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak, barrier_seconds: None },
         share: Shares {
             decode_of_bandwidth: result.decode_of_bandwidth().map(|share| share.value()),

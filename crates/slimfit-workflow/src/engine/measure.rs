@@ -4,8 +4,8 @@ use super::EngineCommand;
 use super::files::EngineFiles;
 use super::limits::Limits;
 use super::protocol::{EngineAnswer, EngineRequest, REQUEST_SCHEMA, Summary};
-use crate::measure::{NO_DECODE, NO_PROMPT, predict, weight_formats};
-use crate::{MeasureRequest, Observer, Predictor, WorkflowError, peak_type, weights_source};
+use crate::measure::{Found, NO_DECODE, NO_PROMPT, predict, record, tail, weight_formats};
+use crate::{MeasureRequest, Observer, Predictor, WorkflowError, peak_type};
 use slimfit_arch::Architecture;
 use slimfit_cost::CostModel;
 use slimfit_kernels::Isa;
@@ -14,7 +14,7 @@ use slimfit_plan::{Plan, PlanOptions};
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{Figure, Measured, NumberFormat, Warning, median};
 use slimfit_runtime::Tail as Percentile;
-use slimfit_study::{ExternalEngine, Measurement, Percentiles, RunFigures, Sentinels, Shares, Tail};
+use slimfit_study::{ExternalEngine, FormatShare, Measurement, Percentiles, RunFigures, Sentinels, Shares};
 use std::sync::atomic::AtomicBool;
 
 /// One thing to time.
@@ -130,9 +130,9 @@ pub fn measure_engine(
         return Err(slimfit_runtime::RuntimeError::NothingToMeasure.into());
     }
     let formats = request.source.open(&request.architecture)?.formats;
-    let (threads, mut predicted, predicted_percentiles) = predict(request, &formats, predictor, run)?;
+    let (threads, mut predicted) = predict(request, &formats, predictor, run)?;
     if let Predictor::Model(cost) = predictor {
-        predicted.peak_memory_bytes =
+        predicted.0.peak_memory_bytes =
             Figure::unavailable(format!("nothing predicts what {} keeps in memory", cost.engine()));
     }
     let context = run.context();
@@ -169,8 +169,8 @@ pub fn measure_engine(
     let mut warnings = cell.impossible(&runs, &plan);
     warnings.extend(other_name(&runs[0].answer.name, predictor));
     let limits = Limits::of(&plan, cell.prompt, cell.depth, cell.generated);
-    let record = record(request, (id, threads), &runs, limits, predicted);
-    Ok((Measurement { weight_formats: weight_formats(&plan), predicted_percentiles, ..record }, warnings))
+    let found = found(cell.prompt, &runs, limits, weight_formats(&plan));
+    Ok((record(request, threads, predicted, found), warnings))
 }
 
 /// The prediction is of an engine by its name; another name is another engine.
@@ -183,13 +183,7 @@ fn other_name(name: &str, predictor: Predictor<'_>) -> Option<Warning> {
     })
 }
 
-fn record(
-    request: &MeasureRequest,
-    (id, threads): (String, u32),
-    runs: &[EngineTimes],
-    limits: Limits,
-    predicted: RunFigures,
-) -> Measurement {
+fn found(prompt: u64, runs: &[EngineTimes], limits: Limits, weight_formats: Vec<FormatShare>) -> Found {
     let prompts: Vec<f64> = runs.iter().flat_map(|run| run.answer.prefill_seconds.clone()).collect();
     let tokens: Vec<f64> = runs.iter().flat_map(EngineTimes::tpot_seconds).collect();
     let single: Vec<f64> = runs.iter().flat_map(|run| run.answer.token_seconds.clone()).collect();
@@ -198,7 +192,7 @@ fn record(
         Measured::new(samples.iter().map(|&sample| map(sample)).collect())
             .map_or_else(|| Figure::unavailable(reason), |measured| measured.figure())
     };
-    let prompt_tokens = request.prompt_tokens as f64;
+    let prompt_tokens = prompt as f64;
     let edges = |rates: fn(&EngineTimes) -> [f64; 2]| {
         let at = |edge: usize| median(&runs.iter().map(|run| rates(run)[edge]).collect::<Vec<_>>());
         [at(0), at(1)]
@@ -208,24 +202,10 @@ fn record(
     let share = |work: f64, samples: &[f64], rates: [f64; 2]| {
         (!samples.is_empty()).then(|| work / median(samples) / ((rates[0] + rates[1]) / 2.0))
     };
-    let tail = |samples: &[f64]| {
-        let tail = Percentile::of(samples);
-        Tail { p50: tail.p50, p95: tail.p95, p99: tail.p99 }
-    };
-    Measurement {
-        id,
-        name: request.name.clone(),
-        architecture: request.architecture.clone(),
-        weights: request.weights,
-        weights_source: weights_source(&request.source),
-        weight_formats: Vec::new(),
-        kv: request.kv,
-        threads,
-        isa: request.isa.name().to_owned(),
+    let tail = |samples: &[f64]| tail(Percentile::of(samples));
+    Found {
         engine: Some(runs[0].engine()),
-        prompt_tokens: request.prompt_tokens,
-        generated_tokens: request.generated_tokens,
-        depth_tokens: request.depth_tokens,
+        weight_formats,
         measured: RunFigures {
             prefill_tokens_per_s: figure(&prompts, NO_PROMPT, &|seconds| prompt_tokens / seconds),
             decode_tokens_per_s: figure(&tokens, NO_DECODE, &|seconds| 1.0 / seconds),
@@ -237,9 +217,6 @@ fn record(
             ),
         },
         percentiles: Percentiles { ttft_seconds: tail(&prompts), tpot_seconds: tail(&single) },
-        predicted,
-        predicted_percentiles: None,
-        placement: None,
         sentinel: Sentinels { read_bytes_per_s: read, peak_ops_per_s: peak, barrier_seconds: None },
         share: Shares {
             decode_of_bandwidth: share(limits.decode_bytes, &tokens, read),
