@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let errors = found.errors.iter().map(|error| {
             json!({
                 "phase": error.phase, "n": error.n, "before": error.before, "after": error.after,
-                "helps": CalibrationFit::helps(error),
+                "helps": CalibrationFit::helps(error), "interval_scale": error.interval_scale,
             })
         });
         output.object(
@@ -159,7 +159,8 @@ fn models(
 fn text(found: &CalibrationRun) -> String {
     let mut text = String::new();
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    let mut rows = table(&["errors of models left out", "n", "without factors", "with", ""]);
+    let mut rows =
+        table(&["errors of models left out", "runs", "without factors", "with", "", "90 % interval"]);
     for error in &found.errors {
         rows.add_row(vec![
             error.phase.name().to_owned(),
@@ -167,9 +168,14 @@ fn text(found: &CalibrationRun) -> String {
             percent(error.before),
             percent(error.after),
             if CalibrationFit::helps(error) { "helps" } else { "no help: left out" }.to_owned(),
+            error.interval_scale.map_or_else(String::new, |scale| format!("{scale:.2} × as wide")),
         ]);
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
+    let mut models: Vec<&str> = found.verification.rows.iter().map(|row| row.id.as_str()).collect();
+    models.sort_unstable();
+    models.dedup();
+    let _ = writeln!(text, "of {} models, each left out in turn", models.len());
     if let Some(calibration) = &found.calibration {
         let _ = writeln!(text, "\n{}", factors(calibration));
     }

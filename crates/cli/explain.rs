@@ -197,6 +197,15 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             calibration.sentence(),
             calibrate::factors(calibration)
         );
+        for error in &calibration.errors {
+            if let Some(scale) = error.interval_scale {
+                let _ = writeln!(
+                    text,
+                    "90 % intervals of {}: {scale:.2} × as wide as without those runs",
+                    error.phase.name()
+                );
+            }
+        }
     }
     if let Some(citation) = cost.citation() {
         let _ = writeln!(text, "modelled for {}: {citation}", cost.engine());

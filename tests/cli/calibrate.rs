@@ -15,7 +15,7 @@ const FACTORS: &str = "calibration:
   - {phase: decode, regime: memory, term: work, factor: {value: 1.5, low: 1.4, high: 1.6, n: 10, source: modelled}}
   - {phase: decode, regime: memory, term: fixed, factor: {value: 1.5, low: 1.4, high: 1.6, n: 10, source: modelled}}
   errors:
-  - {phase: decode, n: 10, before: 0.5, after: 0.1}
+  - {phase: decode, n: 10, before: 0.5, after: 0.1, interval_scale: 0.5}
 ";
 
 /// A machine whose profile has factors of one and a half on all of decoding, changed as `edit` says.
@@ -43,11 +43,18 @@ fn factors_are_in_every_term_and_predictions_say_so() {
     assert!(ratio("ttft_seconds") < 1.5, "only decoding, and the prompt's last token, was corrected");
     let decode = |object: &Value| object["phases"][1]["seconds"].as_f64().unwrap();
     assert!((decode(&with) / decode(&without) - 1.5).abs() < 1e-9);
+    let width = |object: &Value, name: &str| {
+        let end = |end: &str| object["predicted"][name][end].as_f64().unwrap();
+        (end("high") / end("value")).ln()
+    };
+    let narrowed = |name: &str| width(&with, name) / width(&without, name);
+    assert!((narrowed("tpot_seconds") - 0.5).abs() < 1e-9 && (narrowed("ttft_seconds") - 1.0).abs() < 1e-9);
     assert_eq!(with["predicted"]["tpot_seconds"]["citation"], "calibrated by 5 models run on 2026-01-31");
     assert_eq!(with["calibration"]["factors"][0]["factor"]["value"], 1.5);
     assert!(without["calibration"].is_null() && without["predicted"]["tpot_seconds"]["citation"].is_null());
     let text = Slimfit::new(["explain", "smallest.json"]).folder(machine.folder()).run().done().stdout;
     assert!(text.contains("calibrated by 5 models") && text.contains("1.500"), "{text}");
+    assert!(text.contains("intervals of decode: 0.50 × as wide"), "{text}");
     // Another runtime has no part in it.
     let other = explain(&machine, &["--engine=llama.cpp"]);
     assert!(other["calibration"].is_null());
@@ -55,7 +62,8 @@ fn factors_are_in_every_term_and_predictions_say_so() {
 
 #[test]
 fn factors_that_cannot_be_are_refused_with_their_place() {
-    let edits: [(&str, &str, &str); 4] = [
+    let edits: [(&str, &str, &str); 5] = [
+        ("interval_scale: 0.5", "interval_scale: -1", "calibration.errors[0].interval_scale"),
         ("value: 1.5", "value: 9", "calibration.factors[0].factor"),
         ("regime: cache, term: fixed", "regime: cache, term: work", "calibration.factors[1]"),
         ("engine: slimfit", "engine: llama.cpp", "calibration.engine"),
@@ -87,6 +95,7 @@ fn what_is_found_is_stored_if_it_helps_and_only_then() {
     assert_eq!(finished.code, if helps { 0 } else { 1 }, "{}", finished.stderr);
     assert_eq!(machine.folder().join("calibrated.yaml").is_file(), helps);
     assert_eq!(object["errors"].as_array().unwrap().len(), 2, "decode and prefill");
+    assert!(object["errors"].as_array().unwrap().iter().all(|error| error["interval_scale"].is_number()));
     assert_eq!(object["rows"].as_array().unwrap().len(), 6);
     assert_eq!(std::fs::read_to_string(&machine.profile_file).unwrap(), before, "`--out` is another file");
 }

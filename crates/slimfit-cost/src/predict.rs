@@ -3,6 +3,7 @@
 use crate::placement::covering;
 use crate::{BusyTime, CostError, CostModel, PREFILL_UNAVAILABLE, Percentiles, RegimeId};
 use slimfit_arch::Architecture;
+use slimfit_hardware::CalibrationPhase;
 use slimfit_kernels::Operation;
 use slimfit_plan::{Plan, PlanOptions, Shape, Step, TokenRows, WeightFormats, traffic};
 use slimfit_quantity::{Figure, NumberFormat, Predicted};
@@ -192,13 +193,13 @@ impl CostModel {
         let ttft = self.prefill_time(plan, run.prompt_tokens, regime)?;
         let tpot_seconds = match &self.engine {
             Some(engine) => engine.decode_interval(tpot.seconds),
-            None => interval(tpot.seconds, DECODE_HALF_WIDTH, scatter.of_reads(working_set_bytes)),
+            None => self.interval(tpot, CalibrationPhase::Decode, scatter.of_reads(working_set_bytes)),
         };
         let tpot_seconds =
             other.as_ref().map_or(tpot_seconds, |other| covering(tpot_seconds, other.tpot_seconds));
         let ttft_seconds = self.has_prefill().then(|| match &self.engine {
             Some(engine) => engine.prefill_interval(ttft.seconds),
-            None => interval(ttft.seconds, PREFILL_HALF_WIDTH, scatter.of_products()),
+            None => self.interval(ttft, CalibrationPhase::Prefill, scatter.of_products()),
         });
         let ttft_seconds = ttft_seconds.map(|usual| {
             let other = other.as_ref().and_then(|other| other.ttft_seconds);
@@ -229,6 +230,17 @@ impl CostModel {
         })
     }
 
+    /// The 90 % interval of a time: the model's own half-width and how unsteady the machine was, joined in quadrature; as
+    /// many times as wide as calibration found it to be.
+    fn interval(&self, time: BusyTime, phase: CalibrationPhase, scatter: f64) -> Predicted {
+        let half_width = match phase {
+            CalibrationPhase::Decode => DECODE_HALF_WIDTH,
+            CalibrationPhase::Prefill => PREFILL_HALF_WIDTH,
+        };
+        let factor = 1.0 + half_width.hypot(scatter);
+        Predicted::within_factor(time.seconds, factor.powf(self.factors.interval_scale(phase)))
+    }
+
     /// Time of a whole prompt, the last token's logits included.
     ///
     /// # Errors
@@ -242,11 +254,6 @@ impl CostModel {
         }
         Ok(time)
     }
-}
-
-/// The 90 % interval of a time: the model's own half-width and how unsteady the machine was, joined in quadrature.
-fn interval(seconds: f64, half_width: f64, scatter: f64) -> Predicted {
-    Predicted::within_factor(seconds, 1.0 + half_width.hypot(scatter))
 }
 
 /// Memory is counted, not modelled; what the system rounds and the allocator keeps is within max(1 %, 2 MiB).

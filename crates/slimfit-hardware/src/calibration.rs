@@ -48,6 +48,10 @@ pub struct CalibrationError {
     pub before: f64,
     /// With factors found without that model.
     pub after: f64,
+    /// How many times as wide as without calibration, in logarithms, the 90 % interval of this phase's times is: what
+    /// those errors show. Nothing where they were not looked at so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_scale: Option<f64>,
 }
 
 /// A phase of a run.

@@ -16,6 +16,7 @@ const HUGE_PAGE_MODES: [&str; 3] = ["always", "madvise", "never"];
 const PATTERNS: [&str; 2] = ["sequential", "strided"];
 /// Past this a profile is wrong, not a little off.
 const LARGEST_FACTOR: f64 = 4.0;
+const LARGEST_SCALE: f64 = 10.0;
 const LOAD_CLASSES: [&str; 2] = ["read", "compute"];
 
 /// A rule that a field breaks.
@@ -412,6 +413,15 @@ impl HardwareProfile {
                     "0 or more",
                 );
             }
+            let scale = error.interval_scale.unwrap_or(1.0);
+            let range = 1.0 / LARGEST_SCALE..=LARGEST_SCALE;
+            faults.check(
+                range.contains(&scale),
+                format!("calibration.errors[{index}].interval_scale"),
+                "out of range",
+                scale,
+                format!("{} to {}", range.start(), range.end()),
+            );
         }
     }
 

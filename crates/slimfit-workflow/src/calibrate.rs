@@ -85,6 +85,7 @@ fn sample(
         model: row.id.clone(),
         phase: named,
         seconds: cost.seconds_by_class(phase, &plan, run, row.threads)?,
+        half_width: (row.predicted.high / row.predicted.value).ln(),
         measured: row.measured * row.sentinel_ratio,
     }))
 }

@@ -5,7 +5,7 @@
 //! runs of that phase the same model has, since their errors are alike: a model counts once. σ is the scatter that is left,
 //! found from the runs themselves: the more they scatter, the nearer the factors stay to 1.
 
-use super::{CALIBRATION_CLASSES, class};
+use super::{CALIBRATION_CLASSES, class, interval};
 use slimfit_hardware::{
     CalibrationError, CalibrationFactor, CalibrationPhase, CalibrationRegime, CalibrationTerm,
 };
@@ -43,6 +43,8 @@ pub struct CalibrationSample {
     pub phase: CalibrationPhase,
     /// Predicted seconds by class, without calibration.
     pub seconds: Vector,
+    /// Of the 90 % interval predicted without calibration, the logarithm of its end over its middle.
+    pub half_width: f64,
     /// Seconds that it took, the machine's drift taken out.
     pub measured: f64,
 }
@@ -70,7 +72,8 @@ pub fn fit_calibration(samples: &[CalibrationSample]) -> CalibrationFit {
     let mut known = [0.0; CALIBRATION_CLASSES];
     for phase in CalibrationPhase::ALL {
         let usable = |sample: &&CalibrationSample| {
-            sample.phase == phase && sample.measured > 0.0 && sample.seconds.iter().sum::<f64>() > 0.0
+            let positive = [sample.measured, sample.half_width, sample.seconds.iter().sum()];
+            sample.phase == phase && positive.into_iter().all(|value| value > 0.0)
         };
         let runs: Vec<&CalibrationSample> = samples.iter().filter(usable).collect();
         let mut models: Vec<&str> = runs.iter().map(|run| run.model.as_str()).collect();
@@ -97,16 +100,33 @@ fn leave_one_out(
     known: &Vector,
 ) -> CalibrationError {
     let (mut before, mut after) = (0.0, 0.0);
+    // Of each run its model, and its error in half-widths without and with factors.
+    let (mut without, mut with) = (Vec::new(), Vec::new());
     for &model in models {
         let others: Vec<&CalibrationSample> = runs.iter().filter(|run| run.model != model).copied().collect();
         let logarithms = solve(phase, &others, known).0;
         for run in runs.iter().filter(|run| run.model == model) {
-            before += (run.seconds.iter().sum::<f64>() / run.measured - 1.0).abs();
-            after += (predicted(run, &logarithms) / run.measured - 1.0).abs();
+            let ratios = [run.seconds.iter().sum::<f64>(), predicted(run, &logarithms)]
+                .map(|seconds| seconds / run.measured);
+            before += (ratios[0] - 1.0).abs();
+            after += (ratios[1] - 1.0).abs();
+            let [plain, corrected] = ratios.map(|ratio| ratio.ln().abs() / run.half_width);
+            without.push((model, plain));
+            with.push((model, corrected));
         }
     }
     let n = runs.len() as f64;
-    CalibrationError { phase, n: runs.len() as u64, before: before / n, after: after / n }
+    let mut error = CalibrationError {
+        phase,
+        n: runs.len() as u64,
+        before: before / n,
+        after: after / n,
+        interval_scale: None,
+    };
+    // Of the times that will be predicted: corrected ones only where factors are kept.
+    let kept = if CalibrationFit::helps(&error) { with } else { without };
+    error.interval_scale = Some(interval::scale(&kept));
+    error
 }
 
 fn named(

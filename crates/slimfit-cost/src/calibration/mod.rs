@@ -5,6 +5,7 @@
 //! that a calibrated time is still a sum over operations.
 
 mod fit;
+mod interval;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,8 @@ pub(crate) const fn class(
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Factors {
     values: [f64; CALIBRATION_CLASSES],
+    /// By phase: how many times as wide as without calibration intervals are, in logarithms.
+    interval_scales: [f64; 2],
     /// Regimes up to so many bytes are in cache.
     cache_bytes: f64,
     calibration: Option<Calibration>,
@@ -44,6 +47,9 @@ impl Factors {
                 factors.values[class(found.phase, found.regime, found.term)] = value;
             }
         }
+        for error in &calibration.errors {
+            factors.interval_scales[error.phase as usize] = error.interval_scale.unwrap_or(1.0);
+        }
         factors.calibration = Some(calibration.clone());
         factors
     }
@@ -51,7 +57,13 @@ impl Factors {
     /// No correction: for other runtimes.
     pub(crate) fn none(profile: &HardwareProfile) -> Self {
         let cache_bytes = profile.topology.last_cache_bytes().unwrap_or(0) as f64;
-        Self { values: [1.0; CALIBRATION_CLASSES], cache_bytes, calibration: None }
+        let values = [1.0; CALIBRATION_CLASSES];
+        Self { values, interval_scales: [1.0; 2], cache_bytes, calibration: None }
+    }
+
+    /// How many times as wide as without calibration the intervals of a phase's times are, in logarithms.
+    pub(crate) fn interval_scale(&self, phase: CalibrationPhase) -> f64 {
+        self.interval_scales[phase as usize]
     }
 
     fn place(&self, one_token: bool, up_to_bytes: f64) -> (CalibrationPhase, CalibrationRegime) {
