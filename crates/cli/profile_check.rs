@@ -16,6 +16,8 @@ use std::fmt::Write as _;
 const SECONDS: f64 = 5.0;
 /// A rate that moved by less is taken as unchanged: machines drift by as much within a day.
 const TOLERANCE: f64 = 0.15;
+/// What a fixed cost may change of the fastest product: runs do not repeat better.
+const NEGLIGIBLE: f64 = 0.02;
 /// Differences that the text lists; `--json` has all.
 const LISTED: usize = 20;
 
@@ -44,6 +46,7 @@ pub fn check(reference: Option<&str>, output: &Output) -> Result<Outcome, Failur
                     "profile_per_s": row.profile_per_s,
                     "now_per_s": row.now_per_s,
                     "ratio": row.ratio(),
+                    "effect": row.effect(),
                     "holds": is_unchanged(row),
                 })
             })
@@ -61,8 +64,23 @@ pub fn check(reference: Option<&str>, output: &Output) -> Result<Outcome, Failur
     Ok(if holds { Outcome::Done } else { Outcome::CheckFailed })
 }
 
-fn is_unchanged(row: &Checked) -> bool {
+fn is_within_tolerance(row: &Checked) -> bool {
     row.ratio().is_some_and(|ratio| (1.0 / (1.0 + TOLERANCE)..=1.0 + TOLERANCE).contains(&ratio))
+}
+
+fn is_unchanged(row: &Checked) -> bool {
+    is_within_tolerance(row) || row.effect().is_some_and(|effect| effect.abs() <= NEGLIGIBLE)
+}
+
+/// What the last column says.
+fn verdict(row: &Checked) -> String {
+    match row.effect() {
+        _ if is_within_tolerance(row) => String::new(),
+        Some(effect) if is_unchanged(row) => {
+            format!("without effect: {:+.1} % of the fastest product", effect * 100.0)
+        }
+        _ => "moved".to_owned(),
+    }
 }
 
 fn profile_value(profile: &HardwareProfile) -> serde_json::Value {
@@ -90,13 +108,13 @@ fn check_text(profile: &HardwareProfile, checked: &[Checked], holds: bool) -> St
             spell(row.profile_per_s),
             row.now_per_s.value.map_or_else(|| "unavailable".to_owned(), spell),
             row.ratio().map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
-            if is_unchanged(row) { String::new() } else { "moved".to_owned() },
+            verdict(row),
         ]);
     }
     let _ = writeln!(text, "\n{}\n", rows.trim_fmt());
     let percent = TOLERANCE * 100.0;
     let _ = if holds {
-        writeln!(text, "the profile holds: nothing moved by more than {percent:.0} %")
+        writeln!(text, "the profile holds: nothing that matters moved by more than {percent:.0} %")
     } else {
         writeln!(
             text,
@@ -223,4 +241,32 @@ fn compare_text(
     }
     let _ = writeln!(text, "\n{}", rows.trim_fmt());
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slimfit_quantity::Figure;
+
+    fn row(what: &'static str, ratio: f64, product_seconds: Option<f64>) -> Checked {
+        Checked {
+            what,
+            threads: 2,
+            working_set_bytes: None,
+            profile_per_s: 1.0 / 34e-9,
+            now_per_s: Figure::read(ratio / 34e-9),
+            product_seconds,
+        }
+    }
+
+    #[test]
+    fn a_fixed_cost_counts_as_moved_only_where_products_feel_it() {
+        let barrier = row("barrier", 34.0 / 50.0, Some(7e-6));
+        assert!(is_unchanged(&barrier) && verdict(&barrier).contains("+0.5 %"), "{}", verdict(&barrier));
+        let slow = row("barrier", 0.1, Some(7e-6));
+        assert!(!is_unchanged(&slow) && verdict(&slow) == "moved");
+        assert!(!is_unchanged(&row("barrier", 34.0 / 50.0, Some(1e-6))));
+        assert!(!is_unchanged(&row("f32", 0.8, None)) && is_unchanged(&row("f32", 0.9, None)));
+        assert_eq!(verdict(&row("f32", 0.9, None)), "");
+    }
 }

@@ -338,6 +338,7 @@ fn a_profile_is_checked_in_seconds_and_compared_with_another() {
     let rows = object["checks"].as_array().unwrap();
     assert!(rows.iter().all(|row| row["now_per_s"]["source"] == "measured"), "{rows:?}");
     assert!(rows.iter().any(|row| row["what"] == "read") && rows.iter().any(|row| row["what"] == "f32"));
+    assert!(rows.iter().all(|row| row["effect"].is_number() == (row["what"] == "barrier")), "{rows:?}");
 
     let object = profile_command(&["--compare", file, file]).done().object("profile-compare");
     assert_eq!(object["same_machine"], true);

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Barriers of one sample.
 const BARRIERS: usize = 1000;
+/// Operations for each product of a layer, and a barrier after each.
+const BARRIERS_A_PRODUCT: f64 = 2.0;
 /// Samples of a rate at least, and at most.
 const SAMPLES: std::ops::RangeInclusive<usize> = 3..=15;
 
@@ -26,6 +28,9 @@ pub struct Checked {
     pub profile_per_s: f64,
     /// The value now.
     pub now_per_s: Figure,
+    /// Of what every operation costs besides its work: the seconds of the fastest product of one token that the profile
+    /// holds for these threads. Against them it is seen whether a change matters.
+    pub product_seconds: Option<f64>,
 }
 
 impl Checked {
@@ -33,6 +38,22 @@ impl Checked {
     pub fn ratio(&self) -> Option<f64> {
         Some(self.now_per_s.value? / self.profile_per_s)
     }
+
+    /// Of a fixed cost: by what share even the fastest product, with its part of the operations around it, takes more or
+    /// less time for the change.
+    pub fn effect(&self) -> Option<f64> {
+        let change = 1.0 / self.now_per_s.value? - 1.0 / self.profile_per_s;
+        Some(BARRIERS_A_PRODUCT * change / self.product_seconds?)
+    }
+}
+
+/// The fastest product of one token with so many threads.
+fn product_seconds(profile: &HardwareProfile, threads: u32) -> Option<f64> {
+    let products = profile
+        .kernels
+        .iter()
+        .filter(|time| time.operation == "matmul" && time.batch == 1 && time.threads == threads);
+    products.filter_map(|time| time.seconds.value).filter(|seconds| *seconds > 0.0).reduce(f64::min)
 }
 
 /// A rate that can be taken at any time.
@@ -67,7 +88,7 @@ pub fn check(
         let pool = &pool;
         let row = |what, working_set_bytes, profile_per_s| {
             let now_per_s = Figure::unavailable("not measured yet");
-            Checked { what, threads, working_set_bytes, profile_per_s, now_per_s }
+            Checked { what, threads, working_set_bytes, profile_per_s, now_per_s, product_seconds: None }
         };
         let mut cells: Vec<(Checked, Take<'_>, Vec<f64>)> = Vec::new();
         for (bytes, rate, sentinel) in &reads {
@@ -79,7 +100,9 @@ pub fn check(
         }
         if let Some(seconds) = profile.barrier_seconds(threads).filter(|seconds| *seconds > 0.0) {
             let take: Take<'_> = Box::new(move || barriers_per_s(pool));
-            cells.push((row("barrier", None, 1.0 / seconds), take, Vec::new()));
+            let product_seconds = product_seconds(profile, threads);
+            let checked = Checked { product_seconds, ..row("barrier", None, 1.0 / seconds) };
+            cells.push((checked, take, Vec::new()));
         }
         // The time that is left, in equal shares for the thread counts that are left.
         let left = end.saturating_duration_since(Instant::now());
@@ -130,4 +153,25 @@ fn barriers_per_s(pool: &Pool) -> f64 {
     let start = Instant::now();
     pool.run(|worker| (0..BARRIERS).for_each(|_| worker.barrier()));
     BARRIERS as f64 / start.elapsed().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_barrier_matters_by_what_it_adds_to_a_product() {
+        let barrier = |profile: f64, now: f64, product_seconds| Checked {
+            what: "barrier",
+            threads: 2,
+            working_set_bytes: None,
+            profile_per_s: 1.0 / profile,
+            now_per_s: Figure::read(1.0 / now),
+            product_seconds,
+        };
+        let near = |found: Option<f64>, wanted: f64| (found.unwrap() - wanted).abs() < 1e-9;
+        assert!(near(barrier(34e-9, 50e-9, Some(8e-6)).effect(), 0.004));
+        assert!(near(barrier(2e-6, 1e-6, Some(8e-6)).effect(), -0.25));
+        assert_eq!(barrier(34e-9, 50e-9, None).effect(), None);
+    }
 }
