@@ -3,7 +3,8 @@
 use crate::{
     calibrate, completions, emit, explain, inspect, measure, models, profile, report, run, search, verify,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Measures a device and cuts a small language model to fit it.
 #[derive(Debug, Parser)]
@@ -23,6 +24,18 @@ pub struct Cli {
     pub json: bool,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Reads a command line. A negative number is a value like any other, so that an option that takes none says so itself.
+pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let command = Cli::command().mut_subcommands(|command| {
+        command.mut_args(|argument| {
+            let is_option = argument.get_long().is_some() && argument.get_action().takes_values();
+            if is_option { argument.allow_negative_numbers(true) } else { argument }
+        })
+    });
+    let mut matches = command.try_get_matches_from(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches)
 }
 
 /// The commands.

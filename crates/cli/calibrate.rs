@@ -8,7 +8,7 @@ use crate::timed::TimedArguments;
 use crate::{Outcome, date, device, interrupt};
 use serde_json::json;
 use slimfit_cost::{CalibrationFit, CostModel};
-use slimfit_document::DocumentError;
+use slimfit_document::{DocumentError, write_atomically};
 use slimfit_formats::load_model;
 use slimfit_hardware::{Calibration, HardwareProfile};
 use slimfit_kernels::Isa;
@@ -16,7 +16,7 @@ use slimfit_quantity::NumberFormat;
 use slimfit_search::Space;
 use slimfit_workflow::{CalibrationRun, Observer, Subjects, VerifyOptions, calibrate};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Fewer models than this tell nothing: each is left out in turn.
 const LEAST_MODELS: usize = 3;
@@ -73,8 +73,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         tuning: device::tuning(isa, output)?,
         ..VerifyOptions::new(isa)
     };
+    device::require_cache_format(arguments.kv)?;
     let (models, spaces) = (models(arguments)?, spaces(arguments)?);
     let subjects = if models.is_empty() { Subjects::Spaces(&spaces) } else { Subjects::Models(&models) };
+    let file = arguments.out.clone().unwrap_or(stored.path);
+    // Before the runs: a file that cannot be written must not cost the user what was measured.
+    require_writable(&file)?;
     let progress = Progress::start("calibrate");
     let mut report = |what: &str, done: f64| progress.set(done, what);
     let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
@@ -83,7 +87,6 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let file = match &found.calibration {
         Some(calibration) => {
             let calibrated = HardwareProfile { calibration: Some(calibration.clone()), ..profile.clone() };
-            let file = arguments.out.clone().unwrap_or(stored.path);
             calibrated.save(&file)?;
             Some(file)
         }
@@ -121,6 +124,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     if file.is_some() {
         return Ok(Outcome::Done);
     }
+    if found.errors.is_empty() {
+        note(&format!("nothing is stored: fewer than {LEAST_MODELS} models were run"));
+        return Ok(Outcome::CheckFailed);
+    }
     note(match &profile.calibration {
         None => "nothing is stored: factors do not make predictions of other models better",
         Some(_) => {
@@ -128,6 +135,20 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         }
     });
     Ok(Outcome::CheckFailed)
+}
+
+/// Refuses a file beside which nothing can be written: files are written under another name first.
+fn require_writable(file: &Path) -> Result<(), Failure> {
+    if file.is_dir() {
+        let error = DocumentError::new("write-failed", "this is a folder, not a file");
+        return Err(error.file(file.display().to_string()).field("--out").into());
+    }
+    let beside = file.with_extension("slimfit-try");
+    write_atomically(&beside, b"")?;
+    std::fs::remove_file(&beside).map_err(|error| {
+        DocumentError::new("write-failed", error.to_string()).file(beside.display().to_string())
+    })?;
+    Ok(())
 }
 
 fn spaces(arguments: &Arguments) -> Result<Vec<Space>, Failure> {

@@ -3,14 +3,18 @@
 use crate::failure::Failure;
 use crate::output::Output;
 use slimfit_document::{DocumentError, suggestion};
-use slimfit_hardware::{GivenWatts, HardwareProfile, StoredProfile, find_local};
-use slimfit_kernels::{Isa, Tuning};
+use slimfit_hardware::{GivenWatts, HardwareError, HardwareProfile, ProfileKind, StoredProfile, find_local};
+use slimfit_kernels::{ISA_VARIABLE, Isa, Tuning};
 use slimfit_probe::PowerSource;
+use slimfit_quantity::NumberFormat;
 use slimfit_workflow::local_tuning;
 use std::path::{Path, PathBuf};
 
 /// Where profiles measured here are kept, below the current folder.
 pub const LOCAL_FOLDER: &str = "hardware-profiles/local";
+
+/// Where names of profiles come from.
+const PROFILES: &str = "`slimfit profile --list` names the devices that are built in; those measured here lie in `hardware-profiles/local`";
 
 /// Watts for predictions.
 #[derive(Debug, clap::Args)]
@@ -85,7 +89,14 @@ pub fn stored(reference: Option<&str>, isa: Isa) -> Result<StoredProfile, Failur
     match find_local(LOCAL_FOLDER, &fingerprint).newest {
         Some(stored) => Ok(stored),
         None => {
-            let error = DocumentError::new("no-profile", "there is no hardware profile of this machine");
+            // A cap is a setting of its own: a profile without it does not count.
+            let message = match std::env::var(ISA_VARIABLE) {
+                Ok(cap) => {
+                    format!("there is no hardware profile of this machine under `{ISA_VARIABLE}={cap}`")
+                }
+                Err(_) => "there is no hardware profile of this machine".to_owned(),
+            };
+            let error = DocumentError::new("no-profile", message);
             let error = error.file(LOCAL_FOLDER).hint(
                 "measure one with `slimfit profile`, or name a file or a device of `slimfit profile --list` with `--profile`",
             );
@@ -111,7 +122,14 @@ pub fn tuning(isa: Isa, output: &Output) -> Result<Tuning, Failure> {
 /// A file, the name of a local profile without folder and ending, or that of a compiled-in one.
 fn named(reference: &str) -> Result<StoredProfile, Failure> {
     let load = |path: PathBuf| -> Result<StoredProfile, Failure> {
-        Ok(StoredProfile { profile: HardwareProfile::load(&path)?, path })
+        match HardwareProfile::load(&path) {
+            Ok(profile) => Ok(StoredProfile { profile, path }),
+            Err(HardwareError::Document(error)) if error.code == "file-missing" => {
+                let names = error.hint.is_none().then(|| PROFILES.to_owned());
+                Err(error.maybe_hint(names).into())
+            }
+            Err(error) => Err(error.into()),
+        }
     };
     let looks_like_a_path = reference.contains(['/', '\\', '.']);
     if looks_like_a_path || Path::new(reference).exists() {
@@ -144,8 +162,39 @@ fn named(reference: &str) -> Result<StoredProfile, Failure> {
 
 /// Refuses a profile of another machine unless the user insists.
 pub fn require_this_machine(profile: &HardwareProfile, isa: Isa, insist: bool) -> Result<(), Failure> {
-    if !insist {
-        profile.require_machine(&slimfit_probe::fingerprint(isa)?)?;
+    if insist {
+        return Ok(());
     }
-    Ok(())
+    another_machine(
+        profile,
+        isa,
+        "measure this one with `slimfit profile`, or insist with `--allow-other-profile`",
+    )
+}
+
+/// Refuses a profile of another machine, with what the user can do.
+pub fn another_machine(profile: &HardwareProfile, isa: Isa, hint: &str) -> Result<(), Failure> {
+    let differences = match profile.require_machine(&slimfit_probe::fingerprint(isa)?) {
+        Err(HardwareError::OtherMachine { differences }) => differences,
+        other => return Ok(other?),
+    };
+    let message = match profile.provenance.kind {
+        ProfileKind::Published => {
+            format!("the profile `{}` is of another machine, described from publications", profile.name)
+        }
+        ProfileKind::Measured => {
+            format!("the profile `{}` belongs to another machine or setting ({differences})", profile.name)
+        }
+    };
+    Err(DocumentError::new("other-machine", message).hint(hint).into())
+}
+
+/// Refuses a format in which slimfit's own runtime keeps no cache.
+pub fn require_cache_format(kv: NumberFormat) -> Result<(), Failure> {
+    if NumberFormat::SEARCHABLE_KV.contains(&kv) {
+        return Ok(());
+    }
+    let error = DocumentError::new("usage", "slimfit keeps no cache in this format").field("--kv");
+    let allowed = NumberFormat::SEARCHABLE_KV.map(NumberFormat::name).join(", ");
+    Err(error.found(format!("`{kv}`")).allowed(allowed).into())
 }

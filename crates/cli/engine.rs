@@ -41,10 +41,10 @@ impl EngineArguments {
 pub struct MeasuredEngineArguments {
     /// Measure another runtime: a command that reads one line of JSON and prints one, in the system's shell. The page
     /// `crates/slimfit-workflow/engines/README.md` says what stands in them; `llama_bench.py` beside it runs llama.cpp.
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", value_parser = command_line)]
     engine_command: Option<String>,
     /// How long that command may take for one request: `90s`, `10min`.
-    #[arg(long, value_name = "TIME", default_value = "600", value_parser = slimfit_quantity::parse_seconds, requires = "engine_command")]
+    #[arg(long, value_name = "TIME", default_value = "600", value_parser = some_time, requires = "engine_command")]
     engine_timeout: f64,
     /// Whose predicted times stand beside those of the command: `llama.cpp`. Unless said, none do.
     #[arg(long, value_name = "NAME", requires = "engine_command")]
@@ -72,6 +72,24 @@ impl MeasuredEngineArguments {
             return Err(error.field("--engine").found("`slimfit`").allowed(allowed).into());
         }
         Ok(Some((engine, EngineOptions { allow_class_prefill: self.allow_class_prefill })))
+    }
+}
+
+/// A command that is not blank: the shell runs nothing without complaint.
+fn command_line(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("nothing to run; write a command as in a shell".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A time in which something can happen.
+fn some_time(text: &str) -> Result<f64, String> {
+    let seconds = slimfit_quantity::parse_seconds(text).map_err(|error| error.to_string())?;
+    if seconds > 0.0 {
+        Ok(seconds)
+    } else {
+        Err("no time at all; write more than 0, like `90s` or `10min`".to_owned())
     }
 }
 

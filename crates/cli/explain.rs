@@ -7,8 +7,11 @@ use crate::engine::EngineArguments;
 use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::table::table;
+use crate::timed::{some_tokens, tokens};
 use serde_json::{Value, json};
-use slimfit_cost::{CostModel, PREFILL_UNAVAILABLE, Prediction, RequestEnergy, RequestPattern, RunShape};
+use slimfit_cost::{
+    CostModel, Engine, PREFILL_UNAVAILABLE, Prediction, RequestEnergy, RequestPattern, RunShape,
+};
 use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_formats::load_model;
 use slimfit_hardware::{HardwareProfile, Placement};
@@ -42,13 +45,13 @@ pub struct Arguments {
     #[arg(long, default_value = "f16")]
     kv: NumberFormat,
     /// Tokens of the prompt.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = tokens)]
     prompt: u64,
     /// Tokens generated.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 64, value_parser = some_tokens)]
     generate: u64,
     /// Tokens in the cache before the first generated one [default: the prompt's].
-    #[arg(long)]
+    #[arg(long, value_parser = tokens)]
     depth: Option<u64>,
     /// Threads; the predicted best unless said.
     #[arg(long)]
@@ -84,6 +87,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
     let (engine, options) = arguments.engine.resolve(&profile)?;
+    if engine == Engine::Slimfit {
+        device::require_cache_format(arguments.kv)?;
+    }
     let cost = CostModel::for_engine(&profile, engine, options)?;
     let run = RunShape {
         prompt_tokens: arguments.prompt,

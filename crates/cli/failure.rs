@@ -1,17 +1,20 @@
 //! Errors as the user sees them: a sentence on stderr or one JSON object on stdout, and the exit code.
 
 use crate::output::note;
+use slimfit_cost::CostError;
 use slimfit_document::{DocumentError, ERROR_SCHEMA, ErrorDetails};
 use slimfit_emit::EmitError;
 use slimfit_formats::FormatsError;
 use slimfit_hardware::HardwareError;
+use slimfit_kernels::ISA_VARIABLE;
+use slimfit_kernels::pool::PoolError;
 use slimfit_quality::QualityError;
 use slimfit_report::ReportError;
 use slimfit_runtime::RuntimeError;
 use slimfit_search::SearchError;
 use slimfit_study::StudyError;
 use slimfit_workflow::WorkflowError;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 const USAGE: u8 = 2;
@@ -92,6 +95,12 @@ impl From<WorkflowError> for Failure {
             WorkflowError::Hardware(error) => Self::sentence("other-machine", &error),
             WorkflowError::Search(error) => Self::sentence("search", &error),
             WorkflowError::Quality(error) => Self::sentence("quality", &error),
+            WorkflowError::Cost(CostError::Threads { found, measured }) => {
+                let error =
+                    DocumentError::new("cost", "the hardware profile knows no times with so many threads");
+                let error = error.field("--threads").found(found).allowed(measured);
+                error.hint("`slimfit profile` measures the machine's own counts").into()
+            }
             WorkflowError::Cost(error) => Self::sentence("cost", &error),
             WorkflowError::Probe(error) => Self::sentence("probe", &error),
             WorkflowError::Runtime(error @ RuntimeError::OutOfMemory { .. }) => {
@@ -101,6 +110,14 @@ impl From<WorkflowError> for Failure {
             WorkflowError::EngineRefused { .. } => Self::sentence("engine-refused", &error),
             WorkflowError::Emit(error) => Self::sentence("emit", &error),
             WorkflowError::Study(error) => study(&error),
+            WorkflowError::Pool(PoolError::TooManyThreads { found, allowed }) => {
+                let error =
+                    DocumentError::new("workflow", "more threads than slimfit runs").field("--threads");
+                error.found(found).allowed(format!("1 to {allowed}")).into()
+            }
+            WorkflowError::Isa(error) => {
+                DocumentError::new("workflow", error.to_string()).field(ISA_VARIABLE).into()
+            }
             other => Self::sentence("workflow", &other),
         }
     }
@@ -118,12 +135,12 @@ macro_rules! through_workflow {
 
 through_workflow!(
     slimfit_arch::ArchitectureError,
-    slimfit_cost::CostError,
+    CostError,
     EmitError,
     FormatsError,
     HardwareError,
     slimfit_kernels::IsaError,
-    slimfit_kernels::pool::PoolError,
+    PoolError,
     slimfit_probe::ProbeError,
     QualityError,
     RuntimeError,
@@ -148,6 +165,13 @@ fn study(error: &StudyError) -> Failure {
         let full = DocumentError::new("disk-full", "the disk is full; what was finished before is whole");
         let path = text.split('`').nth(1).unwrap_or_default().to_owned();
         return Failure::Refused(full.file(path).hint("free some space and run the same command again"));
+    }
+    if let StudyError::Io { path, source } = error
+        && matches!(source.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory)
+    {
+        let refused =
+            DocumentError::new("write-failed", "a file lies where the folder of the study should be");
+        return Failure::Refused(refused.file(path.display().to_string()).hint("name another folder"));
     }
     if text.contains("readonly") || text.contains("unable to open") || text.contains("Permission denied") {
         let path = text.split('`').nth(1).unwrap_or_default().to_owned();

@@ -30,8 +30,7 @@ mod table;
 mod timed;
 mod verify;
 
-use arguments::{Cli, Command};
-use clap::Parser;
+use arguments::Command;
 use failure::Failure;
 use output::Output;
 use std::ffi::OsString;
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
     // Known before parsing, so that a wrong argument is reported in the form that was asked for.
     let json = arguments.iter().any(|argument| argument == "--json");
     failure::install_panic_hook(json);
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match arguments::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error, json),
     };

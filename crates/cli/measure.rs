@@ -7,6 +7,7 @@ use crate::logits;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::table::table;
+use crate::timed::tokens;
 use crate::{Outcome, device, interrupt};
 use serde_json::json;
 use slimfit_cost::CostModel;
@@ -54,13 +55,13 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     loops: Option<u64>,
     /// Tokens of the prompt, from an empty cache; 0: no prefill.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = tokens)]
     prompt: u64,
     /// Tokens decoded; 0: none.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = tokens)]
     generate: u64,
     /// Tokens already in the cache before decoding.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = tokens)]
     depth: u64,
     /// Threads; unless said, the count with the lowest predicted time per token, or all without a profile.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -91,6 +92,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
     let (command, priced) = (arguments.engine.command(), arguments.engine.predicted()?);
+    if command.is_none() {
+        device::require_cache_format(arguments.kv)?;
+    }
     let model = load_model(&arguments.model)?;
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
     let (source, mut warnings) = source(&model, arguments)?;

@@ -25,7 +25,11 @@ const LISTED: usize = 20;
 pub fn check(reference: Option<&str>, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
     let profile = device::profile(reference, isa)?;
-    device::require_this_machine(&profile, isa, false)?;
+    device::another_machine(
+        &profile,
+        isa,
+        "`--check` measures the machine that it runs on: run it there, or measure this one with `slimfit profile`",
+    )?;
     let progress = Progress::start("profile --check");
     let checked = slimfit_probe::check(&profile, isa, SECONDS, &mut |what, done| {
         progress.set(done, what);

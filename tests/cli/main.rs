@@ -13,4 +13,5 @@ mod pictures;
 mod power;
 mod published;
 mod refusals;
+mod run_refusals;
 mod tails;

@@ -242,6 +242,10 @@ pub(crate) fn verify_subjects(
             }
         }
     }
+    if let (true, Some(first)) = (subjects.is_empty(), skipped.first()) {
+        let reason = format!("none of {} models can be run here: {}", skipped.len(), first.reason);
+        return Err(WorkflowError::NothingToRun { space: "what was drawn".to_owned(), reason });
+    }
     let predictions_sha256 = hash(&subjects)?;
 
     let most = if options.engine.is_some() { PASSES } else { 2 * PASSES };

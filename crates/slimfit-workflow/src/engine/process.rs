@@ -46,6 +46,11 @@ impl EngineCommand {
         let line = serde_json::to_string(request)
             .map_err(|error| self.error("unprintable", format!("the request cannot be written: {error}")))?;
         let (status, output, complaint) = self.run(&line, cancel)?;
+        if output.len() as u64 >= MOST_BYTES {
+            let error =
+                self.error("engine-answer", format!("the engine printed {} MiB or more", MOST_BYTES >> 20));
+            return Err(error.allowed("one line with a JSON object").into());
+        }
         match EngineAnswer::parse(&output, request) {
             Err(NoAnswer::Refused(reason)) => {
                 Err(WorkflowError::EngineRefused { command: self.command.clone(), reason })

@@ -132,6 +132,8 @@ fn an_exit_code_is_told_with_the_last_complaint() {
 fn what_is_no_answer_is_quoted() {
     let (code, message) = refused("echo 'loading model'");
     assert!(code == "engine-answer" && message.contains("loading model"), "{message}");
+    let (code, message) = refused("yes");
+    assert!(code == "engine-answer" && message.contains("16 MiB"), "{message}");
     let (code, message) = refused("true");
     assert!(code == "engine-answer" && message.contains("nothing"), "{message}");
 }
