@@ -15,6 +15,7 @@ use slimfit_kernels::Isa;
 use slimfit_quantity::NumberFormat;
 use slimfit_search::Space;
 use slimfit_workflow::{CalibrationRun, Observer, Subjects, VerifyOptions, calibrate};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -144,11 +145,13 @@ fn require_writable(file: &Path) -> Result<(), Failure> {
         return Err(error.file(file.display().to_string()).field("--out").into());
     }
     let beside = file.with_extension("slimfit-try");
-    write_atomically(&beside, b"")?;
-    std::fs::remove_file(&beside).map_err(|error| {
-        DocumentError::new("write-failed", error.to_string()).file(beside.display().to_string())
-    })?;
-    Ok(())
+    let tried = write_atomically(&beside, b"").map_err(|error| error.message.clone());
+    let tried = tried.and_then(|()| std::fs::remove_file(&beside).map_err(|error| error.to_string()));
+    tried.map_err(|reason| {
+        let error =
+            DocumentError::new("write-failed", reason).file(file.display().to_string()).field("--out");
+        error.hint("`--out` names another file").into()
+    })
 }
 
 fn spaces(arguments: &Arguments) -> Result<Vec<Space>, Failure> {
@@ -158,15 +161,20 @@ fn spaces(arguments: &Arguments) -> Result<Vec<Space>, Failure> {
 fn models(
     arguments: &Arguments,
 ) -> Result<Vec<(slimfit_arch::Architecture, NumberFormat, NumberFormat)>, Failure> {
-    if (1..LEAST_MODELS).contains(&arguments.models.len()) {
+    let few = |found: usize| {
         let error = DocumentError::new(
             "usage",
             "too few models: each is left out in turn to see what factors are worth",
         );
-        let error = error.field("--models").found(arguments.models.len().to_string());
-        return Err(error.allowed(format!("{LEAST_MODELS} or more")).into());
+        error
+            .field("--models")
+            .found(found.to_string())
+            .allowed(format!("{LEAST_MODELS} different ones or more"))
+    };
+    if (1..LEAST_MODELS).contains(&arguments.models.len()) {
+        return Err(few(arguments.models.len()).into());
     }
-    arguments
+    let models = arguments
         .models
         .iter()
         .map(|reference| {
@@ -174,7 +182,13 @@ fn models(
             let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
             Ok((model.architecture, weights, arguments.kv))
         })
-        .collect()
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let different: BTreeSet<String> =
+        models.iter().map(|(architecture, weights, kv)| architecture.id(*weights, *kv)).collect();
+    if (1..LEAST_MODELS).contains(&different.len()) {
+        return Err(few(different.len()).into());
+    }
+    Ok(models)
 }
 
 fn text(found: &CalibrationRun) -> String {

@@ -60,7 +60,7 @@ pub struct Arguments {
     #[arg(long, value_parser = slimfit_quantity::parse_watt_hours)]
     battery: Option<f64>,
     /// Requests an hour, idle between them [default: one right after the other].
-    #[arg(long, value_name = "N", requires = "battery")]
+    #[arg(long, value_name = "N", value_parser = some_requests, requires = "battery")]
     requests_per_hour: Option<f64>,
     /// Seconds in which the device wakes up and reads the model before each request.
     #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds, requires = "battery")]
@@ -78,6 +78,12 @@ pub struct Arguments {
     png: Option<PathBuf>,
     #[command(flatten)]
     calibration: device::CalibrationArgument,
+}
+
+/// Some requests an hour.
+fn some_requests(text: &str) -> Result<f64, String> {
+    let found = text.trim().parse::<f64>().ok().filter(|found| found.is_finite() && *found > 0.0);
+    found.ok_or_else(|| "not a number of requests; write a number above 0".to_owned())
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {

@@ -101,6 +101,10 @@ impl From<WorkflowError> for Failure {
                 let error = error.field("--threads").found(found).allowed(measured);
                 error.hint("`slimfit profile` measures the machine's own counts").into()
             }
+            WorkflowError::Cost(error @ CostError::NoPower { .. }) => {
+                let error = DocumentError::new("cost", error.to_string());
+                error.hint("`--power-watts IDLE,LOADED` gives the watts").into()
+            }
             WorkflowError::Cost(error) => Self::sentence("cost", &error),
             WorkflowError::Probe(error) => Self::sentence("probe", &error),
             WorkflowError::Runtime(error @ RuntimeError::OutOfMemory { .. }) => {

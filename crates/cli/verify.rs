@@ -72,7 +72,8 @@ impl FromStr for Requirement {
             (None, Some(parts)) => (false, parts),
             (None, None) => return Err("write a metric, `<=` or `>=`, and a number".to_owned()),
         };
-        let limit = parts.1.trim().parse::<f64>().map_err(|_| format!("`{}` is no number", parts.1))?;
+        let limit = parts.1.trim().parse::<f64>().ok().filter(|limit| limit.is_finite());
+        let limit = limit.ok_or_else(|| format!("`{}` is no number", parts.1))?;
         Ok(Self { metric: parts.0.trim().to_owned(), at_most, limit })
     }
 }
@@ -351,5 +352,6 @@ mod tests {
         assert!(!holds("summary.memory.mape<=1"), "what was not measured holds nothing");
         assert!(requirement("summary.decode.mpae<=1").value(&result).is_err());
         assert!("mape<1".parse::<Requirement>().is_err());
+        assert!("mape<=nan".parse::<Requirement>().is_err());
     }
 }

@@ -58,6 +58,22 @@ fn negative_numbers_are_values_that_an_option_refuses_itself() {
 }
 
 #[test]
+fn a_battery_needs_requests_and_watts() {
+    let machine = with_model();
+    for requests in ["0", "-2", "nan"] {
+        let arguments = ["explain", "smallest.json", "--battery=18Wh", "--requests-per-hour", requests];
+        let error = run(&machine, &arguments).refused("usage");
+        says(&error, "message", "above 0");
+        says(&error, "field", "--requests-per-hour");
+    }
+    // Where a meter of this machine answers, its watts are there.
+    if machine.profile["power"]["idle_watts"]["value"].is_null() {
+        let error = run(&machine, &["explain", "smallest.json", "--battery=18Wh"]).refused("cost");
+        says(&error, "hint", "--power-watts");
+    }
+}
+
+#[test]
 fn threads_that_no_profile_or_pool_has_are_named_with_those_it_has() {
     let machine = with_model();
     for threads in ["0", "99"] {
@@ -128,6 +144,11 @@ fn what_cannot_be_kept_is_refused_before_anything_runs() {
     let below = run(&machine, &["calibrate", "--out=smallest.json/calibrated.yaml"]);
     assert_eq!(below.code, 2, "{}", below.stdout);
     says(&below.object("error")["error"], "file", "smallest.json");
+    let error = run(&machine, &["calibrate", "--out=/proc/calibrated.yaml"]).refused("write-failed");
+    assert_eq!(error["file"], "/proc/calibrated.yaml", "{error}");
+    let same =
+        run(&machine, &["calibrate", "--models=smallest.json,smallest.json,smallest.json"]).refused("usage");
+    assert_eq!((&same["field"], &same["found"]), (&"--models".into(), &"1".into()));
     let study = run(&machine, &["verify", "--study=smallest.json"]).refused("write-failed");
     says(&study, "message", "a file lies where");
     let left: Vec<_> =
@@ -145,7 +166,12 @@ fn nothing_that_fits_is_an_error_and_no_empty_result() {
                     "ffn": {"kind": "dense", "size": 262144}}],
     });
     std::fs::write(machine.folder().join("huge.json"), huge.to_string()).unwrap();
-    let error = run(&machine, &["calibrate", "--models=huge.json,huge.json,huge.json"]).refused("workflow");
+    for layers in [501, 502] {
+        let mut other = huge.clone();
+        other["layers"][0]["repeat"] = layers.into();
+        std::fs::write(machine.folder().join(format!("{layers}.json")), other.to_string()).unwrap();
+    }
+    let error = run(&machine, &["calibrate", "--models=huge.json,501.json,502.json"]).refused("workflow");
     says(&error, "message", "none of 3 models can be run here");
     says(&error, "message", "memory");
 }
