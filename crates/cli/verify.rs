@@ -134,6 +134,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
     let verification = verify(&spaces, &profile, &options, &mut observer)?;
     progress.finish(&format!("{} cells of {} architectures", verification.rows.len(), arguments.samples));
+    output.warnings(&verification.warnings);
     if let Some(study) = study {
         study.set_verification(&verification)?;
     }

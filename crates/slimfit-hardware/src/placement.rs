@@ -39,6 +39,30 @@ pub struct OtherPlacement {
     pub hand_over: Vec<HandOver>,
 }
 
+impl OtherPlacement {
+    /// What `found` says of `threads` threads in a placement that `profile` does not know, its usual or its other one.
+    pub fn new_to(profile: &HardwareProfile, threads: u32, found: HardwareProfile) -> Option<Self> {
+        let unknown = |barrier: &Figure| {
+            barrier.value.is_some_and(|seconds| profile.placement_of(threads, seconds) == Placement::Unknown)
+        };
+        let usual = found.overhead.barrier.iter().find(|barrier| barrier.threads == threads);
+        if let Some(usual) = usual.filter(|usual| unknown(&usual.seconds)) {
+            return Some(Self {
+                threads,
+                // Neither was looked at for as long as the other.
+                share: 0.5,
+                barrier: usual.seconds.clone(),
+                bandwidth: found.bandwidth,
+                peak: found.peak,
+                kernels: found.kernels,
+                streaming: found.streaming,
+                hand_over: found.overhead.hand_over,
+            });
+        }
+        found.other_placements.into_iter().find(|other| other.threads == threads && unknown(&other.barrier))
+    }
+}
+
 /// Which of its placements a profile's machine is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Placement {

@@ -28,7 +28,7 @@ pub use power::{
     BatteryMeter, CommandMeter, HwmonMeter, Ina3221Meter, MeterError, PerfMeter, PowerMeter, PowerSource,
     RaplMeter, WatchedMeter, find_meter,
 };
-pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, measured_threads, probe};
+pub use probe::{DEFAULT_BUDGET_SECONDS, ProbeOptions, measured_threads, probe, probe_placement};
 pub use sentinel::{PeakSentinel, ReadSentinel};
 pub use settling::settling_passes;
 pub use system_tree::{SystemTree, parse_processor_list};

@@ -12,7 +12,7 @@ use crate::power::{self, PowerMeasurement};
 use crate::schedule::{self, Beside, Progress, Sentinels};
 use crate::{PowerSource, ProbeError, SystemDescription, SystemTree, allowed_processors, clock, time};
 use slimfit_hardware::{
-    HardwareProfile, Noise, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource,
+    HardwareProfile, Noise, OtherPlacement, PROFILE_SCHEMA, ProfileKind, ProfileProvenance, TopologySource,
 };
 use slimfit_kernels::limits::HugePages;
 use slimfit_kernels::{Isa, Tuning};
@@ -31,7 +31,7 @@ const EVERY_SECONDS_PER_THREAD_COUNT: f64 = 60.0;
 /// The largest buffer of a thread count; larger last caches are measured as far as this reaches.
 const LARGEST_BUFFER_BYTES: u64 = 2 << 30;
 /// Share of the budget for kernels that stream.
-const STREAMING_SHARE: f64 = 0.25;
+const STREAMING_SHARE: f64 = 0.33;
 /// Share of the budget for the scatter of steps.
 const TAILS_SHARE: f64 = 0.045;
 /// What `progress` is told of them.
@@ -50,13 +50,15 @@ pub struct ProbeOptions {
     pub tuning: Tuning,
     /// Where power comes from.
     pub power: PowerSource,
+    /// The thread counts to measure; none: those that suit the machine.
+    pub thread_counts: Option<Vec<u32>>,
 }
 
 impl ProbeOptions {
     /// The usual budget, default kernels, and the system's own meter.
     pub fn new(isa: Isa) -> Self {
         let (tuning, power) = (Tuning::default(), PowerSource::System);
-        Self { budget_seconds: DEFAULT_BUDGET_SECONDS, isa, tuning, power }
+        Self { budget_seconds: DEFAULT_BUDGET_SECONDS, isa, tuning, power, thread_counts: None }
     }
 }
 
@@ -88,7 +90,8 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
     let tree = SystemTree::live();
     let steal_before = ProcessorTime::read(&tree);
     let mut system = SystemDescription::read(&tree, &allowed_processors())?;
-    let counts = thread_counts(system.topology.cores, system.usable_threads);
+    let usual = || thread_counts(system.topology.cores, system.usable_threads);
+    let counts = options.thread_counts.clone().unwrap_or_else(usual);
     let detail = if budget / counts.len() as f64 >= FULL_SECONDS_PER_THREAD_COUNT {
         Detail::Full
     } else {
@@ -240,6 +243,21 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         profile.give_watts(watts);
     }
     Ok(profile)
+}
+
+/// Measures the placement that `threads` threads are in now, for `profile`, which does not know it. Nothing where the
+/// threads were moved back meanwhile.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_placement(
+    options: &ProbeOptions,
+    threads: u32,
+    profile: &HardwareProfile,
+    progress: &mut Progress<'_>,
+) -> Result<Option<OtherPlacement>, ProbeError> {
+    let options = ProbeOptions { thread_counts: Some(vec![threads]), ..options.clone() };
+    Ok(OtherPlacement::new_to(profile, threads, probe(&options, progress)?))
 }
 
 /// Thread counts that a profile of this machine measures.

@@ -3,14 +3,15 @@
 use crate::ExternalEngine;
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
-use slimfit_quantity::NumberFormat;
+use slimfit_quantity::{NumberFormat, Warning};
 
 /// What `verify` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// Architectures sampled.
     pub samples: u64,
-    /// SHA-256 of the predictions, taken before the first run.
+    /// SHA-256 of the predictions, taken before the first run; where a placement of the threads showed up later, taken again
+    /// with what was predicted for it, before the first run in it.
     pub predictions_sha256: String,
     /// The runtime that ran them, where it was not slimfit's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +26,9 @@ pub struct Verification {
     pub rows: Vec<VerificationRow>,
     /// What was not run, and why.
     pub skipped: Vec<Skipped>,
+    /// What the reader should know of how it was done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// Errors by phase; absent where that phase was not run.

@@ -59,6 +59,7 @@ pub fn measure_machine(
         budget_seconds: (budget_seconds - started.elapsed().as_secs_f64()).max(budget_seconds / 2.0),
         isa,
         tuning,
+        thread_counts: None,
         power: power.clone(),
     };
     let mut profile = probe(&options, &mut |name, share| {

@@ -5,9 +5,12 @@
 //! found in two placements is run again.
 
 mod external;
+mod placements;
+mod subject;
 mod timed;
 
 use external::External;
+use subject::{Cell, Phase, Subject, predict};
 use timed::TimedRun;
 
 use crate::comparison::{baselines, phase_errors};
@@ -15,20 +18,18 @@ use crate::engine::{EngineCommand, EngineFiles};
 use crate::sample::sample;
 use crate::{Observer, WorkflowError, peak_type};
 use slimfit_arch::Architecture;
-use slimfit_cost::{CostModel, Engine, EngineOptions, Prediction, RunShape};
+use slimfit_cost::{CostModel, Engine, EngineOptions};
 use slimfit_document::sha256_hex;
 use slimfit_hardware::{HardwareProfile, Placement};
 use slimfit_kernels::pool::Pool;
 use slimfit_kernels::{Isa, Tuning};
-use slimfit_plan::{Plan, PlanOptions};
+use slimfit_plan::PlanOptions;
 use slimfit_probe::{PeakSentinel, ReadSentinel, barrier_seconds};
 use slimfit_quality::{QualityModel, Recipe};
-use slimfit_quantity::{NumberFormat, Predicted, median};
-use slimfit_runtime::{
-    MemoryRequest, Model, SeededWeights, Session, WeightsFrom, available_memory, seeded_tokens,
-};
+use slimfit_quantity::{NumberFormat, Predicted};
+use slimfit_runtime::{MemoryRequest, Model, SeededWeights, Session, WeightsFrom, seeded_tokens};
 use slimfit_search::{ModelEvaluator, Space, Workload};
-use slimfit_study::{ExternalEngine, PredictedValue, Skipped, Verification, VerificationRow};
+use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -105,93 +106,6 @@ impl VerifyOptions {
     }
 }
 
-/// A model to run, with what was said of it.
-struct Subject {
-    id: String,
-    architecture: Architecture,
-    weights: NumberFormat,
-    kv: NumberFormat,
-    parameters: u64,
-    threads: u32,
-    cells: Vec<Cell>,
-    /// The other runtime that ran it.
-    engine: Option<ExternalEngine>,
-    /// Why that runtime does not run it, or not to the end.
-    stopped: Option<WorkflowError>,
-}
-
-impl Subject {
-    fn new(architecture: Architecture, weights: NumberFormat, kv: NumberFormat) -> Self {
-        Self {
-            id: architecture.id(weights, kv),
-            parameters: architecture.parameters().total,
-            architecture,
-            weights,
-            kv,
-            threads: 0,
-            cells: Vec::new(),
-            engine: None,
-            stopped: None,
-        }
-    }
-}
-
-/// A phase of a model at one context.
-struct Cell {
-    phase: Phase,
-    tokens: u64,
-    working_set_bytes: u64,
-    /// By placement of the threads, the usual one first.
-    said: Vec<(Placement, Said)>,
-    /// By pass: timed runs in our own runtime.
-    runs: Vec<Vec<TimedRun>>,
-    /// By pass: a value that was measured otherwise, and its sentinel ratio.
-    passes: Vec<(f64, f64)>,
-    /// Why what was measured cannot be.
-    impossible: Option<String>,
-}
-
-/// What was said of a cell before it ran, for one placement of the threads.
-#[derive(Clone, Copy)]
-struct Said {
-    predicted: Predicted,
-    /// Of its tokens' times, where the profile tells.
-    predicted_p95: Option<Predicted>,
-    /// The profile's rate of what the sentinel does.
-    profiled: Option<f64>,
-    seconds_by_bytes: f64,
-}
-
-impl Cell {
-    /// What was said for a placement; for one that was not profiled, of the usual one.
-    fn said(&self, placement: Placement) -> &Said {
-        let (_, said) = self.said.iter().find(|(known, _)| *known == placement).unwrap_or(&self.said[0]);
-        said
-    }
-
-    /// Whether another pass may bring what its passes lack.
-    fn wants_more(&self, rounds: usize) -> bool {
-        !self.runs.is_empty() && timed::paired(&self.runs, rounds).is_none()
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Decode,
-    Prefill,
-    Memory,
-}
-
-impl Phase {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Decode => "decode",
-            Self::Prefill => "prefill",
-            Self::Memory => "memory",
-        }
-    }
-}
-
 /// What is run.
 #[derive(Debug, Clone, Copy)]
 pub enum Subjects<'a> {
@@ -246,7 +160,8 @@ pub(crate) fn verify_subjects(
         let reason = format!("none of {} models can be run here: {}", skipped.len(), first.reason);
         return Err(WorkflowError::NothingToRun { space: "what was drawn".to_owned(), reason });
     }
-    let predictions_sha256 = hash(&subjects)?;
+    let mut known = placements::Known::new(profile);
+    let mut predictions_sha256 = hash(&subjects)?;
 
     let most = if options.engine.is_some() { PASSES } else { 2 * PASSES };
     let mut done = 0;
@@ -262,9 +177,15 @@ pub(crate) fn verify_subjects(
         for index in order {
             observer.at("run", done as f64 / total.max(1) as f64)?;
             done += 1;
+            if options.engine.is_none() {
+                let threads = subjects[index].threads;
+                if known.extend(threads, &mut subjects, options, observer)? {
+                    predictions_sha256 = hash(&subjects)?;
+                }
+            }
             let subject = &mut subjects[index];
             match &options.engine {
-                None => run(subject, profile, options, observer)?,
+                None => run(subject, &known.profile, options, observer)?,
                 Some(VerifiedEngine { command, .. }) => {
                     let cancel = observer.cancel;
                     External { command, cost: &cost, profile, options, cancel }.run(subject)?;
@@ -276,7 +197,7 @@ pub(crate) fn verify_subjects(
     if let Some(error) = external::nothing_measured(&mut subjects) {
         return Err(error);
     }
-    Ok(record(options, subjects, skipped, predictions_sha256))
+    Ok(Verification { warnings: known.warnings, ..record(options, subjects, skipped, predictions_sha256) })
 }
 
 fn draw(
@@ -319,86 +240,6 @@ fn add(
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-fn predict(
-    subject: &mut Subject,
-    cost: &CostModel,
-    profile: &HardwareProfile,
-    options: &VerifyOptions,
-) -> Result<(), WorkflowError> {
-    let (architecture, weights, kv) = (&subject.architecture, subject.weights, subject.kv);
-    let run_shape = |prompt, generated, depth| RunShape {
-        prompt_tokens: prompt,
-        generated_tokens: generated,
-        depth_tokens: depth,
-    };
-    let largest = |tokens: &[u64]| tokens.iter().copied().max().unwrap_or(0);
-    let whole_run = run_shape(largest(&options.prompts), options.generated_tokens, largest(&options.depths));
-    let whole = cost.predict(architecture, weights, kv, whole_run, None)?;
-    let threads = whole.threads;
-    let needed_bytes = whole.memory_bytes.value as u64;
-    if let Some(available_bytes) = available_memory()
-        && needed_bytes > available_bytes
-    {
-        return Err(slimfit_runtime::RuntimeError::OutOfMemory { needed_bytes, available_bytes }.into());
-    }
-    let placements: Vec<(Placement, CostModel, Option<HardwareProfile>)> =
-        [Placement::Usual, Placement::Other]
-            .into_iter()
-            .filter_map(|placement| Some((placement, cost.in_placement(threads, placement)?)))
-            .map(|(placement, model)| {
-                let other =
-                    (placement == Placement::Other).then(|| profile.in_other_placement(threads)).flatten();
-                (placement, model, other)
-            })
-            .collect();
-    let number = peak_type(weights);
-    let cell = |phase: Phase, tokens: u64, run: RunShape| -> Result<Cell, WorkflowError> {
-        let plan: Plan = cost.plan(architecture, weights, kv, threads, run)?;
-        let working_set = CostModel::working_set_bytes(&plan, run.mean_depth());
-        let said = placements
-            .iter()
-            .map(|(placement, model, other)| {
-                let profile = other.as_ref().unwrap_or(profile);
-                let prediction = model.predict(architecture, weights, kv, run, Some(threads))?;
-                let read = profile.read_bandwidth(threads, working_set as u64);
-                let said = Said {
-                    predicted: match phase {
-                        Phase::Decode => prediction.tpot_seconds,
-                        Phase::Prefill => prediction.prefill()?,
-                        Phase::Memory => prediction.memory_bytes,
-                    },
-                    predicted_p95: if phase == Phase::Decode { p95(&prediction) } else { None },
-                    profiled: if phase == Phase::Prefill { profile.peak_ops(number, threads) } else { read },
-                    seconds_by_bytes: working_set / read.unwrap_or(f64::NAN),
-                };
-                Ok((*placement, said))
-            })
-            .collect::<Result<Vec<_>, WorkflowError>>()?;
-        let (runs, passes, impossible) = (Vec::new(), Vec::new(), None);
-        Ok(Cell { phase, tokens, working_set_bytes: working_set as u64, said, runs, passes, impossible })
-    };
-    let mut cells = Vec::new();
-    for &depth in &options.depths {
-        cells.push(cell(Phase::Decode, depth, run_shape(0, options.generated_tokens, depth))?);
-    }
-    let prompts = if cost.has_prefill() { &options.prompts[..] } else { &[] };
-    for &prompt in prompts {
-        cells.push(cell(Phase::Prefill, prompt, run_shape(prompt, 0, 0))?);
-    }
-    // What is predicted is what our own runtime keeps.
-    if options.memory && options.engine.is_none() {
-        cells.push(cell(Phase::Memory, 0, whole_run)?);
-    }
-    (subject.threads, subject.cells) = (threads, cells);
-    Ok(())
-}
-
-/// The predicted 95th percentile of a token's time.
-fn p95(prediction: &Prediction) -> Option<Predicted> {
-    let figure = &prediction.tpot_percentiles.p95;
-    Some(Predicted { value: figure.value?, low: figure.low?, high: figure.high? })
 }
 
 /// SHA-256 of every prediction, in order.
@@ -515,42 +356,6 @@ fn run(
     Ok(())
 }
 
-/// What a cell comes to: its two values, the ratio of the first's sentinel, where its threads lay, its tokens' times.
-struct Measured {
-    /// Test, and retest where there was one.
-    values: (f64, Option<f64>),
-    sentinel_ratio: f64,
-    placement: Option<Placement>,
-    token_seconds: Vec<f64>,
-}
-
-impl Cell {
-    fn measured(&self, rounds: usize) -> Option<Measured> {
-        if let Some(&(measured, sentinel_ratio)) = self.passes.first() {
-            let (placement, token_seconds) = (None, Vec::new());
-            let retest = self.passes.get(1).map(|pass| pass.0);
-            return Some(Measured { values: (measured, retest), sentinel_ratio, placement, token_seconds });
-        }
-        let chosen = timed::chosen(&self.runs, rounds)?;
-        let of = |runs: &[&TimedRun], value: fn(&TimedRun) -> f64| {
-            median(&runs.iter().map(|run| value(run)).collect::<Vec<_>>())
-        };
-        let profiled = self.said(chosen.placement).profiled;
-        Some(Measured {
-            values: (of(&chosen.test, |run| run.value), Some(of(&chosen.retest, |run| run.value))),
-            // Of the runs that were measured: the machine may be another one in the next.
-            sentinel_ratio: of(&chosen.test, TimedRun::sentinel) / profiled.unwrap_or(f64::NAN),
-            placement: Some(chosen.placement),
-            token_seconds: chosen
-                .test
-                .iter()
-                .chain(&chosen.retest)
-                .flat_map(|run| run.token_seconds.iter().copied())
-                .collect(),
-        })
-    }
-}
-
 fn record(
     options: &VerifyOptions,
     subjects: Vec<Subject>,
@@ -607,5 +412,6 @@ fn record(
         baselines: baselines(&rows, &seconds_by_bytes),
         rows,
         skipped,
+        warnings: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! One pass over the cells of one model in another runtime.
 
-use super::{Cell, Phase, Subject, VerifyOptions};
+use super::VerifyOptions;
+use super::subject::{Cell, Phase, Subject};
 use crate::engine::{EngineCell, EngineCommand, EngineFiles};
 use crate::{WorkflowError, peak_type};
 use slimfit_cost::{CostModel, RunShape};
