@@ -56,7 +56,6 @@ pub(crate) fn tuned(
 
 /// Adds the tasks, and the points that they fill. A shape of which one run would last longer than `longest_seconds`
 /// is left out, as the next smaller batch foretells.
-#[expect(clippy::too_many_arguments, reason = "each is a part of the set-up that the caller owns")]
 pub(crate) fn add<'a>(
     pools: &'a Pools,
     kernels: &'a Kernels,
