@@ -24,6 +24,25 @@ pub(crate) struct Point {
 }
 
 impl Point {
+    /// A product of so many rows on so many threads, whose samples are given.
+    #[cfg(test)]
+    pub fn made_up(rows: u64, threads: u32, log: Log) -> Self {
+        let time = KernelTime {
+            operation: "matmul".to_owned(),
+            variant: "made up".to_owned(),
+            format: NumberFormat::Q8_0,
+            rows,
+            columns: 1,
+            batch: 1,
+            head_size: None,
+            kv_heads: None,
+            qk_norm: false,
+            threads,
+            seconds: slimfit_quantity::Figure::unavailable("made up"),
+        };
+        Self { time, log }
+    }
+
     pub fn finish(&self, view: View<'_>) -> KernelTime {
         KernelTime { seconds: self.log.figure_in(view, self.time.threads), ..self.time.clone() }
     }
