@@ -5,7 +5,9 @@
 //! time is what our own kernel took when its data was near. For one token, where streaming was measured, its arithmetic
 //! is in the share already, and the larger of the two counts. Of a few tokens they join as a 2-norm, as was seen on
 //! processors that overlap loads with arithmetic but never fully (measured exponents lie between 2.0 and 2.2 whichever
-//! device is left out); of many, hardly anything overlaps. Overhead is the barrier after an operation, its dispatch, and what its place among others costs.
+//! device is left out); of many, hardly anything overlaps: what each byte of weights on its way to the threads and each byte
+//! of activations from other operations cost was measured on top of the kernel's own time, and is added to it. Overhead is
+//! the barrier after an operation, its dispatch, and what its place among others costs.
 
 use crate::calibration::Factors;
 use crate::engine::{Engine, EnginePricing, join};
@@ -22,7 +24,8 @@ use slimfit_plan::{Plan, Shape, Step, traffic, visited_experts};
 /// The exponent by which memory and compute time join where a product's weights pass by for a few tokens at once.
 const OVERLAP_OF_FEW: f64 = 2.0;
 /// The same where they are taken tile by tile for many: each tile is waited for. Measured with 16 to 128 tokens of 116M and
-/// 156M parameters in memory, q8_0 and bf16, on a Zen 4 virtual machine: between 1.0 and 1.4.
+/// 156M parameters in memory, q8_0 and bf16, on a Zen 4 virtual machine: between 1.0 and 1.4. For profiles that do not tell
+/// what weights cost many tokens.
 const OVERLAP_OF_MANY: f64 = 1.2;
 /// Tokens that count as few.
 const FEW_TOKENS: f64 = 4.0;

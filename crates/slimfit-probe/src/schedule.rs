@@ -202,6 +202,8 @@ impl Course<'_, '_> {
         let looks = &self.looks[self.beside[index].pool];
         let same = move |visit: &&Visit| match (visit.lay, lay) {
             (Lay::At(then), Lay::At(now)) => looks.group(then) == looks.group(now),
+            // In one group all samples count.
+            (Lay::Moved, _) => !looks.are_two(),
             (Lay::Alone, Lay::Alone) => true,
             _ => false,
         };
@@ -225,7 +227,7 @@ impl Course<'_, '_> {
         };
         let wanted = (0..self.visits.len())
             .filter_map(|index| {
-                let visits = self.alike(index, lay(index)).count();
+                let visits = self.alike(index, lay(index)).count() + self.in_vain(index);
                 let place = if visits == 0 { index } else { self.visits.len() - index };
                 (visits < VISITS).then_some(((visits, !seldom(index), place), index))
             })
@@ -243,10 +245,17 @@ impl Course<'_, '_> {
         });
         // What is still wanted is wanted elsewhere: until the threads are moved there, more of what can be had here.
         wanted.or_else(|| {
-            let visits = |index: usize| self.alike(index, lay(index)).count();
+            let visits = |index: usize| self.alike(index, lay(index)).count() + self.in_vain(index);
             let least = (0..self.visits.len()).min_by_key(|&index| visits(index))?;
             (self.outstanding() > 0 && visits(least) < MOST_VISITS).then_some(least)
         })
+    }
+
+    /// Visits that saw a move, past the first two: where threads never lie still, a task is not to be tried for ever.
+    fn in_vain(&self, index: usize) -> usize {
+        let moved = |visit: &&Visit| visit.lay == Lay::Moved;
+        let two = self.looks[self.beside[index].pool].are_two();
+        if two { self.visits[index].iter().filter(moved).count().saturating_sub(VISITS) } else { 0 }
     }
 
     /// Visits still wanted in the placements seen so far.

@@ -62,7 +62,12 @@ fn a_profile_is_sound_complete_and_says_where_everything_comes_from() {
         assert!(profile.barrier_seconds(threads).is_some());
     }
     assert!(profile.dispatch_seconds().is_some());
-    assert!(profile.kernels.iter().all(|time| time.seconds.source == Source::Measured));
+    // On a machine whose threads are moved, what was met in one placement only is scaled to the other.
+    let moved = profile.warnings.iter().any(|warning| warning.code == "threads-moved");
+    for time in &profile.kernels {
+        let scaled = moved && time.threads > 1 && time.seconds.source == Source::Modelled;
+        assert!(scaled || time.seconds.source == Source::Measured, "{time:?}");
+    }
     assert!(profile.topology.sources.iter().any(|source| source.field == "peak.clock_hz"));
     assert!(profile.power.idle_watts.value.is_some() || profile.power.idle_watts.reason.is_some());
 

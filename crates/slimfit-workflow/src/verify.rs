@@ -31,7 +31,7 @@ use slimfit_runtime::{MemoryRequest, Model, SeededWeights, Session, WeightsFrom,
 use slimfit_search::{ModelEvaluator, Space, Workload};
 use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Training tokens that decide which points of a space count as valid; verification looks at no loss.
 const TRAINING_TOKENS: u64 = 100_000_000_000;
@@ -39,6 +39,8 @@ const TRAINING_TOKENS: u64 = 100_000_000_000;
 /// Passes over all models, and as many more at most over those whose threads lay one way in the first and the other in the
 /// second.
 const PASSES: usize = 2;
+/// The time that those take at most, as a share of the first two.
+const SHARE_OF_MORE: f64 = 0.5;
 
 /// What to verify.
 #[derive(Debug, Clone)]
@@ -164,18 +166,29 @@ pub(crate) fn verify_subjects(
     let mut predictions_sha256 = hash(&subjects)?;
 
     let most = if options.engine.is_some() { PASSES } else { 2 * PASSES };
+    let (began, mut enough) = (Instant::now(), Duration::MAX);
     let mut done = 0;
-    for pass in 0..most {
-        let wanted = |subject: &Subject| {
-            pass < PASSES || subject.cells.iter().any(|cell| cell.wants_more(options.rounds))
-        };
+    'passes: for pass in 0..most {
+        let more = pass >= PASSES;
+        if pass == PASSES {
+            enough = began.elapsed().mul_f64(1.0 + SHARE_OF_MORE);
+        }
+        let wanted =
+            |subject: &Subject| !more || subject.cells.iter().any(|cell| cell.wants_more(options.rounds));
         let mut order: Vec<usize> = (0..subjects.len()).filter(|&index| wanted(&subjects[index])).collect();
         if pass % 2 == 1 {
             order.reverse();
         }
         let total = done + order.len() * if pass == 0 { PASSES } else { 1 };
         for index in order {
-            observer.at("run", done as f64 / total.max(1) as f64)?;
+            match observer.at("run", done as f64 / total.max(1) as f64) {
+                // What the passes before gave is whole.
+                Err(_) if more => break 'passes,
+                ended => ended?,
+            }
+            if began.elapsed() > enough {
+                break 'passes;
+            }
             done += 1;
             if options.engine.is_none() {
                 let threads = subjects[index].threads;
@@ -185,7 +198,10 @@ pub(crate) fn verify_subjects(
             }
             let subject = &mut subjects[index];
             match &options.engine {
-                None => run(subject, &known.profile, options, observer)?,
+                None => match run(subject, &known.profile, options, observer) {
+                    Err(WorkflowError::Interrupted) if more => break 'passes,
+                    ended => ended?,
+                },
                 Some(VerifiedEngine { command, .. }) => {
                     let cancel = observer.cancel;
                     External { command, cost: &cost, profile, options, cancel }.run(subject)?;
@@ -193,7 +209,7 @@ pub(crate) fn verify_subjects(
             }
         }
     }
-    observer.at("run", 1.0)?;
+    (observer.progress)("run", 1.0);
     if let Some(error) = external::nothing_measured(&mut subjects) {
         return Err(error);
     }

@@ -87,6 +87,24 @@ fn what_runs_on_several_threads_is_measured_wherever_they_are_found() {
 }
 
 #[test]
+fn where_threads_never_lie_still_every_task_has_its_turn() {
+    // They are moved during every visit, now one way and now the other.
+    let looks = Shared::new(0_usize);
+    let barrier = || {
+        looks.set(looks.get() + 1);
+        if [0, 1].contains(&(looks.get() % 4)) { 190e-9 } else { 40e-9 }
+    };
+    let sentinels = Sentinels { barriers: vec![Some(Box::new(barrier))], threads: vec![2], ..alone() };
+    let logs: Vec<Log> = (0..20).map(|_| Log::default()).collect();
+    let mut tasks: Vec<Task<'_>> = logs.iter().map(|log| task("two", log, || 1.0)).collect();
+    let deadline = Instant::now() + Duration::from_millis(500);
+    let quality = measure(&mut tasks, &sentinels, deadline, (0.0, 1.0), &mut |_, _| true).unwrap();
+    assert!(quality.looks[0].1.are_two());
+    assert!(Instant::now() < deadline, "all had their turns in time");
+    assert!(logs.iter().all(|log| log.figure().n >= 2 * MOST_SAMPLES as u64));
+}
+
+#[test]
 fn one_hiccup_is_no_drift() {
     let mut rates = vec![100.0; 40];
     rates[7] = 1.0;
