@@ -300,6 +300,17 @@ fn text(verification: &Verification) -> String {
             let _ = writeln!(text, "impossible, and in no error: {} {}: {reason}", row.id, row.phase);
         }
     }
+    let elsewhere =
+        |name: &str| verification.rows.iter().filter(|row| row.placement.as_deref() == Some(name)).count();
+    if elsewhere("other") + elsewhere("unknown") > 0 {
+        let _ = writeln!(
+            text,
+            "threads lay in the profile's other placement in {} cells, and in one that it does not know in {} (compared with \
+             what was predicted for the usual one)",
+            elsewhere("other"),
+            elsewhere("unknown")
+        );
+    }
     let sum = |of: fn(&slimfit_study::VerificationRow) -> Option<u64>| -> u64 {
         verification.rows.iter().filter_map(of).sum()
     };

@@ -336,7 +336,8 @@ impl CostModel {
             terms.starts * node.start_bytes + terms.far_bytes / node.efficiency
         });
         let one_token = terms.tokens <= 1.0;
-        if let Some(rates) = self.rates_of_many(terms, conditions)? {
+        let rates = self.rates_of_many(terms, conditions)?;
+        if let Some(rates) = rates.filter(|_| terms.tokens > FEW_TOKENS) {
             // What was seen beyond the kernel's own time comes on top of it.
             let (work, fixed) = self.factors.at(one_token, conditions.up_to_bytes);
             let cache_bytes = terms.far_bytes - terms.weight_bytes;
@@ -351,7 +352,10 @@ impl CostModel {
         let (work, fixed) = self.factors.at(one_token, conditions.up_to_bytes);
         let memory_seconds = work * bytes / conditions.read_bytes_per_s;
         let compute_seconds = work * terms.compute_seconds;
-        let overhead_seconds = fixed * (conditions.overhead_seconds + terms.hand_over_seconds);
+        // Of a few tokens the activations cost what they cost many.
+        let hand_over =
+            rates.map_or(terms.hand_over_seconds, |rates| rates.activation * terms.activation_bytes);
+        let overhead_seconds = fixed * (conditions.overhead_seconds + hand_over);
         let joined = if node.is_some() && one_token {
             memory_seconds.max(compute_seconds)
         } else {
@@ -362,10 +366,10 @@ impl CostModel {
         Ok(StepCost { memory_seconds, compute_seconds, overhead_seconds, seconds: joined + overhead_seconds })
     }
 
-    /// What weights and activations cost on top of a kernel's own time for many tokens; nothing where that is priced otherwise:
-    /// for a few tokens, by another engine, by a profile that does not tell.
+    /// What weights and activations cost on top of a kernel's own time for several tokens; nothing where that is priced
+    /// otherwise: by another engine, by a profile that does not tell.
     fn rates_of_many(&self, terms: &Terms, conditions: &Regime) -> Result<Option<Rates>, CostError> {
-        if self.engine.is_some() || terms.tokens <= FEW_TOKENS {
+        if self.engine.is_some() {
             return Ok(None);
         }
         Ok(self.entry(terms.threads)?.hand_overs.rates(terms.tokens, conditions.middle_bytes()))

@@ -47,10 +47,12 @@ impl OtherPlacement {
         };
         let usual = found.overhead.barrier.iter().find(|barrier| barrier.threads == threads);
         if let Some(usual) = usual.filter(|usual| unknown(&usual.seconds)) {
+            let known = profile.overhead.barrier.iter().find(|barrier| barrier.threads == threads);
+            let (looks, known) = (usual.seconds.n, known.map_or(0, |known| known.seconds.n));
             return Some(Self {
                 threads,
-                // Neither was looked at for as long as the other.
-                share: 0.5,
+                // Of the looks of both measurements.
+                share: (looks as f64 / (looks + known).max(1) as f64).clamp(f64::MIN_POSITIVE, 0.5),
                 barrier: usual.seconds.clone(),
                 bandwidth: found.bandwidth,
                 peak: found.peak,

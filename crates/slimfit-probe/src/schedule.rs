@@ -283,9 +283,10 @@ impl Course<'_, '_> {
         let mut groups = vec![Vec::new(), Vec::new()];
         for visit in &self.visits[index] {
             match visit.lay {
-                Lay::Moved => {}
+                // In one group all samples count.
+                Lay::Moved if looks.are_two() => {}
                 Lay::At(seconds) if looks.group(seconds) == Group::Far => groups[1].push(visit),
-                Lay::At(_) | Lay::Alone => groups[0].push(visit),
+                Lay::At(_) | Lay::Alone | Lay::Moved => groups[0].push(visit),
             }
         }
         groups
