@@ -312,10 +312,17 @@ pub fn text(measurement: &Measurement) -> String {
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
     if let Some(placement) = &measurement.placement {
-        let _ = writeln!(
-            text,
-            "the threads lay in the profile's {placement} placement, which is what was predicted here"
-        );
+        let _ = match placement.as_str() {
+            "unknown" => writeln!(
+                text,
+                "the hypervisor moved the threads to where the profile never saw them: what is predicted is of another \
+                 placement; `slimfit profile` measures this one"
+            ),
+            known => writeln!(
+                text,
+                "the threads lay in the profile's {known} placement, which is what was predicted here"
+            ),
+        };
     }
     let times = [&predicted.tpot_seconds, &predicted.ttft_seconds];
     if let Some(citation) = times.iter().find_map(|figure| figure.citation.as_ref()) {

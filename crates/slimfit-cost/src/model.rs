@@ -17,7 +17,7 @@ use crate::rates::Rates as KernelRates;
 use crate::scatter::Scatter;
 use crate::streams::{StreamId, Streams};
 use crate::{BusyTime, CostError, EnergyModel, Regime, RegimeId, TailModel};
-use slimfit_hardware::HardwareProfile;
+use slimfit_hardware::{HardwareProfile, PlacementBarriers};
 use slimfit_kernels::{Isa, Operation};
 use slimfit_plan::{Plan, Shape, Step, traffic, visited_experts};
 
@@ -55,6 +55,7 @@ struct ThreadRates {
     streams: Streams,
     hand_overs: HandOvers,
     scatter: Scatter,
+    barriers: PlacementBarriers,
 }
 
 /// What of an operation's cost is the same in every regime of a thread count: found once, priced in many.
@@ -185,6 +186,7 @@ impl CostModel {
                 streams,
                 hand_overs: HandOvers::new(profile, count),
                 scatter: Scatter::new(profile, count),
+                barriers: profile.placement_barriers(count),
             });
         }
         if regimes.is_empty() {
@@ -215,6 +217,7 @@ impl CostModel {
                 streams: Streams::new(profile, count),
                 hand_overs: HandOvers::new(profile, count),
                 scatter: Scatter::new(profile, count),
+                barriers: profile.placement_barriers(count),
             });
         }
         let counts: Vec<u32> = threads.iter().map(|entry| entry.threads).collect();
@@ -392,6 +395,10 @@ impl CostModel {
             .filter(|(step, _)| wanted(step))
             .map(|(step, regime)| Ok(self.step(step, shape, regime)?.busy_time()))
             .sum()
+    }
+
+    pub(crate) fn placement_barriers(&self, threads: u32) -> Result<PlacementBarriers, CostError> {
+        Ok(self.entry(threads)?.barriers)
     }
 
     pub(crate) fn scatter(&self, threads: u32) -> Result<&Scatter, CostError> {

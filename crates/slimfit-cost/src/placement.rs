@@ -12,8 +12,6 @@ pub const SELDOM: f64 = 0.05;
 pub(crate) struct Elsewhere {
     threads: u32,
     share: f64,
-    /// Seconds of a barrier, in the usual placement and here.
-    barriers: [f64; 2],
     model: CostModel,
 }
 
@@ -23,11 +21,10 @@ impl Elsewhere {
     /// # Errors
     /// As [`CostModel::new`].
     pub(crate) fn all(profile: &HardwareProfile) -> Result<Vec<Self>, CostError> {
-        let one = |&OtherPlacement { threads, share, ref barrier, .. }: &OtherPlacement| {
+        let one = |&OtherPlacement { threads, share, .. }: &OtherPlacement| {
             let mut laid = profile.in_other_placement(threads)?;
             laid.other_placements.clear();
-            let barriers = [profile.barrier_seconds(threads)?, barrier.value?];
-            Some(CostModel::new(&laid).map(|model| Self { threads, share, barriers, model }))
+            Some(CostModel::new(&laid).map(|model| Self { threads, share, model }))
         };
         profile.other_placements.iter().filter_map(one).collect()
     }
@@ -54,11 +51,12 @@ impl CostModel {
         self.elsewhere(threads).map_or(0.0, |other| other.share)
     }
 
-    /// The placement whose barrier takes nearest to so many seconds, of those that were profiled.
-    pub fn nearest_placement(&self, threads: u32, barrier_seconds: f64) -> Placement {
-        let Some(other) = self.elsewhere(threads) else { return Placement::Usual };
-        let [usual, other] = other.barriers.map(|seconds| (barrier_seconds / seconds).ln().abs());
-        if other < usual { Placement::Other } else { Placement::Usual }
+    /// The placement in which a barrier of `threads` takes nearest to so many seconds.
+    ///
+    /// # Errors
+    /// When the profile was not measured with that many threads.
+    pub fn placement_of(&self, threads: u32, barrier_seconds: f64) -> Result<Placement, CostError> {
+        Ok(self.placement_barriers(threads)?.placement_of(barrier_seconds))
     }
 
     fn elsewhere(&self, threads: u32) -> Option<&Elsewhere> {

@@ -25,7 +25,7 @@ pub use calibration::{
 pub use difference::Difference;
 pub use error::HardwareError;
 pub use given_watts::GivenWatts;
-pub use placement::{OtherPlacement, Placement};
+pub use placement::{OtherPlacement, Placement, PlacementBarriers};
 pub use profile::{
     Bandwidth, BandwidthKind, BarrierTime, Cache, Cluster, ControlGroup, Fingerprint, HandOver,
     HardwareProfile, KernelTime, Latency, LoadedPower, MemoryNode, Noise, Overhead, PROFILE_SCHEMA, Peak,

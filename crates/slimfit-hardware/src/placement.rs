@@ -87,17 +87,17 @@ impl Placement {
     }
 }
 
-impl HardwareProfile {
-    /// The other placement of so many threads, where one was seen.
-    pub fn other_placement(&self, threads: u32) -> Option<&OtherPlacement> {
-        self.other_placements.iter().find(|placement| placement.threads == threads)
-    }
+/// Seconds of a barrier in each placement of one number of threads that a profile saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PlacementBarriers {
+    usual: Option<f64>,
+    other: Option<f64>,
+}
 
-    /// The placement in which a barrier of `threads` takes nearest to so many seconds. One thread has one placement.
-    pub fn placement_of(&self, threads: u32, barrier_seconds: f64) -> Placement {
-        let other = self.other_placement(threads).and_then(|other| other.barrier.value);
-        let known = [(Placement::Usual, self.barrier_seconds(threads)), (Placement::Other, other)];
-        let nearest = known
+impl PlacementBarriers {
+    /// The placement in which a barrier takes nearest to so many seconds; the usual one where none was measured.
+    pub fn placement_of(self, barrier_seconds: f64) -> Placement {
+        let nearest = [(Placement::Usual, self.usual), (Placement::Other, self.other)]
             .into_iter()
             .filter_map(|(placement, seconds)| Some((placement, seconds.filter(|seconds| *seconds > 0.0)?)))
             .map(|(placement, seconds)| (placement, (barrier_seconds / seconds).ln().abs()))
@@ -107,6 +107,24 @@ impl HardwareProfile {
             Some((placement, _)) => placement,
             None => Placement::Usual,
         }
+    }
+}
+
+impl HardwareProfile {
+    /// The other placement of so many threads, where one was seen.
+    pub fn other_placement(&self, threads: u32) -> Option<&OtherPlacement> {
+        self.other_placements.iter().find(|placement| placement.threads == threads)
+    }
+
+    /// What tells the placements of so many threads apart.
+    pub fn placement_barriers(&self, threads: u32) -> PlacementBarriers {
+        let other = self.other_placement(threads).and_then(|other| other.barrier.value);
+        PlacementBarriers { usual: self.barrier_seconds(threads), other }
+    }
+
+    /// The placement in which a barrier of `threads` takes nearest to so many seconds. One thread has one placement.
+    pub fn placement_of(&self, threads: u32, barrier_seconds: f64) -> Placement {
+        self.placement_barriers(threads).placement_of(barrier_seconds)
     }
 
     /// This profile as it would be, had `threads` threads lain the other way most of the time: what was measured so, and
@@ -390,6 +408,17 @@ mod tests {
         usual[1].bytes_per_s = Figure::unavailable("not seen");
         fill(&mut usual, &[read(1 << 20, 2, 20.0), read(1 << 25, 2, 12.0), read(1 << 30, 2, 8.0)], 2);
         assert_eq!(rates(&usual), [(1 << 20, Some(10.0)), (1 << 30, Some(4.0)), (1 << 25, Some(6.0))]);
+    }
+
+    #[test]
+    fn a_barrier_tells_the_placement_or_that_it_is_none_of_those_known() {
+        let both = PlacementBarriers { usual: Some(34e-9), other: Some(190e-9) };
+        let found = [20e-9, 60e-9, 100e-9, 400e-9, 1e-6].map(|seconds| both.placement_of(seconds));
+        use Placement::{Other, Unknown, Usual};
+        assert_eq!(found, [Usual, Usual, Other, Other, Unknown]);
+        let one = PlacementBarriers { usual: Some(34e-9), other: None };
+        assert_eq!([40e-9, 190e-9].map(|seconds| one.placement_of(seconds)), [Usual, Unknown]);
+        assert_eq!(PlacementBarriers::default().placement_of(1.0), Usual, "nothing is known of one thread");
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub struct Measurement {
     /// What it said of the tails; absent in records that are older than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_percentiles: Option<PredictedPercentiles>,
-    /// Where the threads lay as the profile names it, `usual` or `other`, and what was predicted for; absent where the profile
-    /// saw one placement.
+    /// Where the threads lay as the profile names it, `usual` or `other`, and what was predicted for; `unknown` where the profile
+    /// never saw it and what was predicted is of another; absent where the profile saw one placement and this was it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<String>,
     /// Read bandwidth and peak right before and after.

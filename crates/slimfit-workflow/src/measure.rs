@@ -182,7 +182,11 @@ pub fn measure_model(
     if let Predictor::Model(cost) = predictor
         && !barriers.borrow().is_empty()
     {
-        let here = cost.nearest_placement(threads, median(&barriers.borrow()));
+        // A thread count that the profile lacks has nothing predicted either.
+        let here = cost.placement_of(threads, median(&barriers.borrow())).unwrap_or(Placement::Usual);
+        if here == Placement::Unknown {
+            placement = Some(here.name().to_owned());
+        }
         if let Some((here, figures, percentiles)) = placed.into_iter().find(|said| said.0 == here) {
             placement = Some(here.name().to_owned());
             predicted = (figures, Some(percentiles));
