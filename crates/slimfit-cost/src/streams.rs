@@ -32,6 +32,24 @@ pub(crate) struct Node {
     read_bytes_per_s: f64,
 }
 
+impl Node {
+    /// The same kernel where a plain read gives less: the bytes take as much longer as they do on their way.
+    fn from_farther(self, read_bytes_per_s: f64) -> Self {
+        let more = 1.0 / read_bytes_per_s - 1.0 / self.read_bytes_per_s;
+        if more <= 0.0 {
+            return self;
+        }
+        let seconds_per_byte = 1.0 / (self.efficiency * self.read_bytes_per_s) + more;
+        let start_seconds = self.start_bytes / self.read_bytes_per_s;
+        Self {
+            start_bytes: start_seconds * read_bytes_per_s,
+            efficiency: 1.0 / (seconds_per_byte * read_bytes_per_s),
+            read_bytes_per_s,
+            ..self
+        }
+    }
+}
+
 /// The factor by which working sets differ at most within one regime where kernels were sampled on the edge of a cache.
 const FINEST: f64 = 1.15;
 
@@ -104,13 +122,18 @@ impl Streams {
     /// What an execution costs in a regime, in bytes of its plain read. Between two working sets that were sampled it is
     /// the kernel's own time that is interpolated, and not its share of a read: a cache may keep a part of what a kernel
     /// goes through where it keeps nothing of what a plain loop does, whose rate then falls off a cliff that is not the
-    /// kernel's. Beyond them the nearest share holds.
+    /// kernel's. Past them the weights come from farther away: each byte takes what it took, and as much more as a plain
+    /// read of it takes there. A kernel that computes longer than a cache delivers is so no slower from memory than
+    /// memory is. Before them the nearest share holds.
     pub(crate) fn at(&self, id: StreamId, regime: &Regime) -> Node {
         let nodes = &self.0[id.0].nodes;
         let set = regime.middle_bytes();
         let above = nodes.partition_point(|node| node.working_set_bytes < set);
-        if above == 0 || above == nodes.len() {
-            return nodes[above.min(nodes.len() - 1)];
+        if above == 0 {
+            return nodes[0];
+        }
+        if above == nodes.len() {
+            return nodes[above - 1].from_farther(regime.read_bytes_per_s);
         }
         let (low, high) = (nodes[above - 1], nodes[above]);
         let place = place_between(low, high, set);
@@ -302,10 +325,22 @@ mod tests {
     }
 
     #[test]
-    fn beyond_what_was_sampled_the_share_of_a_read_holds() {
+    fn before_what_was_sampled_the_share_of_a_read_holds() {
         let streams = streams();
         assert_eq!(streams.at(StreamId(0), &regime(0.0, 1000.0, 200.0)).efficiency, 0.5);
-        assert_eq!(streams.at(StreamId(0), &regime(2e8, u64::MAX as f64, 5.0)).efficiency, 1.0);
+    }
+
+    #[test]
+    fn past_what_was_sampled_bytes_take_as_much_longer_as_a_plain_read_of_them() {
+        let streams = streams();
+        let rate = |read| read * streams.at(StreamId(0), &regime(2e8, u64::MAX as f64, read)).efficiency;
+        // The last sampled streams as fast as a read of 10 there.
+        assert!((rate(5.0) - 5.0).abs() < 1e-9);
+        assert!((rate(20.0) - 20.0).abs() < 1e-9, "from nearer the share holds");
+        // One that computes: 0.25 of a read of 40 takes 0.1 a byte; from where a read takes 0.1 more, half the rate.
+        let computing = Node { efficiency: 0.25, read_bytes_per_s: 40.0, ..streams.0[0].nodes[0] };
+        let far = computing.from_farther(8.0);
+        assert!((far.efficiency * 8.0 - 5.0).abs() < 1e-9, "{far:?}");
     }
 
     #[test]

@@ -204,8 +204,9 @@ pub fn probe(options: &ProbeOptions, progress: &mut Progress<'_>) -> Result<Hard
         warnings.push(Warning::new(
             "streaming-unseen",
             format!(
-                "the budget left no time for {unseen} of {} kernels that stream: where a format has none, its predictions take \
-                 the rate of a plain read; a longer `--budget` measures them",
+                "the budget left no time for {unseen} of {} kernels that stream: where one lacks a working set, its predictions add \
+                 what a plain read takes longer there, and where it has none they take the rate of a plain read; a longer \
+                 `--budget` measures them",
                 streams.cells(&counts)
             ),
         ));

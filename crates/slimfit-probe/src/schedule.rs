@@ -31,24 +31,48 @@ const DRIFT_TAIL: f64 = 0.1;
 /// Raw samples of one cell, each with where the threads lay, shared by the closure that takes them and by whoever reads
 /// them at the end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Log(Rc<RefCell<Vec<(f64, Lay)>>>);
+pub(crate) struct Log(Rc<RefCell<Vec<Sample>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    value: f64,
+    lay: Lay,
+    /// The visit that took it, where a schedule did.
+    visit: Option<usize>,
+    /// Taken while the machine was another one than it mostly was, and again when it was not.
+    set_aside: bool,
+}
 
 impl Log {
-    pub fn push(&self, sample: f64, lay: Lay) {
-        self.0.borrow_mut().push((sample, lay));
+    pub fn push(&self, value: f64, lay: Lay) {
+        self.0.borrow_mut().push(Sample { value, lay, visit: None, set_aside: false });
+    }
+
+    fn push_in(&self, visit: usize, value: f64, lay: Lay) {
+        self.0.borrow_mut().push(Sample { value, lay, visit: Some(visit), set_aside: false });
+    }
+
+    /// Leaves the samples of a visit out of the figures.
+    fn set_aside(&self, visit: usize) {
+        for sample in self.0.borrow_mut().iter_mut().filter(|sample| sample.visit == Some(visit)) {
+            sample.set_aside = true;
+        }
     }
 
     /// The figure of all samples: median and quartiles.
     pub fn figure(&self) -> Figure {
-        Self::figure_of(self.0.borrow().iter().map(|sample| sample.0).collect())
+        self.figure_where(|_| true)
     }
 
     /// The figure of those samples of `threads` threads that `view` admits.
     pub fn figure_in(&self, view: View<'_>, threads: u32) -> Figure {
+        self.figure_where(|lay| view.admits(threads, lay))
+    }
+
+    fn figure_where(&self, counts: impl Fn(Lay) -> bool) -> Figure {
         let samples = self.0.borrow();
-        Self::figure_of(
-            samples.iter().filter(|(_, lay)| view.admits(threads, *lay)).map(|(value, _)| *value).collect(),
-        )
+        let counted = samples.iter().filter(|sample| !sample.set_aside && counts(sample.lay));
+        Self::figure_of(counted.map(|sample| sample.value).collect())
     }
 
     fn figure_of(samples: Vec<f64>) -> Figure {
@@ -123,9 +147,32 @@ pub(crate) type Progress<'a> = dyn FnMut(&str, f64) -> bool + 'a;
 /// One visit of a cell.
 #[derive(Debug, Clone, Copy)]
 struct Visit {
+    /// Counts all visits.
+    number: usize,
     lay: Lay,
     run: Bracketed,
     samples: usize,
+}
+
+impl Visit {
+    /// The machine's rate meanwhile.
+    fn sentinel(&self) -> f64 {
+        (self.run.before_per_s + self.run.after_per_s) / 2.0
+    }
+}
+
+/// What the sentinels of each pool mostly said: by pool, near and far, and placement.
+struct Ordinary(Vec<Option<f64>>);
+
+impl Ordinary {
+    fn place(Beside { pool, far }: Beside, group: Group) -> usize {
+        4 * pool + 2 * usize::from(far) + usize::from(group == Group::Far)
+    }
+
+    /// By how much the machine was another one during a visit.
+    fn distance(&self, visit: &Visit, place: usize) -> f64 {
+        self.0[place].map_or(0.0, |ordinary| (visit.sentinel() / ordinary - 1.0).abs())
+    }
 }
 
 /// What is known so far.
@@ -177,9 +224,13 @@ pub(crate) fn measure(
         let samples = visit(&mut *task.take, &task.log, task.settling, share)?;
         let after_per_s = sentinel();
         let lay = Lay::between(barriers[pool], sentinels.barriers[pool].as_ref().map(|barrier| barrier()));
-        samples.iter().for_each(|sample| task.log.push(*sample, lay));
+        let number = course.visits.iter().map(Vec::len).sum();
+        samples.iter().for_each(|sample| task.log.push_in(number, *sample, lay));
         let run = Bracketed { before_per_s, value: median(&samples), after_per_s };
-        course.visits[index].push(Visit { lay, run, samples: samples.len() });
+        course.visits[index].push(Visit { number, lay, run, samples: samples.len() });
+    }
+    for (index, visit) in course.out_of_the_ordinary() {
+        tasks[index].log.set_aside(visit);
     }
     Ok(course.quality())
 }
@@ -234,9 +285,12 @@ impl Course<'_, '_> {
             .min()
             .map(|(_, index)| index);
         let wanted = wanted.or_else(|| {
+            let ordinary = self.ordinary();
             let disturbed = |index: usize| {
                 let alike: Vec<&Visit> = self.alike(index, lay(index)).collect();
-                (alike.len() < MOST_VISITS).then(|| disturbance(&alike)).flatten()
+                let place = Ordinary::place(self.beside[index], self.group(index, alike.first()?)?);
+                let distance = |visit: &Visit| ordinary.distance(visit, place);
+                (alike.len() < MOST_VISITS).then(|| disturbance(&alike, distance)).flatten()
             };
             (0..self.visits.len())
                 .filter_map(|index| Some((disturbed(index)?, index)))
@@ -277,32 +331,67 @@ impl Course<'_, '_> {
             .sum()
     }
 
+    /// The placement in which a visit counts.
+    fn group(&self, index: usize, visit: &Visit) -> Option<Group> {
+        let looks = &self.looks[self.beside[index].pool];
+        match visit.lay {
+            // In one group all samples count.
+            Lay::Moved if looks.are_two() => None,
+            Lay::At(seconds) => Some(looks.group(seconds)),
+            Lay::Alone | Lay::Moved => Some(Group::Near),
+        }
+    }
+
     /// Visits by placement.
     fn groups(&self, index: usize) -> Vec<Vec<&Visit>> {
-        let looks = &self.looks[self.beside[index].pool];
-        let mut groups = vec![Vec::new(), Vec::new()];
-        for visit in &self.visits[index] {
-            match visit.lay {
-                // In one group all samples count.
-                Lay::Moved if looks.are_two() => {}
-                Lay::At(seconds) if looks.group(seconds) == Group::Far => groups[1].push(visit),
-                Lay::At(_) | Lay::Alone | Lay::Moved => groups[0].push(visit),
+        let of =
+            |group| self.visits[index].iter().filter(move |visit| self.group(index, visit) == Some(group));
+        [Group::Near, Group::Far].map(|group| of(group).collect()).into()
+    }
+
+    fn ordinary(&self) -> Ordinary {
+        let mut rates = vec![Vec::new(); 4 * self.looks.len()];
+        for (index, visits) in self.visits.iter().enumerate() {
+            for visit in visits {
+                if let Some(group) = self.group(index, visit) {
+                    rates[Ordinary::place(self.beside[index], group)].push(visit.sentinel());
+                }
             }
         }
-        groups
+        Ordinary(rates.iter().map(|rates| (!rates.is_empty()).then(|| median(rates))).collect())
+    }
+
+    /// Visits during which the machine was another one than it mostly was, of cells that were also visited when it was not:
+    /// task and number. All cells so describe one machine, and what is predicted from several of them is of that one.
+    fn out_of_the_ordinary(&self) -> Vec<(usize, usize)> {
+        let ordinary = self.ordinary();
+        let mut all = Vec::new();
+        for index in 0..self.visits.len() {
+            for (group, visits) in [Group::Near, Group::Far].into_iter().zip(self.groups(index)) {
+                let place = Ordinary::place(self.beside[index], group);
+                let far = |visit: &&&Visit| ordinary.distance(visit, place) > SENTINEL_MOVE;
+                let apart: Vec<usize> = visits.iter().filter(far).map(|visit| visit.number).collect();
+                if apart.len() < visits.len() {
+                    all.extend(apart.into_iter().map(|number| (index, number)));
+                }
+            }
+        }
+        all
     }
 
     fn quality(self) -> Quality {
+        let ordinary = self.ordinary();
         let (mut flagged, mut repeated) = (0, 0);
         // By pool, near and far sentinel, and placement.
         let mut rates = vec![Vec::new(); 4 * self.looks.len()];
         for index in 0..self.visits.len() {
             let mut again = false;
-            for (place, group) in self.groups(index).iter().enumerate() {
-                let Beside { pool, far } = self.beside[index];
-                rates[4 * pool + 2 * usize::from(far) + place]
+            for (name, group) in [Group::Near, Group::Far].into_iter().zip(self.groups(index)) {
+                let place = Ordinary::place(self.beside[index], name);
+                rates[place]
                     .extend(group.iter().flat_map(|visit| [visit.run.before_per_s, visit.run.after_per_s]));
-                if disturbance(&group[..group.len().min(VISITS)]).is_some() {
+                let distance = |visit: &Visit| ordinary.distance(visit, place);
+                if disturbance(&group[..group.len().min(VISITS)], distance).is_some() {
                     flagged += group.iter().take(VISITS).map(|visit| visit.samples as u64).sum::<u64>();
                 }
                 again |= group.len() > VISITS;
@@ -314,10 +403,16 @@ impl Course<'_, '_> {
     }
 }
 
-/// How disturbed a cell was, where it was at all: the larger of the sentinel's move and of what parts the last two visits.
-fn disturbance(visits: &[&Visit]) -> Option<f64> {
+/// How disturbed a cell was, where it was at all: the largest of the sentinel's move during the last two visits, of what
+/// parts them, and of how far the machine was from what it mostly is. Visits that were too far from that give way to others.
+fn disturbance(visits: &[&Visit], distance: impl Fn(&Visit) -> f64) -> Option<f64> {
     let moved = |visit: &Visit| (visit.run.after_per_s / visit.run.before_per_s - 1.0).abs();
-    let last = &visits[visits.len().saturating_sub(VISITS)..];
+    let ordinary: Vec<&Visit> =
+        visits.iter().copied().filter(|visit| distance(visit) <= SENTINEL_MOVE).collect();
+    if ordinary.len() < visits.len().min(VISITS) {
+        return visits.iter().map(|visit| distance(visit)).max_by(f64::total_cmp);
+    }
+    let last = &ordinary[ordinary.len().saturating_sub(VISITS)..];
     let moved = last.iter().map(|visit| moved(visit)).fold(0.0, f64::max);
     let retest = match last {
         [test, retest] => (retest.run.value / test.run.value - 1.0).abs(),

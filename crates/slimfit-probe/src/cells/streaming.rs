@@ -35,6 +35,10 @@ const LEAST_FAR_BYTES: u64 = 32 << 20;
 const SMALLEST_CACHED_BYTES: u64 = 2 << 20;
 /// A subject that would have less time than this is left out: filling its memory alone takes as long.
 const LEAST_TIME: Duration = Duration::from_millis(80);
+/// How much of its share of time the samples that a subject needs at least may take.
+const MOST_OF_SHARE: f64 = 1.2;
+/// The same of its first cell, without which it tells nothing.
+const MOST_OF_FIRST: f64 = 2.0;
 /// Matrices whose time tells whether all of them can be afforded.
 const TRIED: usize = 8;
 /// Samples of a cell.
@@ -138,7 +142,7 @@ impl Plan {
         self.sets.iter().copied().filter(move |set| product || !set.on_edge)
     }
 
-    /// Measures until `deadline`, each subject an equal share of the time that is left. Adds to `looks` where the threads lay
+    /// Measures until `deadline`, each subject the share of the time left that its cells are of those left. Adds to `looks` where the threads lay
     /// meanwhile.
     pub fn measure(
         &self,
@@ -149,13 +153,15 @@ impl Plan {
         progress: &mut Progress<'_>,
     ) -> Result<Vec<Point>, ProbeError> {
         let mut points = Vec::new();
+        let sizes: Vec<usize> = self.subjects.iter().map(|subject| self.sets_of(subject).count()).collect();
         for (place, subject) in self.subjects.iter().enumerate() {
             let done = place as f64 / self.subjects.len() as f64;
             if !progress("kernels that stream", span.0 + (span.1 - span.0) * done) {
                 return Err(ProbeError::Stopped);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let share = left.div_f64((self.subjects.len() - place) as f64);
+            let share =
+                left.mul_f64(sizes[place] as f64 / sizes[place..].iter().sum::<usize>().max(1) as f64);
             if share >= LEAST_TIME {
                 let end = Instant::now() + share;
                 self.measure_one(subject, pools, read, (end, &mut *looks), &mut points)?;
@@ -178,22 +184,27 @@ impl Plan {
         let input = vec![0.125; input];
         let mut output = vec![0.0; output];
         let mut cells = Vec::new();
-        for pool in pools.iter() {
-            for set in self.sets_of(subject) {
-                let scratch = scratch_bytes(&subject.operation, 1, subject.keys as usize, pool.threads());
-                let mut scratch = AlignedBytes::zeroed(scratch.max(64))?;
-                let count = set.count(bytes, stream.len());
-                let tried = count.min(TRIED);
-                let few = stream.invocations(subject, tried, &input, &mut output, &mut scratch);
-                let start = Instant::now();
-                let pass =
-                    seconds(&subject.operation, &self.kernels, pool, &few, 1) * count as f64 / tried as f64;
-                // With the plain reads a round takes three times as many passes. A core that is not ours alone for so
-                // long would not give a ratio worth having.
-                let rounds = pass * (3 * (1 + set.settling) * set.rounds()) as f64;
-                if rounds < 2.0 * end.saturating_duration_since(start).as_secs_f64() {
-                    cells.push((pool, set, scratch, Log::default()));
-                }
+        // What runs most often first: what is on the edge, and fewer threads, is what a short share lacks.
+        let mut wanted: Vec<(&Pool, WorkingSet)> =
+            pools.iter().flat_map(|pool| self.sets_of(subject).map(move |set| (pool, set))).collect();
+        wanted.sort_by_key(|(pool, set)| (set.on_edge, std::cmp::Reverse(pool.threads())));
+        let available = end.saturating_duration_since(Instant::now()).as_secs_f64();
+        let mut planned = 0.0;
+        for (pool, set) in wanted {
+            let scratch = scratch_bytes(&subject.operation, 1, subject.keys as usize, pool.threads());
+            let mut scratch = AlignedBytes::zeroed(scratch.max(64))?;
+            let count = set.count(bytes, stream.len());
+            let tried = count.min(TRIED);
+            let few = stream.invocations(subject, tried, &input, &mut output, &mut scratch);
+            let pass =
+                seconds(&subject.operation, &self.kernels, pool, &few, 1) * count as f64 / tried as f64;
+            // With the plain reads a round takes three times as many passes, and two more tell the better loop. What
+            // a subject takes beyond its share is taken from those that come after.
+            let rounds = pass * ((1 + set.settling) * (3 * set.rounds() + 2)) as f64;
+            let most = if cells.is_empty() { MOST_OF_FIRST } else { MOST_OF_SHARE };
+            if planned + rounds <= most * available {
+                planned += rounds;
+                cells.push((pool, set, scratch, Log::default()));
             }
         }
         let mut passes = vec![0; cells.len()];

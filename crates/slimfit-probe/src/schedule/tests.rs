@@ -120,3 +120,43 @@ fn the_caller_can_stop() {
     let result = measure(&mut tasks, &alone(), deadline, (0.0, 1.0), &mut |name, _| name != "b");
     assert!(matches!(result, Err(ProbeError::Stopped)));
 }
+
+#[test]
+fn what_a_neighbour_slowed_is_measured_again_and_left_out() {
+    // In three of eleven visits the machine has half its speed, before, meanwhile and after.
+    let visits = Shared::new(0_usize);
+    let slow = || visits.get() * 7 % 11 < 3;
+    let near = || if slow() { 0.5 } else { 1.0 };
+    let sentinels = Sentinels { near: vec![Box::new(near)], ..alone() };
+    let logs: Vec<Log> = (0..20).map(|_| Log::default()).collect();
+    let mut tasks: Vec<Task<'_>> =
+        logs.iter().map(|log| task("cell", log, || if slow() { 2.0 } else { 1.0 })).collect();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let quality = measure(&mut tasks, &sentinels, deadline, (0.0, 1.0), &mut |_, _| {
+        visits.set(visits.get() + 1);
+        true
+    })
+    .unwrap();
+    assert!(quality.repeated > 0 && quality.flagged > 0 && quality.drift.value == Some(1.0));
+    for log in &logs {
+        let figure = log.figure();
+        assert_eq!((figure.low, figure.value, figure.high), (Some(1.0), Some(1.0), Some(1.0)), "{figure:?}");
+    }
+}
+
+#[test]
+fn a_cell_that_was_only_seen_slowed_keeps_what_was_seen() {
+    let slow = Shared::new(false);
+    let near = || if slow.get() { 0.5 } else { 1.0 };
+    let sentinels = Sentinels { near: vec![Box::new(near)], ..alone() };
+    let logs: Vec<Log> = (0..3).map(|_| Log::default()).collect();
+    let mut tasks: Vec<Task<'_>> =
+        logs.iter().map(|log| task("cell", log, || if slow.get() { 2.0 } else { 1.0 })).collect();
+    tasks[2].name = "slow".to_owned();
+    measure(&mut tasks, &sentinels, Instant::now(), (0.0, 1.0), &mut |name, _| {
+        slow.set(name == "slow");
+        true
+    })
+    .unwrap();
+    assert_eq!(logs[2].figure().value, Some(2.0));
+}
