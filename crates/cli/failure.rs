@@ -19,7 +19,6 @@ use std::process::ExitCode;
 
 const USAGE: u8 = 2;
 const INTERNAL: u8 = 70;
-const INTERRUPTED: u8 = 130;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl Failure {
         match self {
             Self::Refused(_) => USAGE,
             Self::Internal(_) => INTERNAL,
-            Self::Interrupted => INTERRUPTED,
+            Self::Interrupted => crate::interrupt::EXIT_CODE,
             Self::BrokenPipe => 0,
         }
     }

@@ -43,6 +43,8 @@ enum Outcome {
     Done,
     /// Everything ran, and a check that the user asked for does not hold.
     CheckFailed,
+    /// The user asked to stop, and what there was by then is printed.
+    Interrupted,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
     match dispatch(cli.command, &output) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Ok(Outcome::Interrupted) => ExitCode::from(interrupt::EXIT_CODE),
         Err(error) => failure::report(&error, json),
     }
 }

@@ -206,8 +206,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         output.text(&summary(&front))?;
         note(&format!("study in {}; `slimfit report --study {}` draws it", out.display(), out.display()));
     }
-    interrupt::check()?;
-    Ok(Outcome::Done)
+    Ok(interrupt::outcome())
 }
 
 fn objectives(names: &[String]) -> Result<Option<Vec<Metric>>, Failure> {

@@ -135,7 +135,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let verification = verify(&spaces, &profile, &options, &mut observer)?;
     progress.finish(&format!("{} cells of {} architectures", verification.rows.len(), arguments.samples));
     output.warnings(&verification.warnings);
-    if let Some(study) = study {
+    // One that was stopped does not take the place of a whole one.
+    let stopped = interrupt::outcome() == Outcome::Interrupted;
+    if let Some(study) = study.filter(|_| !stopped) {
         study.set_verification(&verification)?;
     }
     let mut result =
@@ -167,7 +169,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         }
         output.text(&text(&verification))?;
     }
-    Ok(if broken { Outcome::CheckFailed } else { Outcome::Done })
+    Ok(match (stopped, broken) {
+        (true, _) => Outcome::Interrupted,
+        (false, true) => Outcome::CheckFailed,
+        (false, false) => Outcome::Done,
+    })
 }
 
 /// A result that has every number a result can have.

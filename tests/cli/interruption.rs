@@ -1,6 +1,9 @@
-//! Ctrl-C in the middle of `run`: exit code 130, and the second run goes on where the first stopped.
+//! Ctrl-C in the middle of `run` and `verify`: exit code 130, a second run goes on where the first stopped, and what was
+//! timed is printed.
 
-use crate::harness::Slimfit;
+use crate::harness::{Slimfit, validate};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -57,4 +60,25 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     let refused = other.folder(folder.path()).run();
     assert_eq!(refused.code, 2, "{}", refused.stdout);
     assert!(std::fs::read(study.join("front.json")).unwrap() == front, "a refused run changed the study");
+
+    a_stopped_verification_keeps_what_it_timed(folder.path());
+}
+
+fn a_stopped_verification_keeps_what_it_timed(folder: &Path) {
+    let arguments = ["verify", "--space", "slm-tiny", "--samples", "40", "--prompt", "32", "--json"];
+    let mut child = Slimfit::new(arguments).folder(folder).spawn();
+    let mut progress = BufReader::new(child.stderr.take().unwrap()).lines();
+    let share = |line: &str| line.strip_prefix("verify: ")?.split(' ').next()?.parse::<u32>().ok();
+    let late = progress.find_map(|line| share(&line.unwrap()).filter(|share| *share > 0));
+    assert!(late.is_some(), "it ended before it was well begun");
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let rest: Vec<String> = progress.map(Result::unwrap).collect();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", rest.join("\n"));
+    let object: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    let broken = validate("verify", &object);
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert_eq!(object["warnings"][0]["code"], "interrupted", "{}", object["warnings"]);
+    let rows = object["rows"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["measured"].as_f64().unwrap() > 0.0));
 }

@@ -34,6 +34,8 @@ pub fn calibrate(
     plain.calibration = None;
     let options = VerifyOptions { memory: false, engine: None, ..options.clone() };
     let verification = verify_subjects(subjects, &plain, &options, observer)?;
+    // Factors come from all models or from none.
+    observer.at("fit", 1.0)?;
     let cost = CostModel::new(&plain)?;
     let samples = verification
         .rows

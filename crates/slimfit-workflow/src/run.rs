@@ -344,7 +344,8 @@ fn verify_step(
     let mut inner = |what: &str, done: f64| progress(&format!("verify: {what}"), done);
     let mut inner = Observer { progress: &mut inner, cancel: observer.cancel };
     let verification = verify(std::slice::from_ref(&options.space), profile, &settings, &mut inner)?;
-    study.set_verification(&verification)?;
+    // What was stopped half-way is done again, whole.
     observer.at("verify", 1.0)?;
+    study.set_verification(&verification)?;
     Ok(Vec::new())
 }

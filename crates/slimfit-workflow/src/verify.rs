@@ -26,7 +26,7 @@ use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::PlanOptions;
 use slimfit_probe::{PeakSentinel, ReadSentinel, barrier_seconds};
 use slimfit_quality::{QualityModel, Recipe};
-use slimfit_quantity::{NumberFormat, Predicted};
+use slimfit_quantity::{NumberFormat, Predicted, Warning};
 use slimfit_runtime::{MemoryRequest, Model, SeededWeights, Session, WeightsFrom, seeded_tokens};
 use slimfit_search::{ModelEvaluator, Space, Workload};
 use slimfit_study::{PredictedValue, Skipped, Verification, VerificationRow};
@@ -119,9 +119,11 @@ pub enum Subjects<'a> {
 
 /// Draws from `spaces`, predicts on `profile`, runs, compares.
 ///
+/// Stopped by the observer once something was timed, it returns what there is, with a warning `interrupted`.
+///
 /// # Errors
 /// When nothing can be drawn, the profile lacks what predictions rest on, the machine refuses to run, or the observer
-/// wants to stop.
+/// wants to stop before anything was timed.
 pub fn verify(
     spaces: &[Space],
     profile: &HardwareProfile,
@@ -167,7 +169,7 @@ pub(crate) fn verify_subjects(
 
     let most = if options.engine.is_some() { PASSES } else { 2 * PASSES };
     let (began, mut enough) = (Instant::now(), Duration::MAX);
-    let mut done = 0;
+    let (mut done, mut stopped) = (0, false);
     'passes: for pass in 0..most {
         let more = pass >= PASSES;
         if pass == PASSES {
@@ -181,10 +183,9 @@ pub(crate) fn verify_subjects(
         }
         let total = done + order.len() * if pass == 0 { PASSES } else { 1 };
         for index in order {
-            match observer.at("run", done as f64 / total.max(1) as f64) {
-                // What the passes before gave is whole.
-                Err(_) if more => break 'passes,
-                ended => ended?,
+            if observer.at("run", done as f64 / total.max(1) as f64).is_err() {
+                stopped = true;
+                break 'passes;
             }
             if began.elapsed() > enough {
                 break 'passes;
@@ -192,28 +193,56 @@ pub(crate) fn verify_subjects(
             done += 1;
             if options.engine.is_none() {
                 let threads = subjects[index].threads;
-                if known.extend(threads, &mut subjects, options, observer)? {
-                    predictions_sha256 = hash(&subjects)?;
+                match known.extend(threads, &mut subjects, options, observer) {
+                    Err(_) if observer.cancel.load(Ordering::Relaxed) => {
+                        stopped = true;
+                        break 'passes;
+                    }
+                    Ok(true) => predictions_sha256 = hash(&subjects)?,
+                    Ok(false) => {}
+                    Err(error) => return Err(error),
                 }
             }
             let subject = &mut subjects[index];
-            match &options.engine {
-                None => match run(subject, &known.profile, options, observer) {
-                    Err(WorkflowError::Interrupted) if more => break 'passes,
-                    ended => ended?,
-                },
+            let ended = match &options.engine {
+                None => run(subject, &known.profile, options, observer),
                 Some(VerifiedEngine { command, .. }) => {
                     let cancel = observer.cancel;
-                    External { command, cost: &cost, profile, options, cancel }.run(subject)?;
+                    External { command, cost: &cost, profile, options, cancel }.run(subject)
                 }
+            };
+            match ended {
+                Err(WorkflowError::Interrupted) => {
+                    stopped = true;
+                    break 'passes;
+                }
+                ended => ended?,
             }
         }
+    }
+    if stopped {
+        known.warnings.push(interrupted(&subjects)?);
     }
     (observer.progress)("run", 1.0);
     if let Some(error) = external::nothing_measured(&mut subjects) {
         return Err(error);
     }
     Ok(Verification { warnings: known.warnings, ..record(options, subjects, skipped, predictions_sha256) })
+}
+
+/// What is said of a verification that was stopped; an error where nothing was timed.
+fn interrupted(subjects: &[Subject]) -> Result<Warning, WorkflowError> {
+    let cells = || subjects.iter().flat_map(|subject| &subject.cells);
+    let passes = |cell: &Cell| cell.runs.len().max(cell.passes.len());
+    let with = |least: usize| cells().filter(|cell| passes(cell) >= least).count();
+    let (all, once, twice) = (cells().count(), with(1), with(PASSES));
+    if once == 0 {
+        return Err(WorkflowError::Interrupted);
+    }
+    let message = format!(
+        "interrupted: of {all} cells {once} were timed, {twice} of them in both passes; the others have no row, and errors are of what there is"
+    );
+    Ok(Warning::new("interrupted", message))
 }
 
 fn draw(

@@ -200,7 +200,10 @@ impl Cell {
         };
         let profiled = self.said(chosen.placement).profiled;
         Some(Measured {
-            values: (of(&chosen.test, |run| run.value), Some(of(&chosen.retest, |run| run.value))),
+            values: (
+                of(&chosen.test, |run| run.value),
+                (!chosen.retest.is_empty()).then(|| of(&chosen.retest, |run| run.value)),
+            ),
             // Of the runs that were measured: the machine may be another one in the next.
             sentinel_ratio: of(&chosen.test, TimedRun::sentinel) / profiled.unwrap_or(f64::NAN),
             placement: Some(chosen.placement),

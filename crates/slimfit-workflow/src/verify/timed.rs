@@ -43,7 +43,7 @@ impl TimedRun {
     }
 }
 
-/// The runs that stand for a cell.
+/// The runs that stand for a cell; there may be no retest.
 #[derive(Debug, PartialEq)]
 pub(super) struct Chosen<'a> {
     pub placement: Placement,
@@ -75,7 +75,7 @@ pub(super) fn paired(passes: &[Vec<TimedRun>], rounds: usize) -> Option<Chosen<'
 }
 
 /// What stands for a cell once no more passes are made: a pair, or else the halves of all runs in the placement that has
-/// most, calm ones where there are two. Nothing without runs.
+/// most, calm ones where there are two. No retest where there is a single run, or a single pass. Nothing without runs.
 pub(super) fn chosen(passes: &[Vec<TimedRun>], rounds: usize) -> Option<Chosen<'_>> {
     paired(passes, rounds).or_else(|| {
         let all: Vec<&TimedRun> = passes.iter().flatten().collect();
@@ -88,8 +88,11 @@ pub(super) fn chosen(passes: &[Vec<TimedRun>], rounds: usize) -> Option<Chosen<'
         // Moved in every single run: they say what such a machine takes, and no placement.
         let (placement, kept) =
             if kept.is_empty() { (Placement::Unknown, all.clone()) } else { (placement, kept) };
-        let (test, retest) = kept.split_at(kept.len().div_ceil(2));
-        let retest = if retest.is_empty() { test } else { retest };
+        // Runs of one visit are no retest of each other: what differs between visits is the floor of every error.
+        let kept_in =
+            |runs: &[TimedRun]| runs.iter().any(|run| kept.iter().any(|kept| std::ptr::eq(*kept, run)));
+        let visits = passes.iter().filter(|runs| kept_in(runs)).count();
+        let (test, retest) = kept.split_at(if visits > 1 { kept.len().div_ceil(2) } else { kept.len() });
         (!test.is_empty()).then(|| Chosen { placement, test: test.to_vec(), retest: retest.to_vec() })
     })
 }
@@ -124,12 +127,19 @@ mod tests {
 
     #[test]
     fn without_a_pair_the_runs_of_one_placement_are_halved() {
-        let passes = [
-            vec![run(1.0, 1.0, USUAL), run(1.1, 1.0, USUAL), run(1.2, 1.0, USUAL)],
-            vec![run(2.0, 1.0, OTHER)],
+        let mut passes = [
+            vec![run(1.0, 1.0, USUAL), run(1.1, 1.0, USUAL)],
+            vec![run(2.0, 1.0, OTHER), run(1.2, 1.0, USUAL)],
         ];
         let halves = chosen(&passes, 3).unwrap();
         assert_eq!((values(&halves.test), values(&halves.retest)), (vec![1.0, 1.1], vec![1.2]));
+        passes[1].pop();
+        let once = chosen(&passes, 3).unwrap();
+        assert_eq!(
+            (values(&once.test), values(&once.retest)),
+            (vec![1.0, 1.1], vec![]),
+            "one visit, no retest"
+        );
         let moved = [vec![run(1.0, 1.0, None)], vec![]];
         let moved = chosen(&moved, 1).unwrap();
         assert_eq!((moved.placement, values(&moved.test)), (Placement::Unknown, vec![1.0]));
