@@ -2,7 +2,7 @@
 
 use crate::recipe::{Coefficient, Correction, Recipe};
 use crate::score::Score;
-use crate::{Flags, Law, QualityError, Refusal, Shape, WorkloadText};
+use crate::{AnchorShift, Flags, Law, QualityError, Refusal, Shape, WorkloadText};
 use slimfit_arch::Architecture;
 use slimfit_quantity::{NumberFormat, Predicted};
 use std::collections::BTreeMap;
@@ -14,6 +14,18 @@ pub const Z90: f64 = 1.645;
 #[derive(Debug, Clone)]
 pub struct QualityModel {
     recipe: Recipe,
+    pub(crate) anchors: Vec<AnchorShift>,
+}
+
+/// One standard deviation from each of three sources that must not be mixed, nats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Uncertainty {
+    /// Of the shape: how far the law misses a shape of the recipe's own suite.
+    pub shape: f64,
+    /// Of the axes that the model uses: heads, window, vocabulary, number formats.
+    pub axis: f64,
+    /// Between recipes: the same for all candidates, so it decides no tie.
+    pub recipe: f64,
 }
 
 /// What a model is worth.
@@ -27,8 +39,9 @@ pub struct QualityEstimate {
     pub loss: Predicted,
     /// One standard deviation of the same, nats.
     pub sigma: f64,
-    /// One standard deviation between recipes, nats: not part of `loss`, since it is the same for all candidates.
-    pub recipe_sigma: f64,
+    /// What the noise consists of: shape and axis make `sigma`; the recipe is not part of `loss`, since it is the same for
+    /// all candidates.
+    pub uncertainty: Uncertainty,
     /// Nats per byte of text.
     pub loss_per_byte: Predicted,
     /// Bytes of text per token of the model's own vocabulary.
@@ -68,7 +81,7 @@ pub struct NotPredicted {
 impl QualityModel {
     /// A model of quality by a recipe.
     pub fn new(recipe: Recipe) -> Self {
-        Self { recipe }
+        Self { recipe, anchors: Vec::new() }
     }
 
     /// The recipe.
@@ -93,6 +106,28 @@ impl QualityModel {
         tokens: u64,
         text: &WorkloadText,
     ) -> Result<QualityEstimate, QualityError> {
+        let mut estimate = self.unanchored_estimate(architecture, weights, kv, tokens, text)?;
+        if !self.anchors.is_empty() {
+            let non_embedding = Shape::of(architecture)?.non_embedding;
+            for (task, score) in &mut estimate.scores {
+                let Some((shift, across)) = self.anchor_for(task, non_embedding) else { continue };
+                let curve = &self.recipe.scores.tasks[task];
+                let nats = estimate.loss.value + shift.shift_nats;
+                *score = curve.anchored_score(nats, estimate.sigma, across);
+            }
+        }
+        Ok(estimate)
+    }
+
+    /// [`QualityModel::estimate`] by the recipe alone.
+    pub(crate) fn unanchored_estimate(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+        tokens: u64,
+        text: &WorkloadText,
+    ) -> Result<QualityEstimate, QualityError> {
         let shape = Shape::of(architecture)?;
         let law = self.law(tokens, text);
         let refused = |refusal| self.refused(refusal, &shape, weights, kv, tokens);
@@ -108,7 +143,7 @@ impl QualityModel {
             tokens,
             loss: interval(loss.nats, loss.sigma),
             sigma: loss.sigma,
-            recipe_sigma,
+            uncertainty: Uncertainty { shape: loss.shape_sigma, axis: loss.axis_sigma, recipe: recipe_sigma },
             loss_per_byte: interval(law.per_byte(loss.nats), law.per_byte(loss.sigma)),
             bytes_per_token: self.recipe.text.bytes_per_token_interval(architecture.vocabulary_size),
             effective_size: base.ln_effective_size.exp(),

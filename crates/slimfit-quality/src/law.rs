@@ -43,6 +43,8 @@ pub struct Base {
     pub ln_penalty: f64,
     /// Variance of shape and axes, nats².
     pub variance: f64,
+    /// Of which the axes.
+    pub axis_variance: f64,
     /// Factor on the loss of a weight format for this training length.
     pub training_factor: f64,
     /// Remarks.
@@ -56,9 +58,13 @@ pub struct Loss {
     pub nats: f64,
     /// One standard deviation from shape and axes: what decides ties within the recipe.
     pub sigma: f64,
-    /// Of which the weight format.
+    /// The part of `sigma` that comes from the shape.
+    pub shape_sigma: f64,
+    /// The part of `sigma` that comes from the axes, number formats included.
+    pub axis_sigma: f64,
+    /// Nats of the weight format in it.
     pub weight_format: f64,
-    /// Of which the KV format.
+    /// Nats of the KV format in it.
     pub kv_format: f64,
     /// Remarks.
     pub flags: Flags,
@@ -178,6 +184,7 @@ impl Law {
             vocabulary,
             ln_effective_size,
             ln_penalty,
+            axis_variance: variance,
             variance: variance + noise.shape.value * noise.shape.value,
             training_factor: growth.powf(corrections.training_exponent.value).clamp(least, most),
             flags: flags
@@ -206,11 +213,14 @@ impl Law {
         };
         let (kv_format, kv_sigma, kv_assumed) = self.kv[kv as usize].ok_or(Refusal::KvFormat)?;
         let weight_sigma = share * weight_format;
-        let sigma = (base.variance + weight_sigma * weight_sigma + kv_sigma * kv_sigma).sqrt();
+        let formats = weight_sigma * weight_sigma + kv_sigma * kv_sigma;
+        let sigma = (base.variance + formats).sqrt();
         let doubled = if base.flags.contains(Flags::EXTRAPOLATED) { 2.0 } else { 1.0 };
         Ok(Loss {
             nats: base.nats + (kv_format + weight_format),
             sigma: sigma * doubled,
+            shape_sigma: (base.variance - base.axis_variance).max(0.0).sqrt() * doubled,
+            axis_sigma: (base.axis_variance + formats).sqrt() * doubled,
             weight_format,
             kv_format,
             flags: base.flags.union(Flags::when(kv_assumed, Flags::ASSUMED_KV)),

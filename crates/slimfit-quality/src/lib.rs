@@ -3,6 +3,7 @@
 //! It reads no weights and no benchmark files, and knows nothing of devices.
 #![doc = include_str!("../README.md")]
 
+mod anchor;
 mod error;
 mod estimate;
 mod flags;
@@ -15,13 +16,14 @@ mod shape;
 mod tests;
 mod text;
 
+pub use anchor::{Anchor, AnchorModel, AnchorShift};
 pub use error::QualityError;
-pub use estimate::{NotPredicted, QualityEstimate, QualityModel, Term, Z90};
+pub use estimate::{NotPredicted, QualityEstimate, QualityModel, Term, Uncertainty, Z90};
 pub use flags::Flags;
 pub use law::{Base, Law, Loss};
 pub use recipe::{
-    Coefficient, Correction, Corrections, Limits, LossTerms, Noise, PowerLaw, RECIPE_SCHEMA, Recipe,
-    ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,
+    AnchoredTask, Anchors, Coefficient, Correction, Corrections, Limits, LossTerms, Noise, PowerLaw,
+    RECIPE_SCHEMA, Recipe, ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,
 };
 pub use refusal::Refusal;
 pub use score::Score;

@@ -42,6 +42,9 @@ pub struct Recipe {
     pub scores: Scores,
     /// Bytes per token by vocabulary.
     pub text: Text,
+    /// What a sibling of known score buys; absent: this recipe takes none.
+    #[serde(default)]
+    pub anchors: Option<Anchors>,
 }
 
 /// A number of the law with its source.
@@ -266,6 +269,35 @@ pub struct Text {
     pub knots: Vec<[f64; 2]>,
 }
 
+/// What a sibling of known score buys.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchors {
+    /// Share of an anchor's residual by which a level moves.
+    pub weight: Coefficient,
+    /// Points above guessing that an anchor must have.
+    pub minimum_points: f64,
+    /// Tasks whose gain was measured.
+    pub tasks: BTreeMap<String, AnchoredTask>,
+    /// Tasks that no anchor helps, with the reason.
+    #[serde(default)]
+    pub not_anchored: BTreeMap<String, String>,
+}
+
+/// How well an anchored score was seen to hold.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnchoredTask {
+    /// Half the 90 % interval beside an anchor of near size, points of 100.
+    pub across_recipes: f64,
+    /// Half the 90 % interval beside an anchor of any other size, points of 100.
+    pub across_recipes_far: f64,
+    /// Ratio of non-embedding parameters up to which an anchor is near.
+    pub near_sizes: f64,
+    /// Where the two come from.
+    pub source: String,
+}
+
 impl Recipe {
     /// Names of the built-in recipes.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
@@ -358,6 +390,19 @@ impl Recipe {
             if !(0.0..1.0).contains(&curve.chance) {
                 let error = document.error_at(&format!("scores.tasks.{task}.chance"), "out of range");
                 return Err(error.found(curve.chance).allowed("0 up to, not including, 1"));
+            }
+        }
+        if let Some(anchors) = &self.anchors {
+            positive("anchors.weight.value", anchors.weight.value)?;
+            not_negative("anchors.minimum_points", anchors.minimum_points)?;
+            for (task, terms) in &anchors.tasks {
+                positive(&format!("anchors.tasks.{task}.across_recipes"), terms.across_recipes)?;
+                positive(&format!("anchors.tasks.{task}.across_recipes_far"), terms.across_recipes_far)?;
+                if terms.near_sizes < 1.0 {
+                    let error =
+                        document.error_at(&format!("anchors.tasks.{task}.near_sizes"), "out of range");
+                    return Err(error.found(terms.near_sizes).allowed("a ratio of 1 or more"));
+                }
             }
         }
         let knots = &self.text.knots;

@@ -19,22 +19,40 @@ impl ScoreCurve {
         100.0 * (self.chance + (1.0 - self.chance) / (1.0 + (self.steepness * (nats - self.center)).exp()))
     }
 
+    /// The loss at which the score is `percent`, nats: the inverse of [`ScoreCurve::percent`] between guessing and 100.
+    pub fn nats(&self, percent: f64) -> f64 {
+        let above = (percent / 100.0 - self.chance) / (1.0 - self.chance);
+        self.center + (1.0 / above - 1.0).ln() / self.steepness
+    }
+
     /// The score at a loss whose noise is `sigma` within the recipe and `recipe_sigma` between recipes.
     ///
     /// Across recipes the interval is never narrower than what was seen in published models, since data shifts scores
     /// by more than it shifts losses.
     pub(crate) fn score(&self, nats: f64, sigma: f64, recipe_sigma: f64, across_recipes: f64) -> Score {
-        let half = |noise: f64| {
-            let shift = (self.percent(nats - noise) - self.percent(nats + noise)) / 2.0;
-            // The mean absolute error of a normal distribution is 0.8 standard deviations.
-            let curve = self.residual / 0.798;
-            Z90 * (shift * shift + curve * curve + self.evaluation * self.evaluation).sqrt()
-        };
+        let wide = self.half_points(nats, sigma.hypot(recipe_sigma));
+        self.with_half(nats, sigma, wide.max(self.across_recipes.unwrap_or(across_recipes)))
+    }
+
+    /// The score beside an anchor, at the moved loss. `across_recipes` already holds what remains between recipes, so only
+    /// the model's own noise can widen it.
+    pub(crate) fn anchored_score(&self, nats: f64, sigma: f64, across_recipes: f64) -> Score {
+        self.with_half(nats, sigma, self.half_points(nats, sigma).max(across_recipes))
+    }
+
+    /// Half the 90 % interval at a loss of that noise: of the loss, of the curve and of the benchmark itself.
+    fn half_points(&self, nats: f64, noise: f64) -> f64 {
+        let shift = (self.percent(nats - noise) - self.percent(nats + noise)) / 2.0;
+        // The mean absolute error of a normal distribution is 0.8 standard deviations.
+        let curve = self.residual / 0.798;
+        Z90 * (shift * shift + curve * curve + self.evaluation * self.evaluation).sqrt()
+    }
+
+    fn with_half(&self, nats: f64, sigma: f64, wide: f64) -> Score {
         let value = self.percent(nats);
-        let wide = half(sigma.hypot(recipe_sigma)).max(self.across_recipes.unwrap_or(across_recipes));
         Score {
             percent: Predicted { value, low: (value - wide).max(0.0), high: (value + wide).min(100.0) },
-            same_recipe_points: half(sigma),
+            same_recipe_points: self.half_points(nats, sigma),
         }
     }
 }
