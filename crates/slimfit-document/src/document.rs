@@ -40,15 +40,8 @@ impl Document {
     /// When the file is missing, unreadable, too large, not UTF-8, a Git LFS pointer, or breaks the syntax.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DocumentError> {
         let path = path.as_ref();
+        let text = read_text(path)?;
         let origin = path.display().to_string();
-        let bytes = read_bytes(path).map_err(|error| error.file(&origin))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-            let start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
-            let column = String::from_utf8_lossy(&valid[start..]).chars().count() as u64 + 1;
-            DocumentError::new("not-utf8", "not a UTF-8 text file").file(&origin).at(line, column)
-        })?;
         Self::from_str(&text, &origin)
     }
 
@@ -208,6 +201,23 @@ impl Document {
         let error = DocumentError::new("invalid", message).file(&self.origin).at(place.line, place.column);
         if field.is_empty() { error } else { error.field(field) }
     }
+}
+
+/// Reads a text file of at most [`MAXIMUM_BYTES`] that is no document: a table, a sample of text.
+///
+/// # Errors
+/// When the file is missing, unreadable, too large or not UTF-8.
+pub fn read_text(path: impl AsRef<Path>) -> Result<String, DocumentError> {
+    let path = path.as_ref();
+    let origin = path.display().to_string();
+    let bytes = read_bytes(path).map_err(|error| error.file(&origin))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
+        let column = String::from_utf8_lossy(&valid[start..]).chars().count() as u64 + 1;
+        DocumentError::new("not-utf8", "not a UTF-8 text file").file(&origin).at(line, column)
+    })
 }
 
 fn too_large(bytes: u64) -> DocumentError {

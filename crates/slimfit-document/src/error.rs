@@ -72,6 +72,13 @@ impl DocumentError {
         self
     }
 
+    /// Names the line, from 1, of a table whose columns have names.
+    #[must_use]
+    pub fn on_line(mut self, line: u64) -> Self {
+        self.0.line = Some(line);
+        self
+    }
+
     /// Names the field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
@@ -128,6 +135,8 @@ impl fmt::Display for DocumentError {
             write!(f, "{file}")?;
             if let (Some(line), Some(column)) = (self.line, self.column) {
                 write!(f, ":{line}:{column}")?;
+            } else if let Some(line) = self.line {
+                write!(f, ":{line}")?;
             }
             write!(f, ": ")?;
         }

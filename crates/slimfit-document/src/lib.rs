@@ -14,7 +14,7 @@ mod write;
 mod written;
 mod yaml;
 
-pub use document::{Document, MAXIMUM_BYTES, MAXIMUM_DEPTH, Syntax};
+pub use document::{Document, MAXIMUM_BYTES, MAXIMUM_DEPTH, Syntax, read_text};
 pub use error::{DocumentError, ERROR_SCHEMA, ErrorDetails};
 pub use nearest::{nearest, suggestion};
 pub use write::{create_directory, write_atomically};

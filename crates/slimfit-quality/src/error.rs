@@ -36,3 +36,29 @@ pub enum QualityError {
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
 }
+
+impl QualityError {
+    /// The same as an error of a document, for one way of printing them all.
+    pub fn into_document(self) -> DocumentError {
+        match self {
+            Self::Document(error) => error,
+            Self::Refused { refusal, what, found, allowed } => {
+                let message = format!("quality of this model cannot be predicted: {what}");
+                let error = DocumentError::new("quality", message).found(found).allowed(allowed);
+                match refusal.field() {
+                    Some(field) => error.field(field),
+                    None => error,
+                }
+            }
+            Self::UnknownRecipe { found, allowed, hint } => {
+                let error = DocumentError::new("quality", "no recipe of this name").field("recipe");
+                error.found(format!("`{found}`")).allowed(allowed).maybe_hint(hint)
+            }
+            Self::Architecture(ArchitectureError::Field { field, found, allowed }) => {
+                let error = DocumentError::new("architecture", "the architecture cannot exist").field(field);
+                error.found(found).allowed(allowed)
+            }
+            Self::Architecture(other) => DocumentError::new("architecture", other.to_string()),
+        }
+    }
+}

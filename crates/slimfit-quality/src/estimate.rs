@@ -1,8 +1,9 @@
 //! The whole estimate of one model: loss, its terms with their sources, scores.
 
+use crate::assume::assumptions;
 use crate::recipe::{Coefficient, Correction, Recipe};
 use crate::score::Score;
-use crate::{AnchorShift, Flags, Law, QualityError, Refusal, Shape, WorkloadText};
+use crate::{AnchorShift, Assumed, Flags, Law, QualityError, Refusal, Shape, WorkloadText};
 use slimfit_arch::Architecture;
 use slimfit_quantity::{NumberFormat, Predicted};
 use std::collections::BTreeMap;
@@ -15,11 +16,13 @@ pub const Z90: f64 = 1.645;
 pub struct QualityModel {
     recipe: Recipe,
     pub(crate) anchors: Vec<AnchorShift>,
+    /// The user's text against the recipe's table: bytes per token, measured over predicted, and its relative sigma.
+    measured_text: Option<(f64, f64)>,
 }
 
 /// One standard deviation from each of three sources that must not be mixed, nats.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Uncertainty {
+pub struct LossNoise {
     /// Of the shape: how far the law misses a shape of the recipe's own suite.
     pub shape: f64,
     /// Of the axes that the model uses: heads, window, vocabulary, number formats.
@@ -41,7 +44,7 @@ pub struct QualityEstimate {
     pub sigma: f64,
     /// What the noise consists of: shape and axis make `sigma`; the recipe is not part of `loss`, since it is the same for
     /// all candidates.
-    pub uncertainty: Uncertainty,
+    pub noise: LossNoise,
     /// Nats per byte of text.
     pub loss_per_byte: Predicted,
     /// Bytes of text per token of the model's own vocabulary.
@@ -54,6 +57,8 @@ pub struct QualityEstimate {
     pub scores: BTreeMap<String, Score>,
     /// Tasks without a score.
     pub not_predicted: Vec<NotPredicted>,
+    /// What it rests on that is weakly founded.
+    pub assumptions: Vec<Assumed>,
     /// Remarks.
     pub flags: Flags,
 }
@@ -81,7 +86,7 @@ pub struct NotPredicted {
 impl QualityModel {
     /// A model of quality by a recipe.
     pub fn new(recipe: Recipe) -> Self {
-        Self { recipe, anchors: Vec::new() }
+        Self { recipe, anchors: Vec::new(), measured_text: None }
     }
 
     /// The recipe.
@@ -91,7 +96,18 @@ impl QualityModel {
 
     /// The law for one training length (tokens of the recipe's tokenizer) and one workload.
     pub fn law(&self, tokens: u64, text: &WorkloadText) -> Law {
-        Law::new(&self.recipe, tokens, text)
+        Law::new(&self.recipe, tokens, text).with_text(self.measured_text)
+    }
+
+    /// The same model for a text whose bytes per token were measured with a tokenizer of this vocabulary: the recipe's
+    /// table is scaled to go through the measured value, so that other vocabularies follow. It decides tokens, and with
+    /// them times and what windows cut; the loss per byte stays the recipe's, since its loss was counted in its own text.
+    #[must_use]
+    pub fn with_bytes_per_token(mut self, vocabulary: u64, measured: Predicted) -> Self {
+        let scale = measured.value / self.recipe.text.bytes_per_token(vocabulary);
+        let sigma = (measured.high - measured.low) / (2.0 * Z90 * measured.value);
+        self.measured_text = Some((scale, sigma));
+        self
     }
 
     /// Values one model trained on `tokens` tokens of the recipe's tokenizer.
@@ -143,9 +159,9 @@ impl QualityModel {
             tokens,
             loss: interval(loss.nats, loss.sigma),
             sigma: loss.sigma,
-            uncertainty: Uncertainty { shape: loss.shape_sigma, axis: loss.axis_sigma, recipe: recipe_sigma },
+            noise: LossNoise { shape: loss.shape_sigma, axis: loss.axis_sigma, recipe: recipe_sigma },
             loss_per_byte: interval(law.per_byte(loss.nats), law.per_byte(loss.sigma)),
-            bytes_per_token: self.recipe.text.bytes_per_token_interval(architecture.vocabulary_size),
+            bytes_per_token: law.bytes_per_token_interval(architecture.vocabulary_size),
             effective_size: base.ln_effective_size.exp(),
             terms: self.terms(&law, &shape, &base, &loss, weights, kv),
             scores: scores
@@ -158,6 +174,7 @@ impl QualityModel {
             not_predicted: not_predicted
                 .map(|(task, reason)| NotPredicted { task: task.clone(), reason: reason.clone() })
                 .collect(),
+            assumptions: assumptions(&self.recipe, &law, &shape, &base),
             flags: loss.flags,
         })
     }

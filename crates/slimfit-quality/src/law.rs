@@ -4,8 +4,8 @@
 //! [`QualityModel::estimate`](crate::QualityModel::estimate) goes through the same functions, so both always agree.
 
 use crate::recipe::{Correction, Recipe};
-use crate::{Flags, Refusal, Shape, WorkloadText};
-use slimfit_quantity::NumberFormat;
+use crate::{Flags, Refusal, Shape, WorkloadText, Z90};
+use slimfit_quantity::{NumberFormat, Predicted};
 
 /// The law with everything filled in that does not depend on the model.
 #[derive(Debug, Clone)]
@@ -18,6 +18,9 @@ pub struct Law {
     ln_size_reference: f64,
     weights: [Option<f64>; NumberFormat::ALL.len()],
     kv: [Option<(f64, f64, bool)>; NumberFormat::ALL.len()],
+    /// Bytes per token over those of the recipe's table, and their relative sigma.
+    text_scale: f64,
+    text_sigma: f64,
 }
 
 /// All terms but those of the number formats.
@@ -91,7 +94,17 @@ impl Law {
             ln_size_reference: recipe.loss.size.reference.ln(),
             weights,
             kv,
+            text_scale: 1.0,
+            text_sigma: recipe.text.relative_sigma,
             recipe: recipe.clone(),
+        }
+    }
+
+    /// The same for a text that was measured: its scale and relative sigma.
+    pub(crate) fn with_text(self, measured: Option<(f64, f64)>) -> Self {
+        match measured {
+            None => self,
+            Some((text_scale, text_sigma)) => Self { text_scale, text_sigma, ..self },
         }
     }
 
@@ -142,7 +155,7 @@ impl Law {
             (size + terms.embedding_credit.value * shape.embedding as f64).ln() + ln_penalty;
         let size_nats = self.size_nats(ln_effective_size);
 
-        let mut variance = 0.0;
+        let mut variance = self.loop_variance(shape);
         let mut flags = Flags::default();
         let far_heads = shape.single_kv_head || shape.heads_per_kv_head > corrections.grouped_heads_ratio;
         let heads = if far_heads {
@@ -235,9 +248,22 @@ impl Law {
         self.finish(&self.base(shape)?, weights, kv)
     }
 
-    /// Bytes of text per token of a vocabulary.
+    /// Bytes of the workload's text per token of a vocabulary.
     pub fn bytes_per_token(&self, vocabulary: u64) -> f64 {
-        self.recipe.text.bytes_per_token(vocabulary)
+        // No tokenizer here makes tokens of less than a byte.
+        (self.text_scale * self.recipe.text.bytes_per_token(vocabulary)).max(1.0)
+    }
+
+    /// The same with its 90 % interval.
+    pub fn bytes_per_token_interval(&self, vocabulary: u64) -> Predicted {
+        let value = self.bytes_per_token(vocabulary);
+        let half = Z90 * self.text_sigma * value;
+        Predicted { value, low: (value - half).max(1.0), high: value + half }
+    }
+
+    /// Tokens of so many bytes of the workload's text, rounded up.
+    pub fn text_tokens(&self, vocabulary: u64, bytes: u64) -> u64 {
+        (bytes as f64 / self.bytes_per_token(vocabulary)).ceil() as u64
     }
 
     /// Nats per byte of text: the losses of all candidates are counted in the recipe's own tokens.
@@ -247,13 +273,36 @@ impl Law {
 
     /// Tokens of the workload's prompt and answer.
     pub fn workload_tokens(&self, vocabulary: u64) -> (u64, u64) {
-        let text = &self.recipe.text;
-        (text.tokens(vocabulary, self.text.prompt_bytes), text.tokens(vocabulary, self.text.generated_bytes))
+        let tokens = |bytes| self.text_tokens(vocabulary, bytes);
+        (tokens(self.text.prompt_bytes), tokens(self.text.generated_bytes))
     }
 
     /// The recipe behind it.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// What the bounds of the loop exponent do to the loss, nats²: they are its 5 and 95 % bounds.
+    fn loop_variance(&self, shape: &Shape) -> f64 {
+        let exponent = &self.recipe.shape.loop_exponent;
+        let (Some(_), Some(low), Some(high)) = (shape.looped, exponent.low, exponent.high) else {
+            return 0.0;
+        };
+        let spread = self.with_loop_exponent(low).base(shape).and_then(|least| {
+            let most = self.with_loop_exponent(high).base(shape)?;
+            Ok(least.nats - most.nats)
+        });
+        // A shape that is refused here is refused by the caller.
+        let sigma = spread.unwrap_or(0.0) / (2.0 * Z90);
+        sigma * sigma
+    }
+
+    /// The same law with looped parameters counted `passes^exponent` times, that power taken as certain.
+    pub(crate) fn with_loop_exponent(&self, exponent: f64) -> Self {
+        let mut recipe = self.recipe.clone();
+        recipe.shape.loop_exponent.value = exponent;
+        (recipe.shape.loop_exponent.low, recipe.shape.loop_exponent.high) = (None, None);
+        Self::new(&recipe, self.tokens as u64, &self.text).with_text(Some((self.text_scale, self.text_sigma)))
     }
 
     pub(crate) fn size_nats(&self, ln_effective_size: f64) -> f64 {

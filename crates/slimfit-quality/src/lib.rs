@@ -4,10 +4,13 @@
 #![doc = include_str!("../README.md")]
 
 mod anchor;
+mod assume;
 mod error;
 mod estimate;
 mod flags;
 mod law;
+mod measured_text;
+mod outside;
 mod recipe;
 mod refusal;
 mod score;
@@ -17,10 +20,12 @@ mod tests;
 mod text;
 
 pub use anchor::{Anchor, AnchorModel, AnchorShift};
+pub use assume::{Ablation, Assumed};
 pub use error::QualityError;
-pub use estimate::{NotPredicted, QualityEstimate, QualityModel, Term, Uncertainty, Z90};
+pub use estimate::{LossNoise, NotPredicted, QualityEstimate, QualityModel, Term, Z90};
 pub use flags::Flags;
 pub use law::{Base, Law, Loss};
+pub use measured_text::{LEAST_TEXT_BYTES, MeasuredText};
 pub use recipe::{
     AnchoredTask, Anchors, Coefficient, Correction, Corrections, Limits, LossTerms, Noise, PowerLaw,
     RECIPE_SCHEMA, Recipe, ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,

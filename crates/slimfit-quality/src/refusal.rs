@@ -40,6 +40,21 @@ impl Refusal {
         Self::KvFormat,
     ];
 
+    /// The field that it is about, where it is one.
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::TooSmall | Self::TooLarge => None,
+            Self::TooFewTokens => Some("tokens"),
+            Self::WidthDepth => Some("hidden_size"),
+            Self::Vocabulary => Some("vocabulary_size"),
+            Self::Window => Some("window"),
+            Self::Experts => Some("experts"),
+            Self::Loops => Some("loops"),
+            Self::WeightFormat => Some("weights"),
+            Self::KvFormat => Some("kv"),
+        }
+    }
+
     /// The reason as a search counts it.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -34,10 +34,11 @@ impl ScoreCurve {
         self.with_half(nats, sigma, wide.max(self.across_recipes.unwrap_or(across_recipes)))
     }
 
-    /// The score beside an anchor, at the moved loss. `across_recipes` already holds what remains between recipes, so only
-    /// the model's own noise can widen it.
+    /// The score beside an anchor, at the moved loss. `across_recipes` is the quantile of errors that were seen, which hold
+    /// the curve's own and what remains between recipes, so only the model's own noise can widen it.
     pub(crate) fn anchored_score(&self, nats: f64, sigma: f64, across_recipes: f64) -> Score {
-        self.with_half(nats, sigma, self.half_points(nats, sigma).max(across_recipes))
+        let own = Self { residual: 0.0, ..*self }.half_points(nats, sigma);
+        self.with_half(nats, sigma, own.max(across_recipes))
     }
 
     /// Half the 90 % interval at a loss of that noise: of the loss, of the curve and of the benchmark itself.

@@ -176,6 +176,31 @@ fn every_limit_is_a_refusal_of_its_own() {
 }
 
 #[test]
+fn formats_that_nobody_measured_are_refused() {
+    let text = Recipe::builtin_text("gemstones").unwrap();
+    let line = text.lines().find(|line| line.trim_start().starts_with("q4_0: {value: 0.0502")).unwrap();
+    let without = text.replace(line, "");
+    let recipe = Recipe::from_document(&Document::from_str(&without, "own.yaml").unwrap()).unwrap();
+    let refused = |recipe: &Recipe, weights, kv| match QualityModel::new(recipe.clone()).estimate(
+        &architecture(SMALL),
+        weights,
+        kv,
+        TOKENS,
+        &TEXT,
+    ) {
+        Err(QualityError::Refused { refusal, .. }) => refusal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&recipe, NumberFormat::Q4_0, NumberFormat::F16), Refusal::WeightFormat);
+    let own = Recipe::builtin("gemstones").unwrap();
+    assert_eq!(refused(&own, NumberFormat::F16, NumberFormat::Q4_0), Refusal::KvFormat);
+    // A format of 4.5 bits is too coarse for a recipe that stops at 5.
+    let finer = text.replace("  bits: 2", "  bits: 5");
+    let finer = Recipe::from_document(&Document::from_str(&finer, "own.yaml").unwrap()).unwrap();
+    assert_eq!(refused(&finer, NumberFormat::Q4_K, NumberFormat::F16), Refusal::WeightFormat);
+}
+
+#[test]
 fn outside_the_fitted_box_the_interval_doubles() {
     let inside = estimate(&architecture(SMALL)).unwrap();
     assert!(!inside.flags.contains(Flags::EXTRAPOLATED));
@@ -244,6 +269,102 @@ fn tying_the_tables_costs_the_credit_of_one() {
     let penalty = (-0.0583 * ((576.0_f64 / 30.0).ln() - 3.448).powi(2)).exp();
     let table = 0.157 * 50_304.0 * 576.0 * penalty;
     assert!((untied.effective_size - tied.effective_size - table).abs() < 1.0);
+}
+
+#[test]
+fn noise_is_told_apart_by_where_it_comes_from() {
+    let plain = estimate(&architecture(SMALL)).unwrap();
+    let noise = plain.noise;
+    assert!((noise.shape - 0.018).abs() < 1e-9 && (noise.axis - 0.005).abs() < 1e-9, "{noise:?}");
+    assert!((noise.recipe - 0.062_f64.hypot(0.05)).abs() < 1e-12);
+    assert!((noise.shape.hypot(noise.axis) - plain.sigma).abs() < 1e-12);
+    let half = plain.loss.high - plain.loss.value;
+    assert!((half - Z90 * plain.sigma).abs() < 1e-12, "the recipe's noise is in no candidate's interval");
+    // Outside the box both parts of the model double and the recipe's stays.
+    let mut small = architecture(SMALL);
+    small.layers[0].repeat = 4;
+    let outside = estimate(&small).unwrap().noise;
+    assert!(
+        (outside.shape - 2.0 * noise.shape).abs() < 1e-9 && (outside.axis - 2.0 * noise.axis).abs() < 1e-9
+    );
+    assert_eq!(outside.recipe, noise.recipe);
+}
+
+#[test]
+fn what_rests_on_one_ablation_is_named_with_its_interval() {
+    let mut mqa = architecture(SMALL);
+    mqa.layers[0].attention.kv_heads = 1;
+    let found = estimate(&mqa).unwrap();
+    let [assumed] = &found.assumptions[..] else { panic!("{:?}", found.assumptions) };
+    assert_eq!((assumed.ablation, assumed.nats.value), (Ablation::Mqa, 0.012));
+    assert!((assumed.nats.high - 0.012 - Z90 * 0.01).abs() < 1e-12);
+    assert!(assumed.source.contains("GQA paper"));
+
+    let mut wide = architecture(SMALL);
+    wide.vocabulary_size = 201_216;
+    let assumed = &estimate(&wide).unwrap().assumptions[0];
+    assert_eq!(assumed.ablation, Ablation::Vocabulary);
+    assert!(assumed.nats.low < assumed.nats.value && assumed.nats.value < assumed.nats.high);
+
+    let looped = architecture(&SMALL.replacen('{', "{loops: {first: 0, layers: 30, count: 4}, ", 1));
+    let looped = estimate(&looped).unwrap();
+    let plain = estimate(&architecture(SMALL)).unwrap();
+    let assumed = &looped.assumptions[0];
+    assert_eq!(assumed.ablation, Ablation::Loops);
+    let gain = looped.loss.value - plain.loss.value;
+    assert!((assumed.nats.value - gain).abs() < 1e-12, "{:?} {gain}", assumed.nats);
+    assert!(assumed.nats.low < gain && gain < assumed.nats.high && assumed.nats.high < 0.0);
+    assert!(looped.noise.axis > 2.0 * plain.noise.axis, "{:?}", looped.noise);
+    assert!(plain.assumptions.is_empty());
+}
+
+#[test]
+fn what_nobody_assumed_is_refused_with_the_option() {
+    let mut mqa = architecture(SMALL);
+    mqa.layers[0].attention.kv_heads = 1;
+    mqa.vocabulary_size = 201_216;
+    let found = estimate(&mqa).unwrap();
+    let error = found.allow(&[Ablation::Loops]).unwrap_err().into_document();
+    assert_eq!(error.field.as_deref(), Some("--assume"));
+    let hint = error.hint.clone().unwrap();
+    assert!(hint.contains("`--assume loops,mqa,vocab`") && hint.contains("GQA paper"), "{hint}");
+    assert!(found.allow(&[Ablation::Vocabulary]).is_err());
+    assert!(found.allow(&[Ablation::Mqa, Ablation::Vocabulary]).is_ok());
+    let error = Ablation::named("loop").unwrap_err().to_string();
+    assert!(error.contains("did you mean `loops`?"), "{error}");
+}
+
+#[test]
+fn a_measured_text_scales_the_table_and_leaves_the_loss_per_byte() {
+    let measured = slimfit_quantity::Predicted { value: 3.0, low: 2.9, high: 3.1 };
+    let plain = model("gemstones");
+    let own = plain.clone().with_bytes_per_token(50_304, measured);
+    let (law, own_law) = (plain.law(TOKENS, &TEXT), own.law(TOKENS, &TEXT));
+    assert!((own_law.bytes_per_token(50_304) - 3.0).abs() < 1e-12);
+    let ratio = 3.0 / law.bytes_per_token(50_304);
+    assert!((own_law.bytes_per_token(32_768) - ratio * 3.971).abs() < 1e-12);
+    assert_eq!(own_law.workload_tokens(50_304), (400, 134));
+    let value = |model: &QualityModel| {
+        let found = model.estimate(&architecture(SMALL), NumberFormat::F16, NumberFormat::F16, TOKENS, &TEXT);
+        found.unwrap()
+    };
+    let (before, after) = (value(&plain), value(&own));
+    assert_eq!((before.loss, before.loss_per_byte), (after.loss, after.loss_per_byte));
+    assert!(
+        (after.bytes_per_token.low - 2.9).abs() < 1e-9 && (after.bytes_per_token.high - 3.1).abs() < 1e-9
+    );
+}
+
+#[test]
+fn a_refusal_names_its_field_and_what_is_allowed() {
+    let mut wide = architecture(SMALL);
+    wide.vocabulary_size = 300_001;
+    let error = estimate(&wide).unwrap_err().into_document();
+    assert_eq!(error.field.as_deref(), Some("vocabulary_size"));
+    assert_eq!(error.found.as_deref(), Some("300001"));
+    assert_eq!(error.allowed.as_deref(), Some("at most 300000"));
+    let unknown = Recipe::builtin("gemstone").unwrap_err().into_document();
+    assert_eq!(unknown.hint.as_deref(), Some("did you mean `gemstones`?"));
 }
 
 #[test]

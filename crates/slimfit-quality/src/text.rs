@@ -1,7 +1,6 @@
 //! Text, not tokens: how many bytes of text one token stands for.
 
 use crate::recipe::Text;
-use slimfit_quantity::Predicted;
 
 /// A workload's text. Tokens follow from the vocabulary that reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +21,5 @@ impl Text {
         let slope = (high - low) / (right.ln() - left.ln());
         // A vocabulary of single bytes is the floor.
         (low + slope * (position - left.ln())).max(1.0)
-    }
-
-    /// The same with its 90 % interval.
-    pub fn bytes_per_token_interval(&self, vocabulary: u64) -> Predicted {
-        let value = self.bytes_per_token(vocabulary);
-        let half = crate::estimate::Z90 * self.relative_sigma * value;
-        Predicted { value, low: (value - half).max(1.0), high: value + half }
-    }
-
-    /// Tokens of `bytes` bytes of text, rounded up; at least 1 where there is any text.
-    pub fn tokens(&self, vocabulary: u64, bytes: u64) -> u64 {
-        (bytes as f64 / self.bytes_per_token(vocabulary)).ceil() as u64
     }
 }

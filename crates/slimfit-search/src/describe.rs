@@ -225,7 +225,7 @@ impl ModelEvaluator<'_> {
             Err(QualityError::Refused { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let bytes_per_token = self.law.recipe().text.bytes_per_token_interval(architecture.vocabulary_size);
+        let bytes_per_token = self.law.bytes_per_token_interval(architecture.vocabulary_size);
         Ok(Description { prediction, estimate, bytes_per_token })
     }
 }

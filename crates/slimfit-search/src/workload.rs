@@ -104,7 +104,7 @@ impl Workload {
     pub fn run_shape(&self, law: &Law, vocabulary: u64) -> RunShape {
         let (prompt_tokens, generated_tokens) = law.workload_tokens(vocabulary);
         let depth_tokens = match self.depth_bytes {
-            Some(bytes) => law.recipe().text.tokens(vocabulary, bytes),
+            Some(bytes) => law.text_tokens(vocabulary, bytes),
             None => prompt_tokens,
         };
         RunShape { prompt_tokens, generated_tokens, depth_tokens }
