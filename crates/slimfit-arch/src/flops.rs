@@ -10,8 +10,22 @@ impl Architecture {
     /// # Errors
     /// [`ArchitectureError::Field`] when `context` is 0, [`ArchitectureError::Overflow`] past 64 bits.
     pub fn prefill_flops(&self, context: u64) -> Result<u64, ArchitectureError> {
+        self.causal_flops(context, 1)
+    }
+
+    /// Operations of the forward pass over a training sequence of `context` tokens: causal, and the output head at every
+    /// token, since each of them is a target. Looking up an embedding costs none.
+    ///
+    /// # Errors
+    /// [`ArchitectureError::Field`] when `context` is 0, [`ArchitectureError::Overflow`] past 64 bits.
+    pub fn forward_flops(&self, context: u64) -> Result<u64, ArchitectureError> {
+        self.causal_flops(context, context)
+    }
+
+    /// A causal pass over `context` tokens, the output head at `targets` of them.
+    fn causal_flops(&self, context: u64, targets: u64) -> Result<u64, ArchitectureError> {
         check_context(context)?;
-        let mut flops = self.head_flops();
+        let mut flops = scaled(targets, self.head_flops());
         flops.add_tally(context, self.input_flops());
         self.each_executed_run(|times, run| {
             flops.add_tally(times, scaled(context, self.layer_flops(run)));

@@ -211,6 +211,7 @@ proptest! {
         let prompt = context.div_ceil(8);
         let walked: u64 = (1..=prompt).map(token).sum();
         prop_assert_eq!(architecture.prefill_flops(prompt), Ok(walked + head));
+        prop_assert_eq!(architecture.forward_flops(prompt), Ok(walked + prompt * head));
         let cache: u64 = order.iter().map(|&layer| {
             let attention = &runs[layer as usize].attention;
             2 * attention.kv_size() * attention.window.unwrap_or(context).min(context) * 2

@@ -18,6 +18,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod training;
 
 pub use anchor::{Anchor, AnchorModel, AnchorShift};
 pub use assume::{Ablation, Assumed};
@@ -34,3 +35,4 @@ pub use refusal::Refusal;
 pub use score::Score;
 pub use shape::{Looped, Shape};
 pub use text::WorkloadText;
+pub use training::{TRAINING_CONTEXT, TrainingCost, TrainingPlan, TrainingRate};

@@ -60,6 +60,18 @@ pub fn parse_count(text: &str) -> Result<u64, QuantityError> {
     whole(parse_with(text, &COUNTS), "count", text, "`100B`, `1.5T` or `20M`")
 }
 
+/// Reads a rate of operations: `350T`, `1.2PFLOP/s` or a plain number of operations per second.
+///
+/// # Errors
+/// When the text is no such rate, or nothing is done at it.
+pub fn parse_flops_per_s(text: &str) -> Result<f64, QuantityError> {
+    const RATES: [(&str, f64); 4] = [("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18)];
+    let number = ["FLOP/s", "FLOPS"].iter().find_map(|unit| text.trim().strip_suffix(unit)).unwrap_or(text);
+    parse_with(number, &RATES)
+        .filter(|rate| *rate > 0.0)
+        .ok_or_else(|| unparsable("rate", text, "`350TFLOP/s`, `1.2P` or `3.5e14`"))
+}
+
 /// `1.50 GiB`, `12.0 MiB`, `17 B`.
 pub fn format_bytes(bytes: f64) -> String {
     scaled(
@@ -71,6 +83,11 @@ pub fn format_bytes(bytes: f64) -> String {
 /// `1.50 s`, `12.0 ms`, `3.10 µs`.
 pub fn format_seconds(seconds: f64) -> String {
     scaled(seconds, &[("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)])
+}
+
+/// `90.0 s`, `2.50 h`, `12.3 days`: long times, as a training takes.
+pub fn format_duration(seconds: f64) -> String {
+    scaled(seconds, &[("days", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)])
 }
 
 /// `1.24B`, `135M`, `576`.
@@ -150,11 +167,25 @@ mod tests {
     }
 
     #[test]
+    fn rates_of_operations() {
+        assert_eq!(parse_flops_per_s("350T"), Ok(350e12));
+        assert_eq!(parse_flops_per_s("1.2 PFLOP/s"), Ok(1.2e15));
+        assert_eq!(parse_flops_per_s("40TFLOPS"), Ok(40e12));
+        assert_eq!(parse_flops_per_s("3.5e14"), Ok(3.5e14));
+        for wrong in ["", "0", "-1T", "FLOP/s", "3X", "NaN"] {
+            assert!(parse_flops_per_s(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn printed_sizes() {
         assert_eq!(format_bytes(1_610_612_736.0), "1.50 GiB");
         assert_eq!(format_seconds(0.0123), "12.3 ms");
         assert_eq!(format_count(134_515_008.0), "135M");
         assert_eq!(format_count(576.0), "576");
         assert_eq!(format_seconds(0.0), "0 ns");
+        assert_eq!(format_duration(5400.0), "1.50 h");
+        assert_eq!(format_duration(1_062_720.0), "12.3 days");
+        assert_eq!(format_duration(0.25), "0.25 s");
     }
 }
