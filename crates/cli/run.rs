@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::{Progress, duration};
-use crate::search::What;
+use crate::what::What;
 use crate::{Outcome, date, device, interrupt, report};
 use serde_json::json;
 use slimfit_document::DocumentError;
@@ -48,12 +48,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let what = &arguments.what;
     let space = what.space()?;
+    let recipe = what.recipe()?;
     let options = RunOptions {
         budget_seconds: arguments.budget,
-        limits: what.limits(&space)?,
+        limits: what.limits(&space, &recipe.0)?,
+        anchors: what.anchors()?,
+        training: what.training()?,
+        quality_table: what.quality_table(&recipe.0)?,
         space,
         workload: what.workload()?,
-        recipe: what.recipe()?,
+        recipe,
         tokens: what.tokens(),
         seed: arguments.seed,
         isa: Isa::selected()?,

@@ -14,4 +14,5 @@ mod power;
 mod published;
 mod refusals;
 mod run_refusals;
+mod search_quality;
 mod tails;

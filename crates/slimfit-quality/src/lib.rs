@@ -10,6 +10,7 @@ mod estimate;
 mod flags;
 mod law;
 mod measured_text;
+mod noises;
 mod outside;
 mod recipe;
 mod refusal;
@@ -27,6 +28,7 @@ pub use estimate::{LossNoise, NotPredicted, QualityEstimate, QualityModel, Term,
 pub use flags::Flags;
 pub use law::{Base, Law, Loss};
 pub use measured_text::{LEAST_TEXT_BYTES, MeasuredText};
+pub use noises::{Assumption, NoiseSource, Noises};
 pub use recipe::{
     AnchoredTask, Anchors, Coefficient, Correction, Corrections, Limits, LossTerms, Noise, PowerLaw,
     RECIPE_SCHEMA, Recipe, ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,

@@ -17,7 +17,7 @@ pub use figure::{Figure, Measured, Predicted, Source};
 pub use format::NumberFormat;
 pub use harness::{Bracketed, Cell, CellResult, Drift, interleave, sample_until};
 pub use units::{
-    format_bytes, format_count, format_duration, format_seconds, parse_bytes, parse_count, parse_flops_per_s,
-    parse_seconds, parse_watt_hours,
+    format_bytes, format_count, format_duration, format_seconds, parse_bytes, parse_count, parse_duration,
+    parse_flops_per_s, parse_seconds, parse_watt_hours,
 };
 pub use warning::Warning;

@@ -31,6 +31,15 @@ pub fn parse_seconds(text: &str) -> Result<f64, QuantityError> {
     parse_with(text, &SECONDS).ok_or_else(|| unparsable("time", text, "`500ms`, `1.5s` or `2min`"))
 }
 
+/// Reads `36h`, `12d`, `90min` or a plain number of seconds: times as a training takes.
+///
+/// # Errors
+/// When the text is no time or is negative.
+pub fn parse_duration(text: &str) -> Result<f64, QuantityError> {
+    const LONG: [(&str, f64); 4] = [("min", 60.0), ("h", 3600.0), ("d", 86_400.0), ("s", 1.0)];
+    parse_with(text, &LONG).ok_or_else(|| unparsable("time", text, "`36h`, `12d` or `90min`"))
+}
+
 /// Watt-hours of a battery: `18Wh`, `0.5kWh`, `5000mAh@3.85V` or a plain number of watt-hours.
 ///
 /// # Errors
@@ -167,7 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn rates_of_operations() {
+    fn rates_of_operations_and_how_long_they_last() {
+        assert_eq!(parse_duration("36h"), Ok(129_600.0));
+        assert_eq!(parse_duration("1.5d"), Ok(129_600.0));
+        assert_eq!(parse_duration("90"), Ok(90.0));
+        assert!(parse_duration("3 weeks").is_err());
         assert_eq!(parse_flops_per_s("350T"), Ok(350e12));
         assert_eq!(parse_flops_per_s("1.2 PFLOP/s"), Ok(1.2e15));
         assert_eq!(parse_flops_per_s("40TFLOPS"), Ok(40e12));

@@ -15,7 +15,8 @@ pub struct Found {
 /// Non-dominated points in some of their metrics.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    columns: Vec<usize>,
+    /// Where each objective lies, and -1 for those that are maximised: inside, all are minimised.
+    columns: Vec<(usize, f64)>,
     front: Vec<Found>,
     tree: DominanceTree,
     waiting: Vec<Found>,
@@ -29,7 +30,8 @@ const STRONG: usize = 24;
 
 impl Archive {
     pub(crate) fn new(objectives: &[Metric]) -> Self {
-        let columns: Vec<usize> = objectives.iter().map(|metric| *metric as usize).collect();
+        let columns: Vec<(usize, f64)> =
+            objectives.iter().map(|metric| (metric.column(), metric.minimised(1.0))).collect();
         let tree = DominanceTree::new(Vec::new(), columns.len().max(1));
         Self { columns, front: Vec::new(), tree, waiting: Vec::new(), strong: Vec::new() }
     }
@@ -38,8 +40,8 @@ impl Archive {
     pub(crate) fn offer(&mut self, found: Found) {
         let dimensions = self.columns.len();
         let mut point = [0.0; Metric::COUNT];
-        for (place, &column) in self.columns.iter().enumerate() {
-            point[place] = found.values[column];
+        for (place, &(column, sign)) in self.columns.iter().enumerate() {
+            point[place] = sign * found.values[column];
         }
         let point = &point[..dimensions];
         let hit =
@@ -77,8 +79,10 @@ impl Archive {
     fn merge(&mut self) {
         let mut all = std::mem::take(&mut self.front);
         all.append(&mut self.waiting);
-        let values: Vec<f64> =
-            all.iter().flat_map(|found| self.columns.iter().map(|&column| found.values[column])).collect();
+        let values: Vec<f64> = all
+            .iter()
+            .flat_map(|found| self.columns.iter().map(|&(column, sign)| sign * found.values[column]))
+            .collect();
         let kept = non_dominated(&values, self.columns.len());
         self.front = kept.iter().map(|&place| all[place]).collect();
         let dimensions = self.columns.len();
@@ -93,8 +97,9 @@ impl Archive {
     pub(crate) fn finish(mut self) -> Vec<Found> {
         self.merge();
         let columns = self.columns;
-        let key =
-            |found: &Found| -> Vec<f64> { columns.iter().map(|&column| found.values[column]).collect() };
+        let key = |found: &Found| -> Vec<f64> {
+            columns.iter().map(|&(column, sign)| sign * found.values[column]).collect()
+        };
         self.front.sort_by(|a, b| compare(&key(a), &key(b)).then(a.index.cmp(&b.index)));
         self.front
     }

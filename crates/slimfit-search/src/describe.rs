@@ -1,11 +1,12 @@
 //! From numbers to records: the front as files, tables and reports show it.
 
 use crate::archive::Found;
+use crate::table::MeasuredValue;
 use crate::{Metric, ModelEvaluator, Outcome, Point, SearchError, SearchOptions, Space, picks, ties};
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostError, Prediction, RunShape};
-use slimfit_quality::{QualityError, QualityEstimate};
-use slimfit_quantity::{Figure, NumberFormat, Predicted, Warning};
+use slimfit_quality::{QualityError, QualityEstimate, TrainingCost};
+use slimfit_quantity::{Figure, NumberFormat, Predicted, Source, Warning};
 use slimfit_study::{
     BrokenLimit, CloudPoint, Constraint, Front, FrontPoint, Interval, NearestMiss, ParameterCounts,
     ProfileRef, PublishedScore, RecipeRef, ReferenceModel, SearchHead,
@@ -33,6 +34,7 @@ struct Description {
     prediction: Prediction,
     estimate: Option<QualityEstimate>,
     bytes_per_token: Predicted,
+    training: Option<TrainingCost>,
 }
 
 impl ModelEvaluator<'_> {
@@ -50,7 +52,7 @@ impl ModelEvaluator<'_> {
         let mut points = self.points(space, &outcome.front, &options.objectives)?;
         ties::group(&mut points, &options.objectives);
         picks::pick(&mut points, &options.objectives, !options.limits.is_empty());
-        let mut warnings = Vec::new();
+        let mut warnings = self.anchor_warnings();
         let exact = outcome.unvisited == 0;
         if !exact {
             let message = format!(
@@ -75,12 +77,12 @@ impl ModelEvaluator<'_> {
                 "this system does not tell the peak memory of a process: `peak_memory_bytes` is null";
             warnings.push(Warning::new("peak-memory-unknown", message));
         }
-        let columns: Vec<usize> = options.objectives.iter().map(|metric| *metric as usize).collect();
+        let columns: Vec<usize> = options.objectives.iter().map(|metric| metric.column()).collect();
         let cloud = outcome
             .sample
             .iter()
             .map(|found| CloudPoint {
-                parameters: found.values[Metric::Parameters as usize],
+                parameters: found.values[Metric::Parameters.column()],
                 objectives: columns.iter().map(|&column| found.values[column]).collect(),
             })
             .collect();
@@ -96,6 +98,10 @@ impl ModelEvaluator<'_> {
                 .iter()
                 .map(|(metric, limit)| Constraint { name: metric.name().to_owned(), limit: *limit })
                 .collect(),
+            quality: Some(self.quality_notes()),
+            quality_table: None,
+            anchors: self.anchor_refs(),
+            training: self.training_ref(options),
             space_size: outcome.space_size,
             invalid: outcome.invalid,
             invalid_by: outcome.invalid_by.clone(),
@@ -108,6 +114,7 @@ impl ModelEvaluator<'_> {
             seconds: outcome.duration.as_secs_f64(),
             peak_memory_bytes,
             front_size: points.len() as u64,
+            tie_groups: Some(points.iter().map(|point| point.tie_group).max().unwrap_or_default()),
             nearest_miss,
             study: None,
             warnings,
@@ -147,6 +154,8 @@ impl ModelEvaluator<'_> {
         let Point { architecture, weights, kv, .. } = searched(space, found)?;
         let description = self.description(&architecture, weights, kv)?;
         let parameters = architecture.parameters();
+        let measured = self.table.of_point(found.index);
+        let measured = |metric: Metric| measured.and_then(|entry| entry.of(metric));
         let flags =
             description.estimate.as_ref().map(|estimate| estimate.flags.names().map(str::to_owned).collect());
         Ok(FrontPoint {
@@ -162,15 +171,32 @@ impl ModelEvaluator<'_> {
             threads: description.prediction.threads,
             objectives: objectives
                 .iter()
-                .map(|metric| (metric.name().to_owned(), found.values[*metric as usize]))
+                .map(|metric| (metric.name().to_owned(), found.values[metric.column()]))
                 .collect(),
             intervals: objectives
                 .iter()
                 .filter_map(|metric| {
-                    let predicted = description.metric(*metric, parameters.total)?;
-                    let interval = Interval { low: predicted.low, high: predicted.high };
+                    let interval = match measured(*metric) {
+                        Some(MeasuredValue { value, half_width, .. }) => {
+                            Interval { low: value - half_width, high: value + half_width }
+                        }
+                        None => {
+                            let predicted = description.metric(*metric, parameters.total)?;
+                            Interval { low: predicted.low, high: predicted.high }
+                        }
+                    };
                     Some((metric.name().to_owned(), interval))
                 })
+                .collect(),
+            relative_noise: objectives
+                .iter()
+                .filter(|metric| measured(**metric).is_none())
+                .filter_map(|metric| Some((metric.name().to_owned(), description.relative_noise(*metric)?)))
+                .collect(),
+            sources: objectives
+                .iter()
+                .filter(|metric| measured(**metric).is_some())
+                .map(|metric| (metric.name().to_owned(), Source::Measured))
                 .collect(),
             architecture,
             tie_group: 0,
@@ -194,7 +220,7 @@ impl ModelEvaluator<'_> {
         let description = self.description(candidate.architecture, weights, kv)?;
         let parameters = candidate.architecture.parameters().total;
         let mut objectives = BTreeMap::new();
-        for metric in Metric::ALL {
+        for metric in Metric::FIXED.into_iter().chain(Metric::scores(self.quality.recipe())) {
             if let Some(predicted) = description.metric(metric, parameters) {
                 objectives.insert(metric.name().to_owned(), predicted.value);
             }
@@ -226,7 +252,8 @@ impl ModelEvaluator<'_> {
             Err(error) => return Err(error.into()),
         };
         let bytes_per_token = self.law.bytes_per_token_interval(architecture.vocabulary_size);
-        Ok(Description { prediction, estimate, bytes_per_token })
+        let training = self.training.cost(self.law.recipe(), architecture, self.tokens).ok();
+        Ok(Description { prediction, estimate, bytes_per_token, training })
     }
 }
 
@@ -250,12 +277,24 @@ impl Description {
             Metric::JoulesPerToken => predicted(&prediction.joules_per_token),
             Metric::TtftP95Seconds => predicted(&prediction.ttft_percentiles.p95),
             Metric::TpotP95Seconds => predicted(&prediction.tpot_percentiles.p95),
-            Metric::Parameters => {
-                let value = parameters as f64;
-                Some(Predicted { value, low: value, high: value })
-            }
+            Metric::Parameters => Some(exactly(parameters as f64)),
+            Metric::TrainingFlops => self.training.map(|training| exactly(training.flops)),
+            Metric::TrainingSeconds => self.training?.seconds.map(exactly),
+            Metric::TrainingCost => self.training?.money.map(exactly),
+            Metric::Score(task) => Some(self.estimate.as_ref()?.scores.get(task.name())?.percent),
         }
     }
+
+    /// Half of the 90 % interval against candidates of the same recipe, where it is not that of the value itself.
+    fn relative_noise(&self, metric: Metric) -> Option<f64> {
+        let Metric::Score(task) = metric else { return None };
+        Some(self.estimate.as_ref()?.scores.get(task.name())?.same_recipe_points)
+    }
+}
+
+/// A count, which has no noise.
+fn exactly(value: f64) -> Predicted {
+    Predicted { value, low: value, high: value }
 }
 
 /// A modelled figure's value and interval.
@@ -278,8 +317,12 @@ fn nearest_miss(
 ) -> Result<NearestMiss, SearchError> {
     let point = searched(space, found)?;
     let breaks = options.limits.iter().filter_map(|(metric, limit)| {
-        let value = found.values[*metric as usize];
-        (value > *limit).then(|| BrokenLimit { name: metric.name().to_owned(), limit: *limit, value })
+        let value = found.values[metric.column()];
+        (!metric.keeps(value, *limit)).then(|| BrokenLimit {
+            name: metric.name().to_owned(),
+            limit: *limit,
+            value,
+        })
     });
     Ok(NearestMiss { id: point.architecture.id(point.weights, point.kv), breaks: breaks.collect() })
 }

@@ -30,6 +30,18 @@ pub enum SearchError {
         /// Its bounds.
         allowed: String,
     },
+    /// A figure per token where tokens differ in length.
+    #[error(
+        "`{found}` counts tokens, and the space has vocabularies of {vocabularies}: their tokens are different lengths of text; allowed: `{allowed}`"
+    )]
+    Tokenizers {
+        /// The objective.
+        found: String,
+        /// The vocabularies.
+        vocabularies: String,
+        /// The same per byte of text.
+        allowed: String,
+    },
     /// The cost of the space's points cannot be predicted.
     #[error(transparent)]
     Cost(#[from] slimfit_cost::CostError),

@@ -16,7 +16,7 @@ pub trait Evaluator: Sync {
     ///
     /// # Errors
     /// Why no point of the block is valid.
-    fn prepare<'s>(&self, space: &'s Space, block: &Block) -> Result<Self::Prepared<'s>, Invalid>;
+    fn prepare<'s>(&'s self, space: &'s Space, block: &Block) -> Result<Self::Prepared<'s>, Invalid>;
 
     /// Writes the metrics of one point; those it cannot give stay infinite.
     ///

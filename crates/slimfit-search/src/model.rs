@@ -2,12 +2,13 @@
 
 use crate::price::{LayerCounts, PriceTable};
 use crate::space::Window;
+use crate::table::{BoundTable, MeasuredBlock};
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
 use slimfit_cost::{BusyTime, CostError, CostModel, EnergyModel, Percentile, RunShape, TailModel};
 use slimfit_formats::config_out::standard_class;
 use slimfit_plan::PlanError;
-use slimfit_quality::{Base, Flags, Law, QualityModel, Shape};
+use slimfit_quality::{Base, Flags, Law, QualityModel, ScoreCurve, Shape, TrainingCost, TrainingPlan};
 
 /// Prices and values the points of one space on one device for one workload.
 #[derive(Debug)]
@@ -17,9 +18,15 @@ pub struct ModelEvaluator<'a> {
     pub(crate) workload: &'a Workload,
     pub(crate) tokens: u64,
     pub(crate) law: Law,
+    pub(crate) training: TrainingPlan,
+    pub(crate) table: BoundTable,
     energy: Option<&'a EnergyModel>,
     tails: Option<&'a TailModel>,
     metrics: Vec<Metric>,
+    /// Scores that are asked for, and how each follows from the loss.
+    scores: Vec<(Metric, ScoreCurve)>,
+    /// Whether the training of points is asked for.
+    counts_training: bool,
     depths: Vec<u64>,
     /// `(vocabulary, its run, bytes per token)`.
     vocabularies: Vec<(u64, RunShape, f64)>,
@@ -37,11 +44,20 @@ pub struct PreparedBlock<'a> {
     /// Those of a layer that a token does not visit.
     idle_parameters: u64,
     /// By vocabulary, tying and depth.
-    bases: Vec<Option<Result<Base, Invalid>>>,
+    bases: Vec<Option<Result<Valued, Invalid>>>,
+    /// Measured scores of its points.
+    measured: MeasuredBlock<'a>,
     /// By tying and depth: whether the loaders that the space names hold the point.
     held: Vec<Option<bool>>,
     /// By weight format, KV format and vocabulary.
     tables: Vec<Option<Result<PriceTable, Invalid>>>,
+}
+
+/// What number formats leave as it is.
+#[derive(Debug, Clone, Copy)]
+struct Valued {
+    base: Base,
+    training: Option<TrainingCost>,
 }
 
 impl<'a> ModelEvaluator<'a> {
@@ -54,7 +70,13 @@ impl<'a> ModelEvaluator<'a> {
         workload: &'a Workload,
     ) -> Self {
         let law = quality.law(tokens, &workload.bytes());
-        let mut metrics: Vec<Metric> = Metric::ALL.to_vec();
+        let scores: Vec<(Metric, ScoreCurve)> = Metric::scores(quality.recipe())
+            .zip(quality.recipe().scores.tasks.values())
+            .map(|(metric, curve)| (metric, *curve))
+            .collect();
+        let mut metrics: Vec<Metric> = Metric::FIXED.to_vec();
+        metrics.retain(|metric| !matches!(metric, Metric::TrainingSeconds | Metric::TrainingCost));
+        metrics.extend(scores.iter().map(|(metric, _)| *metric));
         if !cost.has_power() {
             metrics.retain(|metric| *metric != Metric::JoulesPerToken);
         }
@@ -70,6 +92,10 @@ impl<'a> ModelEvaluator<'a> {
             quality,
             workload,
             tokens,
+            training: TrainingPlan::default(),
+            table: BoundTable::default(),
+            scores,
+            counts_training: true,
             energy: cost.energy().ok(),
             tails: cost.tails().ok(),
             metrics,
@@ -82,6 +108,24 @@ impl<'a> ModelEvaluator<'a> {
             may_assume: (space.assumes("mqa"), space.assumes("vocab")),
             law,
         }
+    }
+
+    /// The same, told what a training runs on.
+    pub fn trained_on(mut self, training: TrainingPlan) -> Self {
+        if let Some(rate) = training.rate {
+            self.metrics.push(Metric::TrainingSeconds);
+            if rate.price_per_gpu_hour.is_some() {
+                self.metrics.push(Metric::TrainingCost);
+            }
+        }
+        self.training = training;
+        self
+    }
+
+    /// The same, with measured scores in place of predictions.
+    pub fn measured_by(mut self, table: BoundTable) -> Self {
+        self.table = table;
+        self
     }
 
     /// The objectives of a search that names none: quality, both latencies, memory, and energy where it can be had;
@@ -99,18 +143,40 @@ impl<'a> ModelEvaluator<'a> {
         objectives
     }
 
-    /// The same, told what is asked of it: percentiles that nobody looks at are not computed.
+    /// The same, told what is asked of it: percentiles, scores and trainings that nobody looks at are not computed.
     pub fn asked_for(mut self, objectives: &[Metric], limits: &[(Metric, f64)]) -> Self {
-        let mut all = objectives.iter().chain(limits.iter().map(|(metric, _)| metric));
-        if !all.any(|metric| metric.is_percentile()) {
+        let all: Vec<Metric> =
+            objectives.iter().copied().chain(limits.iter().map(|(metric, _)| *metric)).collect();
+        if !all.iter().any(|metric| metric.is_percentile()) {
             self.tails = None;
         }
+        self.scores.retain(|(metric, _)| all.contains(metric));
+        self.counts_training = all.iter().any(|metric| metric.is_training());
         self
+    }
+
+    /// The measured scores that stand for predictions.
+    pub fn measured_table(&self) -> &BoundTable {
+        &self.table
+    }
+
+    /// One standard deviation of a measured value whose table gives none: the sampling error of a benchmark, and
+    /// nothing for a loss.
+    pub(crate) fn evaluation_sigma(&self, metric: Metric) -> f64 {
+        let Metric::Score(task) = metric else { return 0.0 };
+        self.quality.recipe().scores.tasks.get(task.name()).map_or(0.0, |curve| curve.evaluation)
     }
 
     /// The law that values its points.
     pub fn law(&self) -> &Law {
         &self.law
+    }
+
+    /// What anchors add to the loss before a score is read off it.
+    fn anchor_shift(&self, metric: Metric, non_embedding: u64) -> f64 {
+        let Metric::Score(task) = metric else { return 0.0 };
+        let anchor = self.quality.anchor_for(task.name(), non_embedding);
+        anchor.map_or(0.0, |(shift, _)| shift.shift_nats)
     }
 
     fn base(
@@ -119,7 +185,7 @@ impl<'a> ModelEvaluator<'a> {
         layers: u64,
         vocabulary: u64,
         tied: bool,
-    ) -> Result<Base, Invalid> {
+    ) -> Result<Valued, Invalid> {
         let block = &prepared.block;
         prepared.space.check_whole_point(block, layers, vocabulary)?;
         let full = block.full_layers(layers);
@@ -150,7 +216,14 @@ impl<'a> ModelEvaluator<'a> {
         if base.flags.contains(Flags::ASSUMED_VOCABULARY) && !vocabularies {
             return Err(Invalid::of("rests on an assumption: needs --assume vocab"));
         }
-        Ok(base)
+        let training = if self.counts_training {
+            let architecture = prepared.space.architecture(block, layers, vocabulary, tied);
+            let cost = self.training.cost(self.quality.recipe(), &architecture, self.tokens);
+            Some(cost.map_err(|error| Invalid::owned(error.to_string()))?)
+        } else {
+            None
+        };
+        Ok(Valued { base, training })
     }
 
     fn table(&self, prepared: &PreparedBlock<'_>, inner: Inner) -> Result<PriceTable, Invalid> {
@@ -188,7 +261,7 @@ impl Evaluator for ModelEvaluator<'_> {
         &self.metrics
     }
 
-    fn prepare<'s>(&self, space: &'s Space, block: &Block) -> Result<PreparedBlock<'s>, Invalid> {
+    fn prepare<'s>(&'s self, space: &'s Space, block: &Block) -> Result<PreparedBlock<'s>, Invalid> {
         let plain = Block { window: None, ..*block };
         let count = |layers| {
             let architecture = space.architecture(&plain, layers, self.vocabularies[0].0, true);
@@ -208,6 +281,7 @@ impl Evaluator for ModelEvaluator<'_> {
             layer_parameters: two - one,
             rest_parameters: one - (two - one),
             idle_parameters,
+            measured: self.table.of_block(block.index, space.inner_size()),
             bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
             held: vec![(!space.is_portable()).then_some(true); space.tyings().len() * self.depths.len()],
             tables: (0..formats).map(|_| None).collect(),
@@ -232,8 +306,8 @@ impl Evaluator for ModelEvaluator<'_> {
         if prepared.bases[place].is_none() {
             prepared.bases[place] = Some(self.base(prepared, layers, vocabulary, tied));
         }
-        let base = match &prepared.bases[place] {
-            Some(Ok(base)) => *base,
+        let Valued { base, training } = match &prepared.bases[place] {
+            Some(Ok(valued)) => *valued,
             Some(Err(invalid)) => return Err(invalid.clone()),
             None => unreachable!("filled above"),
         };
@@ -262,25 +336,37 @@ impl Evaluator for ModelEvaluator<'_> {
         let price =
             table.price(self.cost, counts, tied).map_err(|error| Invalid::owned(error.to_string()))?;
 
-        values[Metric::Loss as usize] = loss.nats;
-        values[Metric::LossPerByte as usize] = self.law.per_byte(loss.nats);
-        values[Metric::TtftSeconds as usize] = price.ttft.seconds;
-        values[Metric::TpotSeconds as usize] = price.tpot.seconds;
-        values[Metric::SecondsPerByte as usize] = price.tpot.seconds / bytes_per_token;
-        values[Metric::MemoryBytes as usize] = price.memory_bytes;
+        values[Metric::Loss.column()] = loss.nats;
+        values[Metric::LossPerByte.column()] = self.law.per_byte(loss.nats);
+        for (metric, curve) in &self.scores {
+            let shift = self.anchor_shift(*metric, non_embedding);
+            values[metric.column()] = curve.percent(loss.nats + shift);
+        }
+        if let Some(TrainingCost { flops, seconds, money }) = training {
+            values[Metric::TrainingFlops.column()] = flops;
+            values[Metric::TrainingSeconds.column()] = seconds.unwrap_or(f64::INFINITY);
+            values[Metric::TrainingCost.column()] = money.unwrap_or(f64::INFINITY);
+        }
+        if let Some(row) = prepared.measured.at(inner.index) {
+            row.replace(values);
+        }
+        values[Metric::TtftSeconds.column()] = price.ttft.seconds;
+        values[Metric::TpotSeconds.column()] = price.tpot.seconds;
+        values[Metric::SecondsPerByte.column()] = price.tpot.seconds / bytes_per_token;
+        values[Metric::MemoryBytes.column()] = price.memory_bytes;
         if let Some(energy) = self.energy
             && let Some(joules) = energy.joules(price.tpot, price.threads)
         {
-            values[Metric::JoulesPerToken as usize] = joules;
+            values[Metric::JoulesPerToken.column()] = joules;
         }
-        values[Metric::Parameters as usize] = total as f64;
+        values[Metric::Parameters.column()] = total as f64;
         if let Some(tails) = self.tails {
             let p95 = |time: BusyTime| {
                 let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
                 excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess))
             };
-            values[Metric::TtftP95Seconds as usize] = p95(price.ttft);
-            values[Metric::TpotP95Seconds as usize] = p95(price.tpot);
+            values[Metric::TtftP95Seconds.column()] = p95(price.ttft);
+            values[Metric::TpotP95Seconds.column()] = p95(price.tpot);
         }
         Ok(())
     }

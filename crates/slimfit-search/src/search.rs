@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 /// How to search.
 #[derive(Clone)]
 pub struct SearchOptions<'a> {
-    /// What is minimised.
+    /// What is minimised, or maximised where more is better.
     pub objectives: Vec<Metric>,
-    /// Largest allowed values.
+    /// Largest allowed values, or smallest where more is better.
     pub limits: Vec<(Metric, f64)>,
     /// Worker threads.
     pub workers: usize,
@@ -82,7 +82,7 @@ pub fn search<E: Evaluator>(
     evaluator: &E,
     options: &SearchOptions<'_>,
 ) -> Result<Outcome, SearchError> {
-    check(evaluator.metrics(), options)?;
+    check(space, evaluator.metrics(), options)?;
     let start = Instant::now();
     let (blocks, inner_size) = (space.blocks(), space.inner_size());
     let (next, visited) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -158,7 +158,7 @@ pub fn search<E: Evaluator>(
     })
 }
 
-fn check(metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchError> {
+fn check(space: &Space, metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchError> {
     let allowed = || metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(", ");
     if options.objectives.is_empty() {
         let (name, found) = ("objectives".to_owned(), "none".to_owned());
@@ -174,10 +174,30 @@ fn check(metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchEr
                 metric if metric.is_percentile() => Some(
                     "the hardware profile does not tell how times scatter; `slimfit profile` measures it on this machine",
                 ),
+                Metric::TrainingSeconds => {
+                    Some("it needs the rate of a training: `--training-flops-per-s RATE`")
+                }
+                Metric::TrainingCost => Some(
+                    "it needs the rate and the price of a training: `--training-flops-per-s RATE --price-per-gpu-hour PRICE`",
+                ),
                 _ => None,
             };
             let hint = hint.map(str::to_owned);
             return Err(SearchError::Unknown { kind, found, allowed: allowed(), hint });
+        }
+        // Tokens of different vocabularies are different lengths of text.
+        let per_byte = match metric {
+            Metric::Loss => "loss_per_byte",
+            Metric::TpotSeconds if options.objectives.contains(metric) => "seconds_per_byte",
+            _ => continue,
+        };
+        if space.vocabulary_is_axis() {
+            let sizes: Vec<String> = space.vocabularies().iter().map(u64::to_string).collect();
+            return Err(SearchError::Tokenizers {
+                found: metric.name().to_owned(),
+                vocabularies: sizes.join(", "),
+                allowed: per_byte.to_owned(),
+            });
         }
     }
     for (metric, limit) in &options.limits {
@@ -206,7 +226,7 @@ fn visit_block<E: Evaluator>(
         }
     };
     for inner in 0..inner_size {
-        let mut values = [f64::INFINITY; Metric::COUNT];
+        let mut values = Metric::UNKNOWN;
         match evaluator.evaluate(&mut prepared, space.inner(inner), &mut values) {
             Ok(()) => tally.add(Found { index: block * inner_size + inner, values }, &options.limits),
             Err(invalid) => *tally.invalid.entry(invalid).or_insert(0) += 1,
@@ -218,7 +238,8 @@ impl Tally {
     fn add(&mut self, found: Found, limits: &[(Metric, f64)]) {
         self.evaluated += 1;
         // How far it lies beyond its worst limit, as a logarithm.
-        let excess = limits.iter().map(|(metric, limit)| (found.values[*metric as usize] / limit).ln());
+        let excess =
+            limits.iter().map(|(metric, limit)| metric.excess(found.values[metric.column()], *limit));
         let worst = excess.fold(f64::NEG_INFINITY, f64::max);
         if worst > 0.0 {
             self.offer_miss((worst, found));
@@ -264,9 +285,10 @@ where
             continue;
         };
         for inner in 0..inner_size {
-            let mut values = [f64::INFINITY; Metric::COUNT];
+            let mut values = Metric::UNKNOWN;
             if evaluator.evaluate(&mut prepared, space.inner(inner), &mut values).is_ok() {
-                let feasible = limits.iter().all(|(metric, limit)| values[*metric as usize] <= *limit);
+                let feasible =
+                    limits.iter().all(|(metric, limit)| metric.keeps(values[metric.column()], *limit));
                 visit(Found { index: block * inner_size + inner, values }, feasible)?;
             }
         }

@@ -4,6 +4,7 @@ use crate::Metric;
 use slimfit_arch::Architecture;
 use slimfit_quantity::NumberFormat;
 use slimfit_study::{FrontPoint, Interval, ParameterCounts};
+use std::collections::BTreeMap;
 
 /// A point with `(metric, value, half-width of its interval)`.
 pub(crate) fn point(id: &str, objectives: &[(Metric, f64, f64)]) -> FrontPoint {
@@ -25,8 +26,10 @@ pub(crate) fn point(id: &str, objectives: &[(Metric, f64, f64)]) -> FrontPoint {
             .iter()
             .map(|(metric, value, half)| (name(metric), Interval { low: value - half, high: value + half }))
             .collect(),
+        relative_noise: BTreeMap::new(),
+        sources: BTreeMap::new(),
         tie_group: 0,
-        representative: false,
+        representative: true,
         picks: Vec::new(),
         flags: Vec::new(),
     }

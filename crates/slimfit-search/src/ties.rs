@@ -1,7 +1,8 @@
 //! Ties: points that the models cannot tell apart.
 //!
 //! Dominance goes by central values, so the front is well defined; afterwards points that differ by less than their
-//! joint noise in *every* objective share a group, and its cheapest member stands for it.
+//! joint noise in *every* objective share a group, and its cheapest member stands for it. Of the quality's noise only that
+//! of shapes and axes counts: what candidates of one recipe share cannot tell them apart.
 
 use crate::Metric;
 use slimfit_study::FrontPoint;
@@ -47,7 +48,11 @@ fn cost(point: &FrontPoint, objectives: &[Metric]) -> f64 {
     let value = |metric: &Metric| point.objectives.get(metric.name()).copied().unwrap_or(f64::INFINITY);
     let mut costs =
         objectives.iter().filter(|metric| !metric.is_quality()).map(|metric| value(metric).ln()).peekable();
-    if costs.peek().is_none() { objectives.iter().map(value).sum() } else { costs.sum() }
+    if costs.peek().is_none() {
+        objectives.iter().map(|metric| metric.minimised(value(metric))).sum()
+    } else {
+        costs.sum()
+    }
 }
 
 fn noisy(point: &FrontPoint, metric: Metric) -> Noisy {
@@ -55,7 +60,8 @@ fn noisy(point: &FrontPoint, metric: Metric) -> Noisy {
     let (low, high) =
         point.intervals.get(metric.name()).map_or((value, value), |interval| (interval.low, interval.high));
     if metric.is_quality() {
-        Noisy { value, half_width: (high - low) / 2.0 }
+        let relative = point.relative_noise.get(metric.name()).copied();
+        Noisy { value, half_width: relative.unwrap_or((high - low) / 2.0) }
     } else {
         let least = low.max(value * 1e-3);
         Noisy { value: value.ln(), half_width: (high / least).ln() / 2.0 }
@@ -71,6 +77,24 @@ fn tied(a: &[Noisy], b: &[Noisy]) -> bool {
 mod tests {
     use super::*;
     use crate::testing::point;
+    use slimfit_quality::Recipe;
+
+    #[test]
+    fn scores_tie_by_the_noise_within_the_recipe() {
+        let score = Metric::named("score_hellaswag", &Recipe::builtin("gemstones").unwrap()).unwrap();
+        let mut points = vec![
+            point("a", &[(score, 40.0, 8.0)]),
+            point("b", &[(score, 41.5, 8.0)]),
+            point("c", &[(score, 44.0, 8.0)]),
+        ];
+        for point in &mut points {
+            point.relative_noise.insert(score.name().to_owned(), 1.7);
+        }
+        group(&mut points, &[score]);
+        // The highest is the cheapest where nothing costs anything.
+        assert_eq!(points.iter().map(|point| point.tie_group).collect::<Vec<_>>(), [2, 2, 1]);
+        assert!(!points[0].representative && points[1].representative && points[2].representative);
+    }
 
     #[test]
     fn points_within_their_noise_share_a_group_and_the_cheapest_stands_for_it() {

@@ -6,7 +6,7 @@ mod profile;
 
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
-use slimfit_quality::{QualityModel, Recipe};
+use slimfit_quality::{QualityModel, Recipe, TrainingPlan};
 use slimfit_search::{
     Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, for_each_point, search,
     shortlist,
@@ -102,7 +102,7 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
             let estimate = quality
                 .estimate(&point.architecture, point.weights, point.kv, TOKENS, &workload.bytes())
                 .unwrap();
-            let value = |metric: Metric| found.values[metric as usize];
+            let value = |metric: Metric| found.values[metric.column()];
             assert_eq!(value(Metric::Loss), estimate.loss.value);
             assert_eq!(value(Metric::LossPerByte), estimate.loss_per_byte.value);
             assert_eq!(value(Metric::MemoryBytes), prediction.memory_bytes.value);
@@ -114,6 +114,13 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
             assert!(close(value(Metric::TtftP95Seconds), ttft.p95.value.unwrap()), "{point:?}");
             assert!(close(value(Metric::TpotP95Seconds), tpot.p95.value.unwrap()), "{point:?}");
             assert!(value(Metric::TpotP95Seconds) > value(Metric::TpotSeconds));
+            for metric in Metric::scores(quality.recipe()) {
+                let Metric::Score(task) = metric else { unreachable!("scores are scores") };
+                assert_eq!(value(metric), estimate.scores[task.name()].percent.value);
+            }
+            let training =
+                TrainingPlan::default().cost(quality.recipe(), &point.architecture, TOKENS).unwrap();
+            assert_eq!(value(Metric::TrainingFlops), training.flops);
             assert!(tpot.p99.value >= tpot.p95.value && tpot.p95.low < tpot.p95.value);
             ControlFlow::Continue(())
         });
@@ -131,7 +138,7 @@ fn the_front_of_a_real_space_is_brute_force_with_and_without_limits() {
         let mut points: Vec<(u64, Vec<f64>)> = Vec::new();
         let _ = for_each_point(&space, &evaluator, &options.limits, |found, feasible| {
             if feasible {
-                let values = options.objectives.iter().map(|metric| found.values[*metric as usize]);
+                let values = options.objectives.iter().map(|metric| found.values[metric.column()]);
                 points.push((found.index, values.collect()));
             }
             ControlFlow::Continue(())
@@ -156,14 +163,14 @@ fn percentiles_are_objectives_and_limits_where_the_profile_tells_them_and_refuse
     let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
     let limit = {
         let all = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
-        all.front.iter().map(|found| found.values[Metric::TpotP95Seconds as usize]).fold(0.0, f64::max) / 2.0
+        all.front.iter().map(|found| found.values[Metric::TpotP95Seconds.column()]).fold(0.0, f64::max) / 2.0
     };
     let limits = vec![(Metric::TpotP95Seconds, limit)];
-    let objectives = vec![Metric::Loss, Metric::TpotP95Seconds, Metric::TtftP95Seconds];
+    let objectives = vec![Metric::LossPerByte, Metric::TpotP95Seconds, Metric::TtftP95Seconds];
     let options = SearchOptions { limits, objectives, ..options(&evaluator, &space) };
     let outcome = search(&space, &evaluator, &options).unwrap();
     assert!(!outcome.front.is_empty());
-    assert!(outcome.front.iter().all(|found| found.values[Metric::TpotP95Seconds as usize] <= limit));
+    assert!(outcome.front.iter().all(|found| found.values[Metric::TpotP95Seconds.column()] <= limit));
     let (front, _) = evaluator.front(&space, &outcome, &options, profile_ref()).unwrap();
     for point in &front.points {
         let interval = &point.intervals["tpot_p95_seconds"];
@@ -298,7 +305,7 @@ fn every_built_in_space_offers_only_what_a_standard_class_holds() {
                 continue;
             };
             for inner in 0..space.inner_size() {
-                let mut values = [f64::INFINITY; Metric::COUNT];
+                let mut values = Metric::UNKNOWN;
                 match evaluator.evaluate(&mut prepared, space.inner(inner), &mut values) {
                     Ok(()) => evaluated += 1,
                     Err(invalid) => refused += u64::from(invalid.reason().starts_with("portable")),

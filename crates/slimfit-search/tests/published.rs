@@ -32,7 +32,7 @@ fn compare(cost: &CostModel) -> u32 {
         let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
         let predicted = cost.predict(&point.architecture, point.weights, point.kv, run, None).unwrap();
         let close = |metric: Metric, value: f64| {
-            let found = found.values[metric as usize];
+            let found = found.values[metric.column()];
             assert!((found / value - 1.0).abs() < 1e-9, "{}: {found} {value}", metric.name());
         };
         close(Metric::TpotSeconds, predicted.tpot_seconds.value);
@@ -42,7 +42,7 @@ fn compare(cost: &CostModel) -> u32 {
                 close(Metric::TtftSeconds, seconds.value);
                 assert!((seconds.high / seconds.value - 3.0).abs() < 1e-9);
             }
-            None => assert!(found.values[Metric::TtftSeconds as usize].is_infinite()),
+            None => assert!(found.values[Metric::TtftSeconds.column()].is_infinite()),
         }
         let plan = cost.plan(&point.architecture, point.weights, point.kv, predicted.threads, run).unwrap();
         let terms = cost.engine_terms(&plan, run.mean_depth(), predicted.threads).unwrap();

@@ -67,7 +67,7 @@ impl Evaluator for Random {
             return Err(Invalid::of("refused"));
         }
         for (column, metric) in METRICS.into_iter().enumerate() {
-            values[metric as usize] = self.value(index, column as u64);
+            values[metric.column()] = self.value(index, column as u64);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ fn a_limit_that_nothing_meets_names_the_nearest_miss() {
     let miss = outcome.nearest_miss.unwrap();
     let everything = search(&space, &random, &options(&[Metric::Loss], &[], 1)).unwrap();
     assert!(outcome.front.is_empty());
-    assert_eq!(miss.values[Metric::Loss as usize], everything.front[0].values[Metric::Loss as usize]);
+    assert_eq!(miss.values[Metric::Loss.column()], everything.front[0].values[Metric::Loss.column()]);
 }
 
 #[test]

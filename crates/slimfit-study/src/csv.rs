@@ -1,9 +1,11 @@
 //! The front as a table for spreadsheets.
 
-use crate::Front;
+use crate::{Front, FrontPoint};
+use slimfit_quantity::Source;
 use std::fmt::Write as _;
 
-/// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags.
+/// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags, and which
+/// objectives are measured instead of modelled.
 pub fn front_csv(front: &Front) -> String {
     let objectives: Vec<&str> =
         front.head.objectives.iter().map(|objective| objective.name.as_str()).collect();
@@ -13,7 +15,7 @@ pub fn front_csv(front: &Front) -> String {
     for name in &objectives {
         let _ = write!(text, ",{name},{name}_low,{name}_high");
     }
-    text.push_str(",tie_group,representative,picks,flags\n");
+    text.push_str(",tie_group,representative,picks,flags,measured\n");
     for point in &front.points {
         let _ = write!(
             text,
@@ -43,12 +45,18 @@ pub fn front_csv(front: &Front) -> String {
         }
         let _ = writeln!(
             text,
-            ",{},{},{},{}",
+            ",{},{},{},{},{}",
             point.tie_group,
             point.representative,
             point.picks.join(" "),
-            point.flags.join(" ")
+            point.flags.join(" "),
+            measured(point).join(" ")
         );
     }
     text
+}
+
+fn measured(point: &FrontPoint) -> Vec<&str> {
+    let sources = point.sources.iter().filter(|(_, source)| **source == Source::Measured);
+    sources.map(|(name, _)| name.as_str()).collect()
 }

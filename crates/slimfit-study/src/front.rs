@@ -1,8 +1,9 @@
 //! What a search found: the head that every search prints, and the points of the front.
 
+use crate::quality::{AnchorRef, QualityNotes, QualityTableRef, TrainingRef};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
-use slimfit_quantity::{NumberFormat, Warning};
+use slimfit_quantity::{NumberFormat, Source, Warning};
 use std::collections::BTreeMap;
 
 /// `front.json`: the head of the search and its points.
@@ -35,6 +36,18 @@ pub struct SearchHead {
     pub objectives: Vec<Objective>,
     /// Limits that every point keeps.
     pub constraints: Vec<Constraint>,
+    /// How sure the quality figures are, and what has none. Absent in fronts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityNotes>,
+    /// Measured scores that stand for predictions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_table: Option<QualityTableRef>,
+    /// Siblings of known score that moved the level of their task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<AnchorRef>,
+    /// How the training was counted, where that is an objective or a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingRef>,
     /// Points in the space: `invalid + evaluated + Σ pruned + unvisited`.
     pub space_size: u64,
     /// Points that are no architecture, or that a rule refused.
@@ -60,6 +73,9 @@ pub struct SearchHead {
     pub peak_memory_bytes: Option<u64>,
     /// Points of the front.
     pub front_size: u64,
+    /// Groups of points that cannot be told apart, single points included. Absent in fronts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tie_groups: Option<u64>,
     /// Where no point keeps all limits: the one that comes nearest, and what it breaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest_miss: Option<NearestMiss>,
@@ -177,6 +193,13 @@ pub struct FrontPoint {
     pub objectives: BTreeMap<String, f64>,
     /// 90 % intervals by objective name.
     pub intervals: BTreeMap<String, Interval>,
+    /// Half of the 90 % interval against other points of this front, where that is narrower than `intervals`: scores
+    /// share the noise of the recipe.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relative_noise: BTreeMap<String, f64>,
+    /// Where values come from that are not modelled, by objective name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, Source>,
     /// Points with the same number differ by less than their joint noise.
     pub tie_group: u64,
     /// Whether this is the cheapest of its tie group.

@@ -6,6 +6,7 @@ mod error;
 mod explanation;
 mod front;
 mod measurement;
+mod quality;
 mod store;
 mod verification;
 
@@ -20,6 +21,7 @@ pub use measurement::{
     ExternalEngine, FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles,
     PredictedTail, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
+pub use quality::{AnchorRef, NoiseTerm, NotPredictedTask, QualityNotes, QualityTableRef, TrainingRef};
 pub use store::Study;
 pub use verification::{
     BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, PredictedValue, Skipped,

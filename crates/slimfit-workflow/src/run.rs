@@ -13,9 +13,9 @@ use slimfit_emit::{Emission, EmitError, emit_config};
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::Isa;
 use slimfit_probe::PowerSource;
-use slimfit_quality::{QualityModel, Recipe};
+use slimfit_quality::{Anchor, QualityModel, Recipe, TrainingPlan};
 use slimfit_runtime::WeightsFrom;
-use slimfit_search::{Metric, Space, Workload, shortlist};
+use slimfit_search::{ExtraRows, Metric, QualityTable, Space, Workload, shortlist};
 use slimfit_study::{FrontPoint, Measurement, Study};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -53,6 +53,12 @@ pub struct RunOptions {
     pub recipe: (Recipe, String),
     /// Training tokens.
     pub tokens: u64,
+    /// Siblings of known score.
+    pub anchors: Vec<Anchor>,
+    /// How the training is counted.
+    pub training: TrainingPlan,
+    /// Measured scores, and what happens to rows that name no point.
+    pub quality_table: Option<(QualityTable, ExtraRows)>,
     /// Limits that every point keeps.
     pub limits: Vec<(Metric, f64)>,
     /// Seed of everything drawn.
@@ -98,11 +104,18 @@ impl RunOptions {
     pub fn digest(&self) -> String {
         let limits: Vec<String> =
             self.limits.iter().map(|(metric, limit)| format!("{}<={limit}", metric.name())).collect();
+        let table = self.quality_table.as_ref();
         let parts = [
             env!("CARGO_PKG_VERSION").to_owned(),
             self.space.text().to_owned(),
             self.workload.text().to_owned(),
             self.recipe.1.clone(),
+            format!(
+                "{:?} {:?} {:?}",
+                self.anchors,
+                self.training,
+                table.map(|(table, extra)| (table.sha256(), extra))
+            ),
             format!("{} {} {} {}", self.tokens, self.seed, self.isa, limits.join(" ")),
             match &self.power {
                 PowerSource::System => String::new(),
@@ -215,6 +228,9 @@ fn search_step(
         tokens: options.tokens,
         engine: Engine::Slimfit,
         engine_options: EngineOptions::default(),
+        anchors: options.anchors.clone(),
+        training: options.training,
+        quality_table: options.quality_table.clone(),
     };
     observer.at("search", 0.0)?;
     let settings = SearchSettings {

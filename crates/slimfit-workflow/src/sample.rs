@@ -78,7 +78,7 @@ fn valid_parameters(space: &Space, evaluator: &ModelEvaluator<'_>, index: u64) -
     let inner_size = space.inner_size().max(1);
     let block = space.block(index / inner_size).ok()?;
     let mut prepared = evaluator.prepare(space, &block).ok()?;
-    let mut values = [f64::INFINITY; Metric::COUNT];
+    let mut values = Metric::UNKNOWN;
     evaluator.evaluate(&mut prepared, space.inner(index % inner_size), &mut values).ok()?;
-    Some(values[Metric::Parameters as usize] as u64)
+    Some(values[Metric::Parameters.column()] as u64)
 }

@@ -5,10 +5,11 @@ use slimfit_cost::{CostError, CostModel, Engine, EngineOptions, PREFILL_UNAVAILA
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
 use slimfit_plan::Phase;
-use slimfit_quality::{QualityModel, Recipe};
+use slimfit_quality::{Anchor, QualityError, QualityModel, Recipe, TrainingPlan};
 use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{
-    Candidate, Metric, ModelEvaluator, Progress, SearchOptions, Space, Workload, search, shortlist,
+    Candidate, ExtraRows, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space, Workload,
+    search, shortlist,
 };
 use slimfit_study::{Front, FrontPoint, ProfileRef, PublishedScore, ReferenceModel, Study};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,9 +41,39 @@ pub struct SearchInputs {
     pub engine: Engine,
     /// How another runtime than ours is priced.
     pub engine_options: EngineOptions,
+    /// Siblings of known score.
+    pub anchors: Vec<Anchor>,
+    /// How the training is counted.
+    pub training: TrainingPlan,
+    /// Measured scores, and what happens to rows that name no point.
+    pub quality_table: Option<(QualityTable, ExtraRows)>,
 }
 
 impl SearchInputs {
+    /// What values and prices the points, measured scores in place of predictions.
+    ///
+    /// # Errors
+    /// When the table of measured scores does not fit the space.
+    pub fn evaluator<'a>(
+        &'a self,
+        cost: &'a CostModel,
+        quality: &'a QualityModel,
+    ) -> Result<ModelEvaluator<'a>, WorkflowError> {
+        let evaluator = ModelEvaluator::new(&self.space, cost, quality, self.tokens, &self.workload)
+            .trained_on(self.training);
+        let Some((table, extra)) = &self.quality_table else { return Ok(evaluator) };
+        let bound = table.bind(&self.space, &evaluator, *extra)?;
+        Ok(evaluator.measured_by(bound))
+    }
+
+    /// What values the points, anchored.
+    ///
+    /// # Errors
+    /// When an anchor says nothing about the recipe's level.
+    pub fn quality(&self) -> Result<QualityModel, QualityError> {
+        QualityModel::new(self.recipe.clone()).anchored(&self.anchors)
+    }
+
     /// What prices the points.
     ///
     /// # Errors
@@ -84,10 +115,13 @@ pub fn search_into_study(
     if !cost.has_prefill() && asks_for_prefill(settings) {
         return Err(CostError::Prefill.into());
     }
-    let quality = QualityModel::new(inputs.recipe.clone());
-    let evaluator = ModelEvaluator::new(&inputs.space, &cost, &quality, inputs.tokens, &inputs.workload);
+    let quality = inputs.quality()?;
+    let evaluator = inputs.evaluator(&cost, &quality)?;
     let objectives =
         settings.objectives.clone().unwrap_or_else(|| evaluator.default_objectives(&inputs.space));
+    if let Some((table, _)) = &inputs.quality_table {
+        table.check_asked_for(&objectives, &settings.limits)?;
+    }
     let evaluator = evaluator.asked_for(&objectives, &settings.limits);
     let options = SearchOptions {
         objectives,
@@ -115,6 +149,12 @@ pub fn search_into_study(
         front.head.warnings.push(no_energy(&error));
     }
     front.head.warnings.extend(engine_warnings(&cost, inputs));
+    front.head.warnings.extend(assumption_warnings(&front, inputs));
+    if let Some((table, _)) = &inputs.quality_table {
+        front.head.quality_table = Some(table.record(evaluator.measured_table()));
+        front.head.warnings.extend(table.warnings(evaluator.measured_table()));
+        study.keep_input("quality-table.csv", table.text())?;
+    }
     front.head.study = Some(study.folder().display().to_string());
     study.keep_input("profile.yaml", &inputs.profile.to_yaml()?)?;
     study.keep_input("space.yaml", inputs.space.text())?;
@@ -141,6 +181,28 @@ fn asks_for_prefill(settings: &SearchSettings<'_>) -> bool {
     let objectives = settings.objectives.iter().flatten().copied();
     let limits = settings.limits.iter().map(|(metric, _)| *metric);
     objectives.chain(limits).any(|metric| matches!(metric, Metric::TtftSeconds | Metric::TtftP95Seconds))
+}
+
+/// What each assumption in force does, with its interval and its source.
+fn assumption_warnings(front: &Front, inputs: &SearchInputs) -> Vec<Warning> {
+    let flagged = |name: &str| {
+        let flag = format!("assumed-{name}");
+        front.points.iter().any(|point| point.flags.contains(&flag))
+    };
+    let in_force = Space::ASSUMPTIONS.into_iter().filter(|name| inputs.space.assumes(name));
+    in_force
+        .filter_map(|name| {
+            let assumption = inputs.recipe.assumption(name)?;
+            if !inputs.space.lists(name) && !flagged(name) {
+                let message = format!(
+                    "`--assume {name}` changes nothing: the space lists no values for it, and no point of the front rests on it"
+                );
+                return Some(Warning::new("assumption-unused", message));
+            }
+            let message = format!("`--assume {name}`: {}; source: {}", assumption.effect, assumption.source);
+            Some(Warning::new(&format!("assumption-{name}"), message))
+        })
+        .collect()
 }
 
 /// What the reader of a front must know that was priced for another runtime.

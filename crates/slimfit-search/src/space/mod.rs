@@ -83,9 +83,14 @@ pub struct Space {
     non_embedding: Option<(u64, u64)>,
     portable: Vec<String>,
     assume: BTreeSet<String>,
+    /// Assumptions that the file lists values for.
+    listed: BTreeSet<String>,
 }
 
 impl Space {
+    /// The kinds of weakly founded values that a space may list.
+    pub const ASSUMPTIONS: [&'static str; 3] = read::ASSUMPTIONS;
+
     /// Names of the built-in spaces.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         builtin::SPACES.iter().map(|(name, _)| *name)
@@ -172,9 +177,31 @@ impl Space {
         self.numbers[Axis::VocabularySize as usize].len() > 1
     }
 
+    /// Names of the axes that offer more than one value; a mixture of experts has two names.
+    pub(crate) fn varied_axes(&self) -> Vec<&'static str> {
+        let numbers = Axis::ALL.into_iter().filter(|axis| self.numbers[*axis as usize].len() > 1);
+        let mut names: Vec<&'static str> = numbers.map(Axis::name).collect();
+        let others = [
+            ("gated", self.gated.len()),
+            ("experts", self.experts.len()),
+            ("top_k", self.experts.len()),
+            ("window", self.windows.len()),
+            ("tied_embeddings", self.tied.len()),
+            ("weights", self.weights.len()),
+            ("kv", self.kv.len()),
+        ];
+        names.extend(others.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name));
+        names
+    }
+
     /// Assumptions in force.
     pub fn assumes(&self, name: &str) -> bool {
         self.assume.contains(name)
+    }
+
+    /// Whether the file lists values for an assumption.
+    pub fn lists(&self, assumption: &str) -> bool {
+        self.listed.contains(assumption)
     }
 
     /// What every point shares.

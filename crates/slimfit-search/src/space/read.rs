@@ -200,6 +200,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
         non_embedding,
         portable: file.portable.unwrap_or_default(),
         assume: assume.clone(),
+        listed: file.assume.keys().cloned().collect(),
     };
     if space.checked_size().is_none() {
         return Err(document.error_at("axes", "the space has more than 2^63 points").into());

@@ -1,0 +1,179 @@
+//! A front as text: the points that a person looks at first, and what ties with them.
+
+use crate::table::table;
+use serde_json::{Value, json};
+use slimfit_quantity::{Source, format_bytes, format_count, format_duration, format_seconds};
+use slimfit_search::shortlist;
+use slimfit_study::{Front, FrontPoint, Objective};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Points shown in the table.
+const SHOWN: usize = 20;
+
+/// The points that a person looks at first, at most 20 and the knee before all others; with `ties` also those that
+/// cannot be told apart from them.
+pub fn summary(front: &Front, ties: bool) -> String {
+    let mut text = String::new();
+    let head = &front.head;
+    let _ = writeln!(
+        text,
+        "{}: {} points, {} evaluated, {} invalid; front of {} ({})",
+        head.space.name,
+        head.space_size,
+        head.evaluated,
+        head.invalid,
+        head.front_size,
+        if head.exact { "exact for the model" } else { "interrupted, not exact" }
+    );
+    if let Some(miss) = &head.nearest_miss {
+        let _ = writeln!(text, "no point keeps every limit; `{}` comes nearest:", miss.id);
+        for broken in &miss.breaks {
+            let (value, limit) = (spoken(&broken.name, broken.value), spoken(&broken.name, broken.limit));
+            let _ = writeln!(text, "  {} is {value}, limit {limit}", broken.name);
+        }
+        return text;
+    }
+    if front.points.is_empty() {
+        for reason in &head.invalid_by {
+            let _ = writeln!(text, "  {} points are no candidates: {}", reason.count, reason.reason);
+        }
+        return text;
+    }
+    let sizes = group_sizes(front);
+    let columns: Vec<&Objective> = head.objectives.iter().collect();
+    let mut heads = vec!["pick", "ties", "parameters", "weights", "kv", "threads"];
+    let labels: Vec<String> = columns.iter().map(|objective| label(&objective.name)).collect();
+    heads.extend(labels.iter().map(String::as_str));
+    heads.push("id");
+    let mut rows = table(&heads);
+    let shown = shortlist(front, SHOWN);
+    for &place in &shown {
+        let point = &front.points[place];
+        rows.add_row(row(point, &tie_mark(front, point, &sizes), &columns));
+        let members = front.points.iter().enumerate().filter(|(other, member)| {
+            ties && point.representative && member.tie_group == point.tie_group && *other != place
+        });
+        for (_, member) in members {
+            rows.add_row(row(member, "≈", &columns));
+        }
+    }
+    let _ = writeln!(text, "{}", rows.trim_fmt());
+    let tied = front.points.iter().filter(|point| !point.representative).count();
+    if tied > 0 && !ties {
+        let _ = writeln!(
+            text,
+            "≈N: N more points differ by less than the noise of the prediction, and this one is the cheapest of them; `--show-ties` lists them"
+        );
+    }
+    if front.points.iter().any(|point| !point.sources.is_empty()) {
+        let _ = writeln!(text, "(measured): from the table of measured scores; all else is predicted");
+    }
+    text
+}
+
+/// The same points for scripts.
+pub fn shortlist_value(front: &Front) -> Value {
+    let sizes = group_sizes(front);
+    let points = shortlist(front, SHOWN).into_iter().map(|place| {
+        let point = &front.points[place];
+        json!({
+            "id": point.id,
+            "picks": point.picks,
+            "objectives": point.objectives,
+            "sources": point.sources,
+            "tie_group": point.tie_group,
+            "representative": point.representative,
+            "ties": sizes[&point.tie_group] - 1,
+        })
+    });
+    points.collect()
+}
+
+fn group_sizes(front: &Front) -> BTreeMap<u64, u64> {
+    let mut sizes = BTreeMap::new();
+    for point in &front.points {
+        *sizes.entry(point.tie_group).or_insert(0) += 1;
+    }
+    sizes
+}
+
+/// `≈7` where seven points cannot be told apart from a representative; `≈ID` names the representative of another.
+fn tie_mark(front: &Front, point: &FrontPoint, sizes: &BTreeMap<u64, u64>) -> String {
+    if point.representative {
+        let others = sizes[&point.tie_group] - 1;
+        return if others == 0 { String::new() } else { format!("≈{others}") };
+    }
+    let representative = front
+        .points
+        .iter()
+        .find(|other| other.representative && other.tie_group == point.tie_group)
+        .map_or("", |other| other.id.as_str());
+    format!("≈{representative}")
+}
+
+fn row(point: &FrontPoint, ties: &str, columns: &[&Objective]) -> Vec<String> {
+    let mut cells = vec![
+        point.picks.join(", "),
+        ties.to_owned(),
+        format_count(point.parameters.total as f64),
+        point.weights.name().to_owned(),
+        point.kv.name().to_owned(),
+        point.threads.to_string(),
+    ];
+    cells.extend(columns.iter().map(|objective| {
+        let Some(value) = point.objectives.get(&objective.name) else { return "–".to_owned() };
+        let measured = point.sources.get(&objective.name) == Some(&Source::Measured);
+        format!("{}{}", short(&objective.name, *value), if measured { " (measured)" } else { "" })
+    }));
+    cells.push(point.id.clone());
+    cells
+}
+
+fn label(name: &str) -> String {
+    match name {
+        "loss" => "loss",
+        "loss_per_byte" => "loss per byte",
+        "ttft_seconds" => "TTFT",
+        "tpot_seconds" => "per token",
+        "seconds_per_byte" => "per byte",
+        "ttft_p95_seconds" => "TTFT p95",
+        "tpot_p95_seconds" => "token p95",
+        "memory_bytes" => "memory",
+        "joules_per_token" => "energy per token",
+        "training_flops" => "training FLOP",
+        "training_seconds" => "training",
+        "training_cost" => "training cost",
+        name => return name.strip_prefix("score_").unwrap_or(name).replace('_', " "),
+    }
+    .to_owned()
+}
+
+/// A value of an objective, three digits of a loss.
+fn short(name: &str, value: f64) -> String {
+    match name {
+        "loss" => format!("{value:.3}"),
+        name => spoken(name, value),
+    }
+}
+
+/// A value of an objective in the unit that its name ends with.
+pub fn spoken(name: &str, value: f64) -> String {
+    if name == "training_seconds" {
+        format_duration(value)
+    } else if name.ends_with("_seconds") || name == "seconds_per_byte" {
+        format_seconds(value)
+    } else if name.ends_with("_bytes") {
+        format_bytes(value)
+    } else if name == "parameters" {
+        format_count(value)
+    } else if name == "training_flops" || name.starts_with("joules") {
+        format!("{value:.3e}")
+    } else if name == "training_cost" {
+        format!("{value:.0}")
+    } else if name.starts_with("score_") {
+        format!("{value:.1} %")
+    } else {
+        format!("{value:.4}")
+    }
+}
