@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use slimfit_hardware::HardwareProfile;
 use slimfit_study::{Explanation, Front, FrontPoint, Objective, OperationCost};
+use std::collections::{BTreeMap, HashMap};
 
 /// The schema of the page's records.
 pub(crate) const REPORT_SCHEMA: &str = "slimfit/report/v1";
@@ -28,7 +29,7 @@ impl Budget {
     /// A share of what fits a page that holds little else.
     pub(crate) fn share(part: f64) -> Self {
         let of = |bytes: f64| (bytes * part) as usize;
-        Self { full: of(700e3), columns: of(500e3), cloud: of(400e3) }
+        Self { full: of(600e3), columns: of(450e3), cloud: of(400e3) }
     }
 }
 
@@ -107,11 +108,21 @@ pub(crate) fn script_safe(json: &str) -> String {
     safe
 }
 
-/// The front's points in the order in which they deserve space: picks, then the cheapest of each tie, then the others.
+/// The front's points in the order in which they deserve space: picks, then those with measured
+/// scores, then the cheapest of each tie, then the others.
 pub(crate) fn by_weight(front: &Front) -> Vec<&FrontPoint> {
     let mut points: Vec<&FrontPoint> = front.points.iter().collect();
-    points.sort_by_key(|point| (point.picks.is_empty(), !point.representative));
+    points.sort_by_key(|point| (point.picks.is_empty(), point.sources.is_empty(), !point.representative));
     points
+}
+
+/// How many other points tie with each group's representative.
+pub(crate) fn tied(front: &Front) -> BTreeMap<u64, u64> {
+    let mut tied = BTreeMap::new();
+    for point in &front.points {
+        *tied.entry(point.tie_group).or_insert(0) += u64::from(!point.representative);
+    }
+    tied
 }
 
 /// The head as `front.json` has it; `points` in full as far as they fit, `more` as columns, the rest counted.
@@ -120,15 +131,17 @@ fn front_value(front: &Front, budget: Budget) -> Result<Value, ReportError> {
     let mut points = Vec::new();
     let mut more = Columns::default();
     let (mut bytes, mut left_out) = (0, 0);
+    let tied = tied(front);
     for point in by_weight(front) {
         let shape = shape_cells(&point.architecture);
         if bytes < budget.full {
             let mut full = serde_json::to_value(point)?;
             full["shape"] = json!(shape);
+            full["tied"] = json!(if point.representative { tied[&point.tie_group] } else { 0 });
             bytes += full.to_string().len();
             points.push(full);
         } else if more.bytes < budget.columns {
-            more.push(front, point, shape);
+            more.push(front, point, shape, &tied);
         } else {
             left_out += 1;
         }
@@ -142,42 +155,71 @@ fn front_value(front: &Front, budget: Budget) -> Result<Value, ReportError> {
     Ok(value)
 }
 
-/// Points of a large front, column by column.
+/// Points of a large front, column by column. Texts that many points share stand once, and points hold their places.
 #[derive(Default, Serialize)]
 struct Columns {
     id: Vec<String>,
-    shape: Vec<[String; 4]>,
-    weights: Vec<String>,
-    kv: Vec<String>,
+    texts: Texts,
+    shape: Vec<[usize; 4]>,
+    weights: Vec<usize>,
+    kv: Vec<usize>,
     parameters: Vec<u64>,
     threads: Vec<u32>,
     tie_group: Vec<u64>,
-    representative: Vec<bool>,
-    flags: Vec<Vec<String>>,
+    /// For the cheapest of a tie how many others there are, for those others -1.
+    tied: Vec<i64>,
+    flags: Vec<Vec<usize>>,
     /// In the order of the head's objectives, one row for each point, to six digits.
     objectives: Vec<Vec<Option<f64>>>,
     #[serde(skip)]
     bytes: usize,
 }
 
+/// Distinct texts in the order in which they came.
+#[derive(Default)]
+struct Texts {
+    all: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Texts {
+    fn place(&mut self, text: &str) -> usize {
+        match self.places.get(text) {
+            Some(place) => *place,
+            None => {
+                self.all.push(text.to_owned());
+                self.places.insert(text.to_owned(), self.all.len() - 1);
+                self.all.len() - 1
+            }
+        }
+    }
+}
+
+impl Serialize for Texts {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.all.serialize(serializer)
+    }
+}
+
 impl Columns {
-    fn push(&mut self, front: &Front, point: &FrontPoint, shape: [String; 4]) {
+    fn push(&mut self, front: &Front, point: &FrontPoint, shape: [String; 4], tied: &BTreeMap<u64, u64>) {
+        let texts = &mut self.texts;
         self.id.push(point.id.clone());
-        self.shape.push(shape);
-        self.weights.push(point.weights.to_string());
-        self.kv.push(point.kv.to_string());
+        self.shape.push(shape.map(|text| texts.place(&text)));
+        self.weights.push(texts.place(point.weights.name()));
+        self.kv.push(texts.place(point.kv.name()));
         self.parameters.push(point.parameters.total);
         self.threads.push(point.threads);
         self.tie_group.push(point.tie_group);
-        self.representative.push(point.representative);
-        self.flags.push(point.flags.clone());
+        self.tied.push(if point.representative { tied[&point.tie_group] as i64 } else { -1 });
+        self.flags.push(point.flags.iter().map(|flag| texts.place(flag)).collect());
         let values = front.head.objectives.iter();
         let short = |value: f64| format!("{value:.5e}").parse().unwrap_or(value);
         self.objectives.push(
             values.map(|objective| point.objectives.get(&objective.name).copied().map(short)).collect(),
         );
-        // What a point takes beside its objectives (id, shape, formats, counts) is about this many bytes.
-        self.bytes += 130 + 10 * front.head.objectives.len();
+        // What a point takes beside its objectives (id, places of texts, counts) is about this many bytes.
+        self.bytes += 75 + 10 * front.head.objectives.len();
     }
 }
 

@@ -1,12 +1,20 @@
 //! Numbers as people read them: three digits and a unit.
 
-use slimfit_quantity::{format_bytes, format_count, format_seconds};
+use slimfit_quantity::{format_bytes, format_count, format_duration, format_seconds};
 
 /// What a number counts, and so how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Times.
     Seconds,
+    /// Times of hours and days.
+    Duration,
+    /// Operations; a multiply-add counts 2.
+    Operations,
+    /// Percents, as scores are.
+    Percent,
+    /// Money in the user's currency.
+    Money,
     /// Sizes, in powers of 1024.
     Bytes,
     /// Bandwidth, in powers of 1000 as vendors and STREAM write it.
@@ -32,13 +40,21 @@ pub(crate) enum Unit {
 impl Unit {
     /// The unit of an objective, by the contract's suffixes.
     pub(crate) fn of_objective(name: &str) -> Self {
-        if name.ends_with("_seconds") || name.starts_with("seconds") {
+        if name == "training_seconds" {
+            Self::Duration
+        } else if name == "training_cost" {
+            Self::Money
+        } else if name.starts_with("score_") {
+            Self::Percent
+        } else if name.ends_with("_seconds") || name.starts_with("seconds") {
             Self::Seconds
         } else if name.ends_with("_bytes") {
             Self::Bytes
         } else if name.starts_with("joules") {
             Self::Joules
         } else if name.ends_with("_flops") {
+            Self::Operations
+        } else if name == "parameters" {
             Self::Count
         } else {
             Self::Plain
@@ -49,6 +65,10 @@ impl Unit {
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Seconds => "seconds",
+            Self::Duration => "duration",
+            Self::Operations => "operations",
+            Self::Percent => "percent",
+            Self::Money => "money",
             Self::Bytes => "bytes",
             Self::BytesPerSecond => "bytes_per_s",
             Self::OperationsPerSecond => "ops_per_s",
@@ -69,6 +89,10 @@ impl Unit {
         }
         match self {
             Self::Seconds => format_seconds(value),
+            Self::Duration => format_duration(value),
+            Self::Operations => scaled(value, "FLOP"),
+            Self::Percent => format!("{value:.1} %"),
+            Self::Money => digits(value),
             Self::Bytes => format_bytes(value),
             Self::BytesPerSecond => scaled(value, "B/s"),
             Self::OperationsPerSecond => scaled(value, "op/s"),
@@ -100,7 +124,10 @@ pub(crate) fn digits(value: f64) -> String {
 }
 
 fn scaled(value: f64, unit: &str) -> String {
-    const PREFIXES: [(f64, &str); 9] = [
+    const PREFIXES: [(f64, &str); 12] = [
+        (1e24, "Y"),
+        (1e21, "Z"),
+        (1e18, "E"),
         (1e15, "P"),
         (1e12, "T"),
         (1e9, "G"),
@@ -132,6 +159,16 @@ pub(crate) fn grouped(count: u64) -> String {
     result
 }
 
+/// Whether more of an objective is better.
+pub(crate) fn is_maximised(name: &str) -> bool {
+    name.starts_with("score_")
+}
+
+/// `≤ 1.00 GiB`; `≥ 40.0 %` where more is better.
+pub(crate) fn limit_words(name: &str, limit: f64) -> String {
+    format!("{} {}", if is_maximised(name) { "≥" } else { "≤" }, Unit::of_objective(name).show(limit))
+}
+
 /// What people call an objective.
 pub(crate) fn objective_label(name: &str) -> String {
     match name {
@@ -145,7 +182,10 @@ pub(crate) fn objective_label(name: &str) -> String {
         "memory_bytes" => "Memory".to_owned(),
         "file_bytes" => "File size".to_owned(),
         "joules_per_token" => "Energy per token".to_owned(),
-        "training_flops" => "Training cost".to_owned(),
+        "training_flops" => "Operations of the training".to_owned(),
+        "training_seconds" => "Time of the training".to_owned(),
+        "training_cost" => "Price of the training".to_owned(),
+        "parameters" => "Parameters".to_owned(),
         other => other.strip_prefix("score_").unwrap_or(other).replace('_', " "),
     }
 }
@@ -165,6 +205,10 @@ mod tests {
             (Unit::Fraction, 0.0423, "4.23 %"),
             (Unit::Fraction, 0.0, "0 %"),
             (Unit::Plain, 2.71234, "2.7123"),
+            (Unit::Operations, 6.4e19, "64.0 EFLOP"),
+            (Unit::Duration, 200_000.0, "2.31 days"),
+            (Unit::Percent, 41.26, "41.3 %"),
+            (Unit::Money, 1234.5, "1234"),
             (Unit::Plain, f64::NAN, "not a number"),
             (Unit::Seconds, f64::INFINITY, "not a number"),
         ] {
@@ -181,6 +225,10 @@ mod tests {
         assert_eq!(Unit::of_objective("memory_bytes"), Unit::Bytes);
         assert_eq!(Unit::of_objective("joules_per_token"), Unit::Joules);
         assert_eq!(Unit::of_objective("loss_per_byte"), Unit::Plain);
+        assert_eq!(Unit::of_objective("training_seconds"), Unit::Duration);
+        assert_eq!(Unit::of_objective("score_piqa"), Unit::Percent);
         assert_eq!(objective_label("score_hellaswag"), "hellaswag");
+        assert_eq!(limit_words("score_piqa", 60.0), "≥ 60.0 %");
+        assert_eq!(limit_words("tpot_seconds", 0.03), "≤ 30.0 ms");
     }
 }

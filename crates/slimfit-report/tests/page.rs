@@ -4,8 +4,9 @@
 mod fixture;
 
 use sha2::{Digest, Sha256};
+use slimfit_quantity::Source;
 use slimfit_report::{ReportInput, render_html, write_report};
-use slimfit_study::{Front, Study};
+use slimfit_study::{Constraint, Front, QualityTableRef, Study, TrainingRef};
 use std::path::Path;
 
 const LIMIT: usize = 3_000_000;
@@ -47,7 +48,7 @@ fn the_page_has_the_parts_that_scripts_rely_on() {
     for key in ["id", "parameters", "loss", "ttft_seconds", "tpot_seconds", "memory_bytes"] {
         assert!(page.contains(&format!("data-key=\"{key}\" aria-sort=")), "{key}");
     }
-    assert_eq!(page.matches("<tr data-id=").count(), 240);
+    assert_eq!(page.matches("<tr data-id=").count(), 100, "the script writes the other rows");
     let data = records(&page);
     assert_eq!(data["schema"], "slimfit/report/v1");
     assert_eq!(data["front"]["points"].as_array().unwrap().len(), 240);
@@ -193,6 +194,102 @@ fn bare_front() -> Front {
     let mut front = fixture::front(3);
     front.head.objectives.clear();
     front
+}
+
+#[test]
+fn the_page_says_how_sure_quality_is_and_what_is_not_predicted() {
+    let page = without_scripts(&render_html(&fixture::full()).unwrap());
+    let trust =
+        &page[page.find("<section id=\"trust\"").unwrap()..page.find("<section id=\"compare\"").unwrap()];
+    for words in [
+        "uncertain in three ways",
+        "leave one shape out",
+        "an ablation",
+        "between families",
+        "mmlu",
+        "rank correlation 0.67",
+    ] {
+        assert!(trust.contains(words), "{words}");
+    }
+    let mut old = fixture::full();
+    old.front.as_mut().unwrap().head.quality = None;
+    assert!(render_html(&old).unwrap().contains("do not say how sure the quality figures are"));
+}
+
+#[test]
+fn ties_are_marked_with_how_many_they_are() {
+    let page = render_html(&fixture::full()).unwrap();
+    // Points come in fours, the first of each stands for the others.
+    assert!(without_scripts(&page).contains("7 ≈3</span>"));
+    let data = records(&page);
+    let tied = |point: &serde_json::Value| {
+        (point["representative"].as_bool().unwrap(), point["tied"].as_u64().unwrap())
+    };
+    for point in data["front"]["points"].as_array().unwrap() {
+        assert!(matches!(tied(point), (true, 3) | (false, 0)), "{point}");
+    }
+    let columns = ReportInput { front: Some(fixture::front(4000)), ..fixture::full() };
+    let more = records(&render_html(&columns).unwrap())["front"]["more"].clone();
+    let texts = more["texts"].as_array().unwrap();
+    assert!(more["shape"].as_array().unwrap().iter().all(|places| {
+        places.as_array().unwrap().iter().all(|place| (place.as_u64().unwrap() as usize) < texts.len())
+    }));
+    assert!(more["tied"].as_array().unwrap().iter().all(|tied| [3, -1].contains(&tied.as_i64().unwrap())));
+}
+
+#[test]
+fn measured_scores_and_trainings_are_shown_as_what_they_are() {
+    let mut input = fixture::full();
+    let front = input.front.as_mut().unwrap();
+    front.head.objectives = ["score_hellaswag", "training_cost", "tpot_seconds"]
+        .map(|name| {
+            let mut objective = fixture::objective(name, "percent");
+            if name.starts_with("score_") {
+                "max".clone_into(&mut objective.direction);
+            }
+            objective
+        })
+        .to_vec();
+    front.head.constraints = vec![Constraint { name: "score_hellaswag".to_owned(), limit: 35.0 }];
+    front.head.quality_table = Some(QualityTableRef {
+        name: "scores.csv".to_owned(),
+        sha256: fixture::HASH.to_owned(),
+        measured: vec!["score_hellaswag".to_owned()],
+        setting: Some("0-shot".to_owned()),
+        points: 1,
+        ignored: 2,
+    });
+    front.head.training = Some(TrainingRef {
+        context_tokens: 2048,
+        flops_per_s: Some(4e14),
+        gpus: Some(8),
+        price_per_gpu_hour: Some(2.5),
+    });
+    for (index, point) in front.points.iter_mut().enumerate() {
+        point.objectives.insert("score_hellaswag".to_owned(), 40.0 + index as f64 / 100.0);
+        point.objectives.insert("training_cost".to_owned(), 1234.0);
+    }
+    let picked = front.points.iter_mut().find(|point| point.picks.contains(&"knee".to_owned())).unwrap();
+    picked.objectives.insert("score_hellaswag".to_owned(), 47.3);
+    picked.sources.insert("score_hellaswag".to_owned(), Source::Measured);
+    picked.picks.push("best-hellaswag".to_owned());
+    let page = without_scripts(&render_html(&input).unwrap());
+    for words in [
+        "<span data-source=\"measured\">47.3 %</span>",
+        "a measured score stands in its place",
+        "≥ 35.0 %",
+        "data-key=\"score_hellaswag\" aria-sort=\"descending\"",
+        "score higher on this task",
+        "scores.csv",
+        "400 TFLOP/s",
+        "accelerators together sustain",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write_report(&input, folder.path()).unwrap();
+    let svg = std::fs::read_to_string(folder.path().join("pareto.svg")).unwrap();
+    assert!(svg.contains("more is better"));
 }
 
 #[test]

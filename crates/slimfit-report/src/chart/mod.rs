@@ -38,6 +38,8 @@ const COLOURS: [RGBColor; 6] = [
 const INK: RGBColor = RGBColor(28, 30, 33);
 const MUTED: RGBColor = RGBColor(110, 118, 129);
 const LINE: RGBColor = RGBColor(226, 229, 233);
+/// The first colour, as thin as points that tie with a cheaper one are drawn.
+const TIED: RGBColor = RGBColor(140, 192, 220);
 const DUST: RGBColor = RGBColor(200, 204, 210);
 
 /// Every chart for which the records hold something to draw.

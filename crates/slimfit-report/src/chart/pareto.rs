@@ -2,10 +2,10 @@
 
 use super::axis::{Axis, Frame, Mark};
 use super::canvas::Drawing;
-use super::{COLOURS, DUST, INK, MUTED};
+use super::{COLOURS, DUST, INK, MUTED, TIED};
 use crate::ReportInput;
 use crate::section::picks;
-use crate::unit::{Unit, objective_label};
+use crate::unit::{Unit, is_maximised, objective_label};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -26,7 +26,9 @@ impl<'a> Pareto<'a> {
         let objectives = &front.head.objectives;
         let named =
             |names: &[&str]| objectives.iter().find(|objective| names.contains(&objective.name.as_str()));
-        let y = named(&["loss", "loss_per_byte"]).or_else(|| objectives.first())?;
+        let y = named(&["loss", "loss_per_byte"])
+            .or_else(|| objectives.iter().find(|objective| is_maximised(&objective.name)))
+            .or_else(|| objectives.first())?;
         let x = named(&["tpot_seconds", "seconds_per_byte"])
             .or_else(|| objectives.iter().find(|objective| objective.name != y.name))?;
         let pareto = Self { input, front, x, y };
@@ -79,7 +81,8 @@ impl Drawing for Pareto<'_> {
             } else {
                 String::new()
             };
-            format!("{}{unit} (predicted)", objective_label(&objective.name))
+            let better = if is_maximised(&objective.name) { ", more is better" } else { "" };
+            format!("{}{unit} (predicted{better})", objective_label(&objective.name))
         };
         let x = Axis::over(title(self.x), shown(|place| place.0), true, unit_x == Unit::Bytes, |value| {
             unit_x.show(value)
@@ -142,6 +145,9 @@ impl Drawing for Pareto<'_> {
         }
         let mut entries =
             vec![(Mark::Disc, COLOURS[0], "front".to_owned()), (Mark::Ring, COLOURS[1], "picks".to_owned())];
+        if self.points().any(|(point, _, _)| !point.representative) {
+            entries.insert(1, (Mark::Disc, TIED, "tied with another".to_owned()));
+        }
         if self.references().next().is_some() {
             entries.push((Mark::Diamond, COLOURS[4], "public models".to_owned()));
         }

@@ -1,8 +1,9 @@
 // Numbers as text, by the same rules as the page's own text (`unit.rs`), and small tools of the other parts.
 
-const PREFIXES = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, ''], [1e-3, 'm'], [1e-6, 'µ'], [1e-9, 'n']];
+const PREFIXES = [[1e24, 'Y'], [1e21, 'Z'], [1e18, 'E'], [1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, ''], [1e-3, 'm'], [1e-6, 'µ'], [1e-9, 'n']];
 const BYTES = [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB'], [1, 'B']];
 const SECONDS = [[1, 's'], [1e-3, 'ms'], [1e-6, 'µs'], [1e-9, 'ns']];
+const DURATIONS = [[86400, 'days'], [3600, 'h'], [60, 'min'], [1, 's']];
 const COUNTS = [[1e12, 'T'], [1e9, 'B'], [1e6, 'M'], [1e3, 'k'], [1, '']];
 
 function digits(value) {
@@ -27,6 +28,10 @@ function show(unit, value) {
   const prefixed = name => value === 0 ? `0 ${name}` : scaled(value, PREFIXES.map(([size, prefix]) => [size, prefix + name]));
   switch (unit) {
     case 'seconds': return scaled(value, SECONDS, true);
+    case 'duration': return scaled(value, DURATIONS, true);
+    case 'operations': return prefixed('FLOP');
+    case 'percent': return `${value.toFixed(1)} %`;
+    case 'money': return digits(value);
     case 'bytes': return scaled(value, BYTES, true);
     case 'bytes_per_s': return prefixed('B/s');
     case 'ops_per_s': return prefixed('op/s');

@@ -7,15 +7,16 @@ function frontPoints() {
   const names = data.objectives.map(objective => objective.name);
   const points = front.points.map(point => ({
     id: point.id, shape: point.shape, weights: point.weights, kv: point.kv, parameters: point.parameters.total,
-    threads: point.threads, tie: point.tie_group, representative: point.representative, picks: point.picks, flags: point.flags,
-    objectives: point.objectives, intervals: point.intervals,
+    threads: point.threads, tie: point.tie_group, tied: point.tied, representative: point.representative, picks: point.picks, flags: point.flags,
+    objectives: point.objectives, intervals: point.intervals, sources: point.sources || {},
   }));
   const more = front.more;
   if (more) {
+    const text = place => more.texts[place];
     more.id.forEach((id, index) => points.push({
-      id, shape: more.shape[index], weights: more.weights[index], kv: more.kv[index], parameters: more.parameters[index],
-      threads: more.threads[index], tie: more.tie_group[index], representative: more.representative[index], picks: [],
-      flags: more.flags[index], intervals: {},
+      id, shape: more.shape[index].map(text), weights: text(more.weights[index]), kv: text(more.kv[index]), parameters: more.parameters[index],
+      threads: more.threads[index], tie: more.tie_group[index], tied: Math.max(more.tied[index], 0), representative: more.tied[index] >= 0, picks: [],
+      flags: more.flags[index].map(text), intervals: {}, sources: {},
       objectives: Object.fromEntries(names.map((name, place) => [name, more.objectives[index][place]])),
     }));
   }
@@ -25,6 +26,9 @@ function frontPoints() {
 const points = frontPoints();
 const byId = new Map(points.map(point => [point.id, point]));
 const objectiveByName = new Map(data.objectives.map(objective => [objective.name, objective]));
+const sourceOf = (point, name) => point.sources[name] || 'modelled';
+/** `3`, or `3 ≈7` where seven other points tie with the cheapest of group 3. */
+const tieText = point => point.tied ? `${point.tie} ≈${point.tied}` : String(point.tie);
 const value = (point, name) => { const found = point.objectives[name]; return Number.isFinite(found) ? found : NaN; };
 
 /** What the sliders ask for: objective name and greatest value, only where the reader moved one. */
@@ -80,6 +84,12 @@ const cloud = (() => {
   return { count: packed.count, columns };
 })();
 
+/** What a reader must know of the noise around a point. */
+function tieWords(point) {
+  if (!point.representative) return `tie group ${point.tie}: a cheaper point differs by less than the noise`;
+  return point.tied ? `tie group ${point.tie}: ≈${point.tied} more differ by less than the noise` : `tie group ${point.tie}: nothing ties with it`;
+}
+
 let zoom = null;
 
 function frontTooltip(item) {
@@ -94,13 +104,14 @@ function frontTooltip(item) {
   const lines = data.objectives.map(objective => {
     const found = value(point, objective.name), interval = point.intervals[objective.name];
     if (Number.isNaN(found)) return `${escaped(objective.label)}: unavailable`;
-    return `${escaped(objective.label)}: <i>${show(objective.unit, found)}</i>` + (interval ? ` <small>${showRange(objective.unit, interval.low, interval.high)}</small>` : '');
+    const measured = sourceOf(point, objective.name) === 'measured';
+    return `${escaped(objective.label)}: ${measured ? `${show(objective.unit, found)} measured` : `<i>${show(objective.unit, found)}</i>`}` + (interval ? ` <small>${showRange(objective.unit, interval.low, interval.high)}</small>` : '');
   });
   const [layers, heads, ffn, vocabulary] = point.shape.map(escaped);
   const name = [escaped(point.id), ...point.picks.map(escaped)].join(' · ');
   const flags = point.flags.length ? `<br>${point.flags.map(escaped).join(', ')}` : '';
   return `<b>${name}</b><br>${show('count', point.parameters)} parameters, ${escaped(point.weights)} / ${escaped(point.kv)}, threads ${point.threads}<br>` +
-    `${layers} · heads ${heads} · FFN ${ffn} · vocabulary ${vocabulary}<br>${lines.join('<br>')}${flags}<br>tie group ${point.tie}; all predicted`;
+    `${layers} · heads ${heads} · FFN ${ffn} · vocabulary ${vocabulary}<br>${lines.join('<br>')}${flags}<br>${tieWords(point)}`;
 }
 
 function frontOption(theme) {
@@ -115,7 +126,7 @@ function frontOption(theme) {
   const rangeX = (zoom && zoom.x) || extent(allX, logX), rangeY = (zoom && zoom.y) || extent(allY, logY);
   if (!rangeX || !rangeY) return nothingToDraw(theme, 'No point has finite values for both axes.');
   const labelOf = objective => at => objective.unit === 'plain' ? digits(at) : show(objective.unit, at);
-  const title = objective => `${objective.label}${objective.unit === 'plain' ? `, ${objective.unit_text}` : ''} (predicted)`;
+  const title = objective => `${objective.label}${objective.unit === 'plain' ? `, ${objective.unit_text}` : ''} (predicted${objective.direction === 'max' ? ', more is better' : ''})`;
   const acrossAxis = axis(theme, title(x), rangeX, logX, labelOf(x), false, x.unit === 'bytes');
   const upAxis = axis(theme, title(y), rangeY, logY, labelOf(y), true, y.unit === 'bytes');
   const at = (a, b) => [acrossAxis.place(a), upAxis.place(b)];
@@ -225,7 +236,7 @@ function tableRow(point) {
   for (const objective of data.objectives) {
     const found = value(point, objective.name);
     if (Number.isNaN(found)) { cell('', make('span', 'unavailable', { class: 'unavailable', 'data-source': 'unavailable' })); continue; }
-    const shown = make('span', show(objective.unit, found), { 'data-source': 'modelled' });
+    const shown = make('span', show(objective.unit, found), { 'data-source': sourceOf(point, objective.name) });
     const interval = point.intervals[objective.name], range = interval ? showRange(objective.unit, interval.low, interval.high) : '';
     if (range) shown.append(' ', make('span', range, { class: 'range' }));
     cell(found, shown);
@@ -233,7 +244,7 @@ function tableRow(point) {
   point.shape.forEach(text => cell(parseFloat(text), read(text)));
   cell(`${point.weights} / ${point.kv}`, read(`${point.weights} / ${point.kv}`));
   cell(point.threads, read(String(point.threads)));
-  cell(point.tie, read(String(point.tie)));
+  cell(point.tie, read(tieText(point)));
   return row;
 }
 
@@ -262,8 +273,9 @@ function startFront() {
     });
     table.tBodies[0].append(...rest);
     for (const header of table.querySelectorAll('th[data-key]')) header.querySelector('button').addEventListener('click', () => sortTable(header));
-    const first = table.querySelector('th[aria-sort="ascending"]');
-    if (first) { first.setAttribute('aria-sort', 'none'); sortTable(first); }
+    // Sorting turns the order of a column round, so it is first set to the other one.
+    const first = table.querySelector('th[data-key]:not([aria-sort="none"])');
+    if (first) { first.setAttribute('aria-sort', first.getAttribute('aria-sort') === 'descending' ? 'ascending' : 'none'); sortTable(first); }
     const ties = element('show-ties');
     if (ties) ties.addEventListener('change', () => {
       for (const row of table.querySelectorAll('tr[data-id]')) {

@@ -2,16 +2,17 @@
 
 use super::nothing;
 use crate::ReportInput;
-use crate::data::by_weight;
-use crate::mark::{count, range, read};
+use crate::data::{by_weight, tied};
+use crate::mark::{count, range, read, source_name};
 use crate::shape::{SHAPE_COLUMNS, leading, shape_cells};
-use crate::unit::{Unit, objective_label};
+use crate::unit::{Unit, is_maximised, objective_label};
 use maud::{Markup, html};
-use slimfit_quantity::format_count;
+use slimfit_quantity::{Source, format_count};
 use slimfit_study::{Front, FrontPoint, Objective};
+use std::collections::BTreeMap;
 
 /// Rows written without the help of the page's script; it adds the others.
-const WRITTEN_ROWS: usize = 250;
+const WRITTEN_ROWS: usize = 100;
 
 /// The sliders: name, label, the objectives it may limit.
 const SLIDERS: [(&str, &str, &[&str]); 4] = [
@@ -30,13 +31,14 @@ pub(crate) fn section(input: &ReportInput, left_out: usize) -> Markup {
             @match front {
                 Some(front) if points > 0 => {
                     p { "Every mark is a model that is worth its cost; all values here are "
-                        em { "predicted" } ". Left and down is better unless an axis says otherwise." }
+                        em { "predicted" } @if front.head.quality_table.is_some() { ", but for the measured scores that the search was given" }
+                        ". Left and down is better unless an axis says otherwise." }
                     (missing_note(front))
                     (controls(front))
                     figure.chart {
                         div #pareto-chart role="img" aria-label="Scatter of the front; the table below holds the same values" {}
                         figcaption #pareto-caption {
-                            "Filled: points of the front, large where a point stands for its tie. Ringed: picks. "
+                            "Filled: points of the front, large where a point stands for all that differ from it by less than the noise (≈), small where a cheaper one does. Ringed: picks. "
                             "Diamonds: public models priced on the same device. "
                             @if !input.cloud.is_empty() { "Grey dust: a sample of dominated points." }
                             @else { "The study kept no dominated points to draw beneath." }
@@ -85,7 +87,10 @@ fn controls(front: &Front) -> Markup {
             .unwrap_or(otherwise.min(objectives.len().saturating_sub(1)))
     };
     let x = place(&["tpot_seconds", "seconds_per_byte", "ttft_seconds"], 0);
-    let y = place(&["loss", "loss_per_byte"], 1);
+    let y = place(
+        &["loss", "loss_per_byte"],
+        objectives.iter().position(|objective| is_maximised(&objective.name)).unwrap_or(1),
+    );
     let colour = place(&["memory_bytes", "ttft_seconds"], 2);
     html! {
         div.controls {
@@ -158,11 +163,12 @@ fn table(front: Option<&Front>) -> Markup {
     let none = Vec::new();
     let objectives = front.map_or(&none, |front| &front.head.objectives);
     let points: Vec<&FrontPoint> = front.map(by_weight).unwrap_or_default();
+    let tied = front.map(tied).unwrap_or_default();
     let ties = points.iter().filter(|point| !point.representative && point.picks.is_empty()).count();
     let first = objectives.first().map_or("", |objective| objective.name.as_str());
     let content = html! {
         table #front-table {
-            caption { "The front, all objectives predicted, with the interval that should hold nine of ten" }
+            caption { "The front, objectives predicted unless marked as measured, with the interval that should hold nine of ten" }
             thead {
                 tr {
                     (heading("id", "Model", first))
@@ -177,7 +183,7 @@ fn table(front: Option<&Front>) -> Markup {
                 }
             }
             tbody {
-                @for point in points.iter().take(WRITTEN_ROWS) { (row(front, point)) }
+                @for point in points.iter().take(WRITTEN_ROWS) { (row(front, point, &tied)) }
             }
         }
     };
@@ -199,14 +205,14 @@ fn table(front: Option<&Front>) -> Markup {
 
 fn heading(key: &str, label: &str, sorted: &str) -> Markup {
     html! {
-        th scope="col" data-key=(key) aria-sort=(if key == sorted { "ascending" } else { "none" }) {
+        th scope="col" data-key=(key) aria-sort=(match (key == sorted, is_maximised(key)) { (false, _) => "none", (true, true) => "descending", (true, false) => "ascending" }) {
             button type="button" { (label) }
         }
     }
 }
 
 /// One row. `front.js` writes the same for the rows it adds; the browser test compares the two.
-fn row(front: Option<&Front>, point: &FrontPoint) -> Markup {
+fn row(front: Option<&Front>, point: &FrontPoint, tied: &BTreeMap<u64, u64>) -> Markup {
     let objectives = front.map(|front| front.head.objectives.as_slice()).unwrap_or_default();
     html! {
         tr data-id=(point.id) data-tie=(point.tie_group) class=[(!point.picks.is_empty()).then_some("picked")] hidden[!point.representative && point.picks.is_empty()] {
@@ -219,17 +225,26 @@ fn row(front: Option<&Front>, point: &FrontPoint) -> Markup {
             @for text in shape_cells(&point.architecture) { td data-value=[leading(&text)] { (read(text)) } }
             td data-value={ (point.weights) " / " (point.kv) } { (read(format!("{} / {}", point.weights, point.kv))) }
             td data-value=(point.threads) { (read(point.threads)) }
-            td data-value=(point.tie_group) { (read(point.tie_group)) }
+            td data-value=(point.tie_group) { (read(tie_text(point, tied))) }
         }
+    }
+}
+
+/// `3`, or `3 ≈7` where seven other points tie with the cheapest of group 3.
+fn tie_text(point: &FrontPoint, tied: &BTreeMap<u64, u64>) -> String {
+    match tied.get(&point.tie_group) {
+        Some(others) if point.representative && *others > 0 => format!("{} ≈{others}", point.tie_group),
+        _ => point.tie_group.to_string(),
     }
 }
 
 fn objective_cell(point: &FrontPoint, name: &str) -> Markup {
     let unit = Unit::of_objective(name);
+    let source = point.sources.get(name).copied().unwrap_or(Source::Modelled);
     html! {
         @match point.objectives.get(name) {
             Some(value) if value.is_finite() => {
-                td data-value=(value) { span data-source="modelled" { (unit.show(*value))
+                td data-value=(value) { span data-source=(source_name(source)) { (unit.show(*value))
                     @if let Some(range) = point.intervals.get(name).and_then(|interval| range(unit, interval.low, interval.high)) {
                         " " span.range { (range) }
                     }

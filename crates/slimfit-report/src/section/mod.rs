@@ -4,6 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod device;
 pub(crate) mod front;
 pub(crate) mod model;
+mod quality;
 pub(crate) mod summary;
 pub(crate) mod trust;
 
@@ -66,6 +67,10 @@ fn pick_reason(pick: &str) -> Option<&'static str> {
         }
         "smallest" => Some("no point of the front is predicted to need less memory"),
         "best-quality" => Some("no point of the front is predicted to have a lower loss"),
+        "cheapest-to-train" => Some("no point of the front takes less to train"),
+        pick if pick.starts_with("best-") => {
+            Some("no point of the front is predicted to score higher on this task")
+        }
         _ => None,
     }
 }

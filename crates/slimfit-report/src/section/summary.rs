@@ -4,7 +4,7 @@ use super::{nothing, pick_reason, picks, warnings};
 use crate::ReportInput;
 use crate::mark::{count, number, predicted, range, read, unavailable};
 use crate::shape::shape_words;
-use crate::unit::{Unit, grouped, objective_label};
+use crate::unit::{Unit, grouped, limit_words, objective_label};
 use maud::{Markup, html};
 use slimfit_quantity::{Source, format_count};
 use slimfit_study::{ErrorSummary, Front, FrontPoint, Measurement};
@@ -43,7 +43,7 @@ fn question(input: &ReportInput, front: &Front) -> Markup {
                 @for (index, constraint) in head.constraints.iter().enumerate() {
                     @if index > 0 { ", " }
                     (objective_label(&constraint.name).to_lowercase()) " "
-                    (read(format!("≤ {}", Unit::of_objective(&constraint.name).show(constraint.limit))))
+                    (read(limit_words(&constraint.name, constraint.limit)))
                 }
                 "?"
             }
@@ -113,9 +113,17 @@ fn objectives(front: &Front, point: &FrontPoint) -> Markup {
             @if index > 0 { @if index + 1 == known.len() { " and " } @else { ", " } }
             @let unit = Unit::of_objective(&objective.name);
             (objective_label(&objective.name).to_lowercase()) " "
-            (predicted(unit, point.objectives.get(&objective.name).copied(), None))
+            @match measured_score(point, &objective.name) {
+                Some(value) => { (number(Source::Measured, unit.show(value))) " (measured)" }
+                None => { (predicted(unit, point.objectives.get(&objective.name).copied(), None)) }
+            }
         }
     }
+}
+
+/// A score from the user's table, which stands in the place of a prediction.
+fn measured_score(point: &FrontPoint, name: &str) -> Option<f64> {
+    (point.sources.get(name) == Some(&Source::Measured)).then(|| point.objectives.get(name).copied())?
 }
 
 fn run_of<'a>(input: &'a ReportInput, point: &FrontPoint) -> Option<&'a Measurement> {
@@ -147,8 +155,16 @@ fn card(input: &ReportInput, front: &Front, pick: &FrontPoint) -> Markup {
                         @let unit = Unit::of_objective(&objective.name);
                         tr {
                             th scope="row" { (objective_label(&objective.name)) }
-                            td { (predicted(unit, pick.objectives.get(&objective.name).copied(), pick.intervals.get(&objective.name))) }
-                            td { (measured_objective(run, &objective.name)) }
+                            @match measured_score(pick, &objective.name) {
+                                Some(value) => {
+                                    td { (unavailable("a measured score stands in its place")) }
+                                    td { (number(Source::Measured, unit.show(value))) }
+                                }
+                                None => {
+                                    td { (predicted(unit, pick.objectives.get(&objective.name).copied(), pick.intervals.get(&objective.name))) }
+                                    td { (measured_objective(run, &objective.name)) }
+                                }
+                            }
                         }
                     }
                 }
@@ -167,6 +183,9 @@ fn card(input: &ReportInput, front: &Front, pick: &FrontPoint) -> Markup {
 }
 
 fn measured_objective(run: Option<&Measurement>, name: &str) -> Markup {
+    if ["loss", "score_", "training_"].iter().any(|start| name.starts_with(start)) {
+        return unavailable("the model would have to be trained");
+    }
     let Some(run) = run else { return unavailable("not run here") };
     let unit = Unit::of_objective(name);
     match name {
@@ -174,7 +193,6 @@ fn measured_objective(run: Option<&Measurement>, name: &str) -> Markup {
         "tpot_seconds" => crate::mark::figure(unit, &run.measured.tpot_seconds),
         "memory_bytes" => crate::mark::figure(unit, &run.measured.peak_memory_bytes),
         "joules_per_token" => crate::mark::figure(unit, &run.measured.joules_per_token),
-        name if name.starts_with("loss") => unavailable("the model would have to be trained"),
         _ => unavailable("no run measures it"),
     }
 }
@@ -263,7 +281,11 @@ fn beside(raw: &ErrorSummary, normalised: Option<&ErrorSummary>) -> Markup {
 
 fn quality_error(front: Option<&Front>) -> Markup {
     let Some(front) = front else { return html! { p.big { (unavailable("no search was finished")) } } };
-    let quality = front.head.objectives.iter().find(|objective| objective.name.starts_with("loss"));
+    let quality = {
+        let named =
+            |start: &str| front.head.objectives.iter().find(|objective| objective.name.starts_with(start));
+        named("loss").or_else(|| named("score_"))
+    };
     let pick = picks(front).first().copied().or_else(|| front.points.first());
     let shown = quality.zip(pick).and_then(|(objective, pick)| {
         let interval = pick.intervals.get(&objective.name)?;

@@ -28,6 +28,7 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
                 Some(verification) => { (verified(verification)) }
                 None => { (nothing("No predictions of unseen models were checked on this device, so the error of the cost model is unknown here. `slimfit verify` checks them.")) }
             }
+            (super::quality::section(input))
             (provenance(input))
         }
     }
