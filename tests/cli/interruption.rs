@@ -67,18 +67,21 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
 fn a_stopped_verification_keeps_what_it_timed(folder: &Path) {
     let arguments = ["verify", "--space", "slm-tiny", "--samples", "40", "--prompt", "32", "--json"];
     let mut child = Slimfit::new(arguments).folder(folder).spawn();
-    let mut progress = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut progress = BufReader::new(child.stderr.take().expect("stderr is a pipe")).lines();
     let share = |line: &str| line.strip_prefix("verify: ")?.split(' ').next()?.parse::<u32>().ok();
-    let late = progress.find_map(|line| share(&line.unwrap()).filter(|share| *share > 0));
+    let late = progress.find_map(|line| share(&line.expect("UTF-8 on stderr")).filter(|share| *share > 0));
     assert!(late.is_some(), "it ended before it was well begun");
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let rest: Vec<String> = progress.map(Result::unwrap).collect();
-    let output = child.wait_with_output().unwrap();
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("`kill` runs");
+    let rest: Vec<String> = progress.map_while(Result::ok).collect();
+    let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", rest.join("\n"));
     let object: Value = serde_json::from_slice(&output.stdout).expect("one object");
     let broken = validate("verify", &object);
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     assert_eq!(object["warnings"][0]["code"], "interrupted", "{}", object["warnings"]);
-    let rows = object["rows"].as_array().unwrap();
-    assert!(!rows.is_empty() && rows.iter().all(|row| row["measured"].as_f64().unwrap() > 0.0));
+    let rows = object["rows"].as_array().expect("rows are a list");
+    assert!(
+        !rows.is_empty()
+            && rows.iter().all(|row| row["measured"].as_f64().is_some_and(|seconds| seconds > 0.0))
+    );
 }

@@ -29,8 +29,8 @@ assume:
 ";
 
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("small.yaml"), SPACE).unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("small.yaml"), SPACE).expect("it can be written");
     folder
 }
 
@@ -40,15 +40,15 @@ fn search(folder: &Path, more: &[&str]) -> Finished {
 }
 
 fn front(folder: &Path, study: &str) -> Value {
-    let text = std::fs::read_to_string(folder.join(study).join("front.json")).unwrap();
-    let front: Value = serde_json::from_str(&text).unwrap();
+    let text = std::fs::read_to_string(folder.join(study).join("front.json")).expect("a front");
+    let front: Value = serde_json::from_str(&text).expect("JSON");
     let errors = validate("front", &front);
     assert!(errors.is_empty(), "{}", errors.join("\n"));
     front
 }
 
 fn warning<'a>(object: &'a Value, code: &str) -> Option<&'a str> {
-    let warnings = object["warnings"].as_array().unwrap();
+    let warnings = object["warnings"].as_array().expect("warnings are a list");
     warnings.iter().find(|warning| warning["code"] == code)?["message"].as_str()
 }
 

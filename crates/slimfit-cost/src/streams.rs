@@ -34,7 +34,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// The same kernel where a plain read gives less: the bytes take as much longer as they do on their way.
-    fn from_farther(self, read_bytes_per_s: f64) -> Self {
+    fn farther_off(self, read_bytes_per_s: f64) -> Self {
         let more = 1.0 / read_bytes_per_s - 1.0 / self.read_bytes_per_s;
         if more <= 0.0 {
             return self;
@@ -133,7 +133,7 @@ impl Streams {
             return nodes[0];
         }
         if above == nodes.len() {
-            return nodes[above - 1].from_farther(regime.read_bytes_per_s);
+            return nodes[above - 1].farther_off(regime.read_bytes_per_s);
         }
         let (low, high) = (nodes[above - 1], nodes[above]);
         let place = place_between(low, high, set);
@@ -339,7 +339,7 @@ mod tests {
         assert!((rate(20.0) - 20.0).abs() < 1e-9, "from nearer the share holds");
         // One that computes: 0.25 of a read of 40 takes 0.1 a byte; from where a read takes 0.1 more, half the rate.
         let computing = Node { efficiency: 0.25, read_bytes_per_s: 40.0, ..streams.0[0].nodes[0] };
-        let far = computing.from_farther(8.0);
+        let far = computing.farther_off(8.0);
         assert!((far.efficiency * 8.0 - 5.0).abs() < 1e-9, "{far:?}");
     }
 
