@@ -78,7 +78,8 @@ fn a_stopped_verification_keeps_what_it_timed(folder: &Path) {
     let object: Value = serde_json::from_slice(&output.stdout).expect("one object");
     let broken = validate("verify", &object);
     assert!(broken.is_empty(), "{}", broken.join("\n"));
-    assert_eq!(object["warnings"][0]["code"], "interrupted", "{}", object["warnings"]);
+    let warned = object["warnings"].as_array().expect("warnings are a list");
+    assert!(warned.iter().any(|warning| warning["code"] == "interrupted"), "{warned:?}");
     let rows = object["rows"].as_array().expect("rows are a list");
     assert!(
         !rows.is_empty()
