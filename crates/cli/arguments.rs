@@ -1,7 +1,8 @@
 //! What may stand on the command line. Each command's own arguments lie beside its code.
 
 use crate::{
-    calibrate, completions, emit, explain, inspect, measure, models, profile, report, run, search, verify,
+    calibrate, completions, emit, explain, inspect, measure, models, profile, quality, report, run, search,
+    verify,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -28,12 +29,14 @@ pub struct Cli {
 
 /// Reads a command line. A negative number is a value like any other, so that an option that takes none says so itself.
 pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let command = Cli::command().mut_subcommands(|command| {
-        command.mut_args(|argument| {
+    fn with_negative_numbers(command: clap::Command) -> clap::Command {
+        let command = command.mut_args(|argument| {
             let is_option = argument.get_long().is_some() && argument.get_action().takes_values();
             if is_option { argument.allow_negative_numbers(true) } else { argument }
-        })
-    });
+        });
+        command.mut_subcommands(with_negative_numbers)
+    }
+    let command = Cli::command().mut_subcommands(with_negative_numbers);
     let mut matches = command.try_get_matches_from(arguments)?;
     Cli::from_arg_matches_mut(&mut matches)
 }
@@ -53,6 +56,8 @@ pub enum Command {
     Search(search::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.
     Explain(explain::Arguments),
+    /// Say what a model would be worth, term by term, and how sure that is.
+    Quality(quality::Arguments),
     /// Run a model for real, predicted beside measured.
     Measure(measure::Arguments),
     /// Predict models nobody has run, then run them.

@@ -86,14 +86,13 @@ impl From<WorkflowError> for Failure {
             WorkflowError::Document(error)
             | WorkflowError::Hardware(HardwareError::Document(error))
             | WorkflowError::Search(SearchError::Document(error))
-            | WorkflowError::Quality(QualityError::Document(error))
             | WorkflowError::Emit(EmitError::Document(error))
             | WorkflowError::Study(StudyError::Document(error)) => error.into(),
             WorkflowError::Formats(error) => error.into_document().into(),
             WorkflowError::Architecture(error) => FormatsError::Architecture(error).into_document().into(),
             WorkflowError::Hardware(error) => Self::sentence("other-machine", &error),
             WorkflowError::Search(error) => Self::sentence("search", &error),
-            WorkflowError::Quality(error) => Self::sentence("quality", &error),
+            WorkflowError::Quality(error) => error.into_document().into(),
             WorkflowError::Cost(CostError::Threads { found, measured }) => {
                 let error =
                     DocumentError::new("cost", "the hardware profile knows no times with so many threads");

@@ -25,6 +25,7 @@ mod profile;
 mod profile_check;
 mod profile_text;
 mod progress;
+mod quality;
 mod report;
 mod run;
 mod search;
@@ -48,6 +49,8 @@ enum Outcome {
     CheckFailed,
     /// The user asked to stop, and what there was by then is printed.
     Interrupted,
+    /// Some rows of a table were refused, each with its reason where it stands; the others are printed.
+    RowsRefused,
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed) => ExitCode::from(1),
         Ok(Outcome::Interrupted) => ExitCode::from(interrupt::EXIT_CODE),
+        Ok(Outcome::RowsRefused) => ExitCode::from(2),
         Err(error) => failure::report(&error, json),
     }
 }
@@ -82,6 +86,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Models(arguments) => models::run(&arguments, output),
         Command::Search(arguments) => search::run(&arguments, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Quality(arguments) => quality::run(&arguments, output),
         Command::Measure(arguments) => measure::run(&arguments, output),
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Calibrate(arguments) => calibrate::run(&arguments, output),

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use serde_json::{Map, Value};
+use slimfit_document::DocumentError;
 use slimfit_quantity::Warning;
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -41,6 +42,11 @@ impl Output {
         let text = serde_json::to_string(&value).map_err(|error| Failure::internal(error.to_string()))?;
         print(&text)?;
         print("\n")
+    }
+
+    /// Prints a refusal among the lines of a table: the object that ends every other command.
+    pub fn error_line(&self, error: &DocumentError) -> Result<(), Failure> {
+        print(&format!("{}\n", error.to_json()))
     }
 
     /// Prints text for people; a missing line end is added.

@@ -1,11 +1,11 @@
 //! What `search` and `run` are asked for: space, use, recipe, training, measured scores and limits.
 
 use crate::failure::Failure;
-use slimfit_document::{Document, DocumentError, suggestion};
+use slimfit_document::{DocumentError, suggestion};
 use slimfit_formats::load_model;
 use slimfit_quality::{Anchor, AnchorModel, Recipe, TRAINING_CONTEXT, TrainingPlan, TrainingRate};
 use slimfit_search::{ExtraRows, Metric, QualityTable, Space, Workload};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Space, use, training and limits: what `search` and `run` share.
 #[derive(Debug, clap::Args)]
@@ -112,16 +112,7 @@ impl What {
 
     /// The recipe and its text.
     pub fn recipe(&self) -> Result<(Recipe, String), Failure> {
-        if let Some(text) = Recipe::builtin_text(&self.recipe) {
-            return Ok((Recipe::builtin(&self.recipe)?, text.to_owned()));
-        }
-        if !self.recipe.contains(['/', '\\', '.']) && !Path::new(&self.recipe).exists() {
-            return Recipe::builtin(&self.recipe)
-                .map(|recipe| (recipe, String::new()))
-                .map_err(Failure::from);
-        }
-        let document = Document::read(&self.recipe)?;
-        Ok((Recipe::from_document(&document)?, document.text().to_owned()))
+        crate::quality::recipe(&self.recipe)
     }
 
     /// Training tokens.

@@ -12,6 +12,7 @@ mod measured;
 mod pictures;
 mod power;
 mod published;
+mod quality;
 mod refusals;
 mod run_refusals;
 mod search_quality;
