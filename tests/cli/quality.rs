@@ -51,7 +51,7 @@ fn terms_sum_to_the_loss_and_the_parts_of_its_noise_to_its_interval() {
 
 #[test]
 fn text_says_what_json_says() {
-    let arguments = ["quality", "explain", "smollm2-135m", "--tokens", "100B"];
+    let arguments = ["quality", "explain", "smollm2-135m", "--tokens", "100B", "--weights", "q4_0"];
     let text = Slimfit::new(arguments).run().done().stdout;
     let found = explained(&arguments[2..]);
     let loss = &found["loss"];
@@ -385,7 +385,8 @@ fn byte_level_tokenizers_are_read() {
     let tokenizer = r#"{"version": "1.0", "truncation": {"max_length": 8, "strategy": "LongestFirst", "stride": 0,
       "direction": "Right"}, "padding": null, "added_tokens": [], "normalizer": null,
       "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-      "post_processor": null, "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "dropout": null,
+      "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": true,
+      "trim_offsets": true, "use_regex": true}, "model": {"type": "BPE", "dropout": null,
       "unk_token": null, "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4},
       "merges": ["a b", "Ġ ab"]}}"#;
     std::fs::write(folder.path().join("tokenizer.json"), tokenizer).unwrap();
