@@ -8,6 +8,7 @@ mod estimator;
 mod figure;
 mod format;
 pub mod harness;
+mod rank;
 mod units;
 mod warning;
 
@@ -16,6 +17,7 @@ pub use estimator::{Outlier, Summary, median, quantile};
 pub use figure::{Figure, Measured, Predicted, Source};
 pub use format::NumberFormat;
 pub use harness::{Bracketed, Cell, CellResult, Drift, interleave, sample_until};
+pub use rank::{kendall_tau, spearman};
 pub use units::{
     format_bytes, format_count, format_duration, format_seconds, parse_bytes, parse_count, parse_duration,
     parse_flops_per_s, parse_seconds, parse_watt_hours,

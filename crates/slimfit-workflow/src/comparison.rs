@@ -1,6 +1,6 @@
 //! What verification rows add up to: errors, ranks, coverage, and two plain baselines.
 
-use slimfit_quantity::quantile;
+use slimfit_quantity::{kendall_tau, quantile};
 use slimfit_study::{
     BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, PredictedValue,
     VerificationRow,
@@ -120,26 +120,6 @@ fn summarise(cells: &[Cell]) -> Option<ErrorSummary> {
     })
 }
 
-/// Kendall's τ-b, which allows for equal values; none for fewer than two, or when one side never differs.
-pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (mut concordant, mut discordant, mut tied_a, mut tied_b) = (0_i64, 0_i64, 0_i64, 0_i64);
-    for i in 0..a.len() {
-        for j in 0..i {
-            let (in_a, in_b) = (a[i].total_cmp(&a[j]), b[i].total_cmp(&b[j]));
-            match (in_a.is_eq(), in_b.is_eq()) {
-                (true, true) => {}
-                (true, false) => tied_a += 1,
-                (false, true) => tied_b += 1,
-                (false, false) if in_a == in_b => concordant += 1,
-                (false, false) => discordant += 1,
-            }
-        }
-    }
-    let untied = concordant + discordant;
-    let scale = ((untied + tied_a) as f64 * (untied + tied_b) as f64).sqrt();
-    (scale > 0.0).then(|| (concordant - discordant) as f64 / scale)
-}
-
 /// Of pairs within a factor 1.5 whose measurements differ by more than 10 %, the share ordered rightly.
 fn pair_accuracy(predicted: &[f64], measured: &[f64]) -> Option<f64> {
     let (mut right, mut all) = (0_u64, 0_u64);
@@ -177,14 +157,6 @@ mod tests {
         assert_eq!(summary.within_10, 1.0);
         assert!((summary.coverage_90 - 2.0 / 3.0).abs() < 1e-12, "{}", summary.coverage_90);
         assert!((summary.retest_mape.expect("retests") - 0.2 / 3.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn kendall_counts_pairs() {
-        assert_eq!(kendall_tau(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]), Some(1.0));
-        assert_eq!(kendall_tau(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
-        assert_eq!(kendall_tau(&[1.0, 1.0], &[1.0, 2.0]), None);
-        assert_eq!(kendall_tau(&[1.0], &[1.0]), None);
     }
 
     #[test]
