@@ -130,7 +130,7 @@ pub(crate) fn assumptions(recipe: &Recipe, law: &Law, shape: &Shape, base: &Base
             }
             Ablation::Vocabulary => {
                 let term = &corrections.vocabulary;
-                let source = term.optimum.source.clone();
+                let source = term.source.clone();
                 Assumed { ablation, nats: around(base.vocabulary, term.sigma), source }
             }
         })

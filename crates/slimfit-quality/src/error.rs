@@ -1,6 +1,7 @@
 //! What can go wrong when a model is valued.
 
 use crate::Refusal;
+use crate::fit::FitRefusal;
 use slimfit_arch::ArchitectureError;
 use slimfit_document::DocumentError;
 
@@ -29,6 +30,28 @@ pub enum QualityError {
         /// Its bounds.
         allowed: String,
     },
+    /// Training runs that cannot become a recipe.
+    #[error("these training runs cannot be fitted: {} is {found}; allowed: {allowed}\nhint: {hint}", .refusal.subject())]
+    FitRefused {
+        /// Which rule refused them.
+        refusal: FitRefusal,
+        /// What they are.
+        found: String,
+        /// What is asked of them.
+        allowed: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A form of fit that does not exist.
+    #[error("form `{found}` is not known; known are {allowed}{}", .hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
+    UnknownForm {
+        /// The name asked for.
+        found: String,
+        /// All names, comma-separated.
+        allowed: String,
+        /// The nearest name, as a question.
+        hint: Option<String>,
+    },
     /// A recipe file that cannot be read.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -52,6 +75,14 @@ impl QualityError {
             }
             Self::UnknownRecipe { found, allowed, hint } => {
                 let error = DocumentError::new("quality", "no recipe of this name").field("recipe");
+                error.found(format!("`{found}`")).allowed(allowed).maybe_hint(hint)
+            }
+            Self::FitRefused { refusal, found, allowed, hint } => {
+                let message = format!("these training runs cannot be fitted: {}", refusal.subject());
+                DocumentError::new("quality-fit", message).found(found).allowed(allowed).hint(hint)
+            }
+            Self::UnknownForm { found, allowed, hint } => {
+                let error = DocumentError::new("quality-fit", "no form of this name").field("--form");
                 error.found(format!("`{found}`")).allowed(allowed).maybe_hint(hint)
             }
             Self::Architecture(ArchitectureError::Field { field, found, allowed }) => {

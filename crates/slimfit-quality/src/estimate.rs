@@ -197,6 +197,8 @@ impl QualityModel {
         if shape.looped.is_some() {
             size_sources.push(&shapes.loop_exponent);
         }
+        let mut data_sources = vec![&laws.data.factor, &laws.data.exponent];
+        data_sources.extend(&laws.interaction);
         let term = |name, nats, source| Term { name, nats, source };
         let none = |reason: &str| reason.to_owned();
         let heads = if base.flags.contains(Flags::ASSUMED_MQA) {
@@ -212,8 +214,7 @@ impl QualityModel {
             (false, None) => none("no windows"),
         };
         let vocabulary = if base.flags.contains(Flags::ASSUMED_VOCABULARY) {
-            let term = &corrections.vocabulary;
-            sources(&[&term.optimum, &term.exponent, &term.slope_above, &term.slope_below])
+            marked(corrections.vocabulary.assumed, &corrections.vocabulary.source)
         } else {
             none("within half to twice the recipe's vocabulary")
         };
@@ -231,7 +232,7 @@ impl QualityModel {
                 base.size - best_shape,
                 sources(&[&shapes.width_depth_penalty, &shapes.width_depth_optimum]),
             ),
-            term("data", base.data, sources(&[&laws.data.factor, &laws.data.exponent])),
+            term("data", base.data, sources(&data_sources)),
             term("kv_heads", base.heads, heads),
             term("window", base.window, window),
             term("vocabulary", base.vocabulary, vocabulary),

@@ -3,6 +3,7 @@
 //! Everything here is plain arithmetic without allocation, so that a search can ask for millions of shapes;
 //! [`QualityModel::estimate`](crate::QualityModel::estimate) goes through the same functions, so both always agree.
 
+use crate::formula::Formula;
 use crate::recipe::{Correction, Recipe};
 use crate::{Flags, Refusal, Shape, WorkloadText, Z90};
 use slimfit_quantity::{NumberFormat, Predicted};
@@ -11,11 +12,11 @@ use slimfit_quantity::{NumberFormat, Predicted};
 #[derive(Debug, Clone)]
 pub struct Law {
     recipe: Recipe,
+    formula: Formula,
     text: WorkloadText,
     tokens: f64,
     data_nats: f64,
     inside_tokens: bool,
-    ln_size_reference: f64,
     weights: [Option<f64>; NumberFormat::ALL.len()],
     kv: [Option<(f64, f64, bool)>; NumberFormat::ALL.len()],
     /// Bytes per token over those of the recipe's table, and their relative sigma.
@@ -30,9 +31,9 @@ pub struct Base {
     pub nats: f64,
     /// What remains at any size.
     pub irreducible: f64,
-    /// The size term, width and depth included.
+    /// The size term, width and depth included: what endless data would leave above the irreducible.
     pub size: f64,
-    /// The data term.
+    /// What the end of the data adds to it.
     pub data: f64,
     /// Key and value heads.
     pub heads: f64,
@@ -76,7 +77,7 @@ pub struct Loss {
 impl Law {
     pub(crate) fn new(recipe: &Recipe, tokens: u64, text: &WorkloadText) -> Self {
         let tokens = tokens as f64;
-        let data = &recipe.loss.data;
+        let formula = Formula::of(recipe);
         let index = |format: NumberFormat| format as usize;
         let mut weights = [None; NumberFormat::ALL.len()];
         for (&format, coefficient) in &recipe.corrections.weight_formats {
@@ -89,9 +90,9 @@ impl Law {
         Self {
             text: *text,
             tokens,
-            data_nats: data.factor.value * (tokens / data.reference).powf(-data.exponent.value),
+            data_nats: formula.data_nats(tokens.ln()),
             inside_tokens: within(tokens, recipe.validity.tokens),
-            ln_size_reference: recipe.loss.size.reference.ln(),
+            formula,
             weights,
             kv,
             text_scale: 1.0,
@@ -113,7 +114,7 @@ impl Law {
     /// # Errors
     /// The rule that refuses the shape.
     pub fn base(&self, shape: &Shape) -> Result<Base, Refusal> {
-        let Recipe { loss, shape: terms, corrections, noise, validity, limits, .. } = &self.recipe;
+        let Recipe { corrections, noise, validity, limits, .. } = &self.recipe;
         let stored = shape.non_embedding as f64;
         if stored < limits.non_embedding[0] {
             return Err(Refusal::TooSmall);
@@ -135,37 +136,19 @@ impl Law {
         if shape.experts > limits.experts {
             return Err(Refusal::Experts);
         }
-        let (mut active, mut total) = (shape.active as f64, stored);
-        if let Some(looped) = shape.looped {
-            if looped.count > limits.loops {
-                return Err(Refusal::Loops);
-            }
-            let gain = (looped.count as f64).powf(terms.loop_exponent.value) - 1.0;
-            active += gain * looped.active as f64;
-            total += gain * looped.non_embedding as f64;
+        if shape.looped.is_some_and(|looped| looped.count > limits.loops) {
+            return Err(Refusal::Loops);
         }
-        let size = if shape.active == shape.non_embedding {
-            total
-        } else {
-            active * (total / active).powf(terms.expert_exponent.value)
-        };
-        let ln_aspect = aspect.ln() - terms.width_depth_optimum.value;
-        let ln_penalty = -terms.width_depth_penalty.value * ln_aspect * ln_aspect;
-        let ln_effective_size =
-            (size + terms.embedding_credit.value * shape.embedding as f64).ln() + ln_penalty;
-        let size_nats = self.size_nats(ln_effective_size);
+        let ln_penalty = self.formula.ln_penalty(aspect.ln());
+        let ln_effective_size = self.formula.ln_size(shape) + ln_penalty;
+        let size = self.formula.size_nats(ln_effective_size);
+        let data = self.formula.joined(size, self.data_nats) - size;
 
         let mut variance = self.loop_variance(shape);
         let mut flags = Flags::default();
-        let far_heads = shape.single_kv_head || shape.heads_per_kv_head > corrections.grouped_heads_ratio;
-        let heads = if far_heads {
-            flags = flags.union(Flags::ASSUMED_MQA);
-            add(&corrections.single_kv_head, &mut variance)
-        } else if shape.heads_per_kv_head > 1 {
-            add(&corrections.grouped_heads, &mut variance)
-        } else {
-            0.0
-        };
+        flags = flags.union(Flags::when(self.recipe.far_heads(shape), Flags::ASSUMED_MQA));
+        let heads =
+            self.recipe.heads_correction(shape).map_or(0.0, |correction| add(correction, &mut variance));
         let mut window = 0.0;
         if self.window_cuts(shape) {
             let few_global = shape.global_layers * corrections.window_global_every < shape.layers;
@@ -186,12 +169,12 @@ impl Law {
             || shape.per_layer;
         let growth = tokens_per_parameter / corrections.training_reference;
         let [least, most] = corrections.training_clip;
-        let irreducible = loss.irreducible.value;
+        let irreducible = self.formula.irreducible;
         Ok(Base {
-            nats: irreducible + size_nats + self.data_nats + heads + window + vocabulary,
+            nats: irreducible + size + data + heads + window + vocabulary,
             irreducible,
-            size: size_nats,
-            data: self.data_nats,
+            size,
+            data,
             heads,
             window,
             vocabulary,
@@ -306,8 +289,7 @@ impl Law {
     }
 
     pub(crate) fn size_nats(&self, ln_effective_size: f64) -> f64 {
-        let size = &self.recipe.loss.size;
-        size.factor.value * (-size.exponent.value * (ln_effective_size - self.ln_size_reference)).exp()
+        self.formula.size_nats(ln_effective_size)
     }
 
     /// Whether some window is shorter than the workload's text.
@@ -333,17 +315,24 @@ impl Law {
             return (0.0, false);
         }
         let edge = if doublings > 0.0 { 2.0 * own } else { 0.5 * own };
-        let growth = shape.non_embedding as f64 / term.reference_parameters;
-        let ln_best = term.optimum.value.ln() + term.exponent.value * growth.ln();
-        let hinge = |vocabulary: f64| {
-            let distance = vocabulary.ln() - ln_best;
-            if distance > 0.0 {
-                term.slope_above.value * distance
-            } else {
-                -term.slope_below.value * distance
-            }
-        };
-        (hinge(candidate) - hinge(edge), true)
+        let size = shape.non_embedding as f64;
+        (term.nats(size, candidate) - term.nats(size, edge), true)
+    }
+}
+
+impl Recipe {
+    /// Whether query heads share key heads more than was measured.
+    pub(crate) fn far_heads(&self, shape: &Shape) -> bool {
+        shape.single_kv_head || shape.heads_per_kv_head > self.corrections.grouped_heads_ratio
+    }
+
+    /// What the sharing of key heads costs; nothing where none are shared.
+    pub(crate) fn heads_correction(&self, shape: &Shape) -> Option<&Correction> {
+        if self.far_heads(shape) {
+            Some(&self.corrections.single_kv_head)
+        } else {
+            (shape.heads_per_kv_head > 1).then_some(&self.corrections.grouped_heads)
+        }
     }
 }
 

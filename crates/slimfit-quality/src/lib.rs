@@ -7,7 +7,9 @@ mod anchor;
 mod assume;
 mod error;
 mod estimate;
+pub mod fit;
 mod flags;
+mod formula;
 mod law;
 mod measured_text;
 mod noises;
@@ -20,6 +22,7 @@ mod shape;
 mod tests;
 mod text;
 mod training;
+mod vocabulary;
 
 pub use anchor::{Anchor, AnchorModel, AnchorShift};
 pub use assume::{Ablation, Assumed};

@@ -45,7 +45,7 @@ impl Recipe {
             NoiseSource {
                 name: "vocabulary, from half or twice the recipe's on".to_owned(),
                 nats: corrections.vocabulary.sigma,
-                source: joined(&self.vocabulary_coefficients()),
+                source: stated(corrections.vocabulary.assumed, &corrections.vocabulary.source),
             },
         ];
         axes.extend(
@@ -114,22 +114,17 @@ impl Recipe {
                 let term = &self.corrections.vocabulary;
                 Some(Assumption {
                     effect: format!(
-                        "outside half to twice {} rows, a vocabulary adds {} nats per unit of ln V above the best one for the size and {} below (± {:.3})",
+                        "outside half to twice {} rows, a vocabulary adds what a sweep over {} vocabularies and {} sizes showed against the nearer edge (± {:.3})",
                         self.vocabulary_size,
-                        term.slope_above.value,
-                        term.slope_below.value,
+                        term.vocabularies.len(),
+                        term.parameters.len(),
                         Z90 * term.sigma
                     ),
-                    source: joined(&self.vocabulary_coefficients()),
+                    source: stated(term.assumed, &term.source),
                 })
             }
             _ => None,
         }
-    }
-
-    fn vocabulary_coefficients(&self) -> [&Coefficient; 4] {
-        let term = &self.corrections.vocabulary;
-        [&term.optimum, &term.exponent, &term.slope_above, &term.slope_below]
     }
 }
 

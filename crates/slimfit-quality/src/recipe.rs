@@ -1,7 +1,7 @@
 //! A recipe: the coefficients of the law, each with its source, and where they hold.
 
 use crate::QualityError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use slimfit_document::{Document, DocumentError, suggestion};
 use slimfit_quantity::NumberFormat;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const BUILTIN: [(&str, &str); 2] = [
 ];
 
 /// A recipe file, as it is written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     schema: String,
@@ -43,31 +43,31 @@ pub struct Recipe {
     /// Bytes per token by vocabulary.
     pub text: Text,
     /// What a sibling of known score buys; absent: this recipe takes none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchors: Option<Anchors>,
 }
 
 /// A number of the law with its source.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coefficient {
     /// The value used.
     pub value: f64,
     /// 5 % bound, where known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
     /// 95 % bound, where known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
     /// Where it comes from.
     pub source: String,
     /// Whether it rests on a single ablation or on a secondary source.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub assumed: bool,
 }
 
 /// A correction in nats with its noise.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
     /// Nats added.
@@ -77,12 +77,12 @@ pub struct Correction {
     /// Where it comes from.
     pub source: String,
     /// Whether it rests on a single ablation or on a secondary source.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub assumed: bool,
 }
 
-/// `irreducible + size + data`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// `irreducible + (size^(1/interaction) + data^(1/interaction))^interaction`: without an interaction the terms add.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossTerms {
     /// The loss that neither size nor data removes, nats.
@@ -91,10 +91,14 @@ pub struct LossTerms {
     pub size: PowerLaw,
     /// The data term.
     pub data: PowerLaw,
+    /// How size and data join; absent: 1, they add. Below 1 the larger term counts more: a small model gains less from more
+    /// data than a large one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interaction: Option<Coefficient>,
 }
 
 /// `factor · (x / reference)^-exponent` nats.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PowerLaw {
     /// Nats at the reference.
@@ -106,7 +110,7 @@ pub struct PowerLaw {
 }
 
 /// The effective size.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShapeTerms {
     /// Penalty on the squared distance of ln(width/depth) from its optimum.
@@ -122,7 +126,7 @@ pub struct ShapeTerms {
 }
 
 /// Terms for single axes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Corrections {
     /// Several query heads for one key head, up to `grouped_heads_ratio`.
@@ -157,26 +161,27 @@ pub struct Corrections {
     pub weight_low_bits: f64,
 }
 
-/// A hinge in ln(vocabulary) around the best vocabulary for the size.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// Nats above the best vocabulary, by size and vocabulary; counted against the nearer edge of half to twice the recipe's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VocabularyTerm {
-    /// Non-embedding parameters at which `optimum` holds.
-    pub reference_parameters: f64,
-    /// Best vocabulary there.
-    pub optimum: Coefficient,
-    /// Power of the size by which it grows.
-    pub exponent: Coefficient,
-    /// Nats per unit of ln V above the optimum.
-    pub slope_above: Coefficient,
-    /// Nats per unit of ln V below it.
-    pub slope_below: Coefficient,
+    /// Where the table comes from.
+    pub source: String,
+    /// Whether it rests on a single ablation or on a secondary source.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assumed: bool,
+    /// Non-embedding parameters of the rows, ascending.
+    pub parameters: Vec<f64>,
+    /// Vocabularies of the columns, ascending.
+    pub vocabularies: Vec<f64>,
+    /// One row for each of `parameters`.
+    pub nats: Vec<Vec<f64>>,
     /// Standard deviation from twice or half the recipe's vocabulary on, nats.
     pub sigma: f64,
 }
 
 /// Standard deviations, nats.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Noise {
     /// Of a shape inside the box.
@@ -188,7 +193,7 @@ pub struct Noise {
 }
 
 /// The fitted box, each bound inclusive.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validity {
     /// Non-embedding parameters.
@@ -204,7 +209,7 @@ pub struct Validity {
 }
 
 /// Where the law is refused.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Least and most non-embedding parameters.
@@ -224,7 +229,7 @@ pub struct Limits {
 }
 
 /// Scores by task.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
     /// Where the curves come from.
@@ -238,27 +243,33 @@ pub struct Scores {
 }
 
 /// `chance + (1 − chance) / (1 + exp(steepness · (loss − center)))`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreCurve {
     /// Score of guessing, a fraction.
     pub chance: f64,
     /// Slope, per nat.
     pub steepness: f64,
+    /// Its 5 and 95 % bounds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steepness_bounds: Option<[f64; 2]>,
     /// Loss of the steepest point, nats.
     pub center: f64,
+    /// Its 5 and 95 % bounds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center_bounds: Option<[f64; 2]>,
     /// Mean absolute error of the curve, points of 100.
     pub residual: f64,
     /// Sampling error of the benchmark, one standard deviation in points of 100.
     pub evaluation: f64,
     /// Half the 90 % interval across recipes that was seen in published models, points of 100; absent: that of
     /// [`Scores::across_recipes`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub across_recipes: Option<f64>,
 }
 
 /// Bytes per token by vocabulary.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// Where it comes from.
@@ -270,7 +281,7 @@ pub struct Text {
 }
 
 /// What a sibling of known score buys.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Anchors {
     /// Share of an anchor's residual by which a level moves.
@@ -285,7 +296,7 @@ pub struct Anchors {
 }
 
 /// How well an anchored score was seen to hold.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchoredTask {
     /// Half the 90 % interval beside an anchor of near size, points of 100.
@@ -365,6 +376,9 @@ impl Recipe {
             positive(&format!("loss.{name}.exponent.value"), law.exponent.value)?;
             positive(&format!("loss.{name}.reference"), law.reference)?;
         }
+        if let Some(interaction) = &self.loss.interaction {
+            positive("loss.interaction.value", interaction.value)?;
+        }
         not_negative("shape.width_depth_penalty.value", self.shape.width_depth_penalty.value)?;
         not_negative("shape.embedding_credit.value", self.shape.embedding_credit.value)?;
         positive("noise.shape.value", self.noise.shape.value)?;
@@ -372,11 +386,7 @@ impl Recipe {
         not_negative("noise.level.value", self.noise.level.value)?;
         positive("corrections.training_reference", self.corrections.training_reference)?;
         positive("corrections.window_global_every", self.corrections.window_global_every as f64)?;
-        positive(
-            "corrections.vocabulary.reference_parameters",
-            self.corrections.vocabulary.reference_parameters,
-        )?;
-        positive("corrections.vocabulary.optimum.value", self.corrections.vocabulary.optimum.value)?;
+        self.corrections.vocabulary.check(document)?;
         ascending("corrections.training_clip", self.corrections.training_clip)?;
         ascending("box.non_embedding", self.validity.non_embedding)?;
         ascending("box.tokens", self.validity.tokens)?;

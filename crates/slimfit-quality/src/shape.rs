@@ -49,6 +49,11 @@ pub struct Looped {
 }
 
 impl Shape {
+    /// ln of width over depth.
+    pub fn ln_width_over_depth(&self) -> f64 {
+        (self.hidden_size as f64 / self.layers as f64).ln()
+    }
+
     /// Reads a valid architecture.
     ///
     /// # Errors
