@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels`, `bench devices` and `bench limits`
+//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels`, `bench devices`, `bench quality` and
+//! `bench limits`
 //! build and run the programs of `slimfit-bench`.
 
 use crate::process::{cargo, read, root};
@@ -10,6 +11,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         match first.as_str() {
             "kernels" => return program("slimfit-bench", rest),
             "devices" => return program("slimfit-bench-devices", rest),
+            "quality" => return program("slimfit-bench-quality", rest),
             "limits" => return program("slimfit-bench-limits", rest),
             _ => {}
         }
