@@ -56,7 +56,7 @@ pub enum Command {
     Search(search::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.
     Explain(explain::Arguments),
-    /// Say what a model would be worth, term by term, and how sure that is.
+    /// Say what models are worth, term by term, and how sure that is; make recipes of training runs.
     Quality(quality::Arguments),
     /// Run a model for real, predicted beside measured.
     Measure(measure::Arguments),

@@ -13,6 +13,7 @@ mod pictures;
 mod power;
 mod published;
 mod quality;
+mod quality_fit;
 mod refusals;
 mod run_refusals;
 mod search_quality;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod explain;
+mod fit;
 mod question;
 mod row;
 mod show;
@@ -31,12 +32,15 @@ enum Command {
     Explain(Box<explain::Arguments>),
     /// Measure how many bytes of your text a tokenizer puts into a token.
     Tokens(tokens::Arguments),
+    /// Make a recipe of your own training runs, and say how well it predicts runs that it has not seen.
+    Fit(fit::Arguments),
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     match &arguments.command {
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Tokens(arguments) => tokens::run(arguments, output),
+        Command::Fit(arguments) => fit::run(arguments, output),
     }
 }
 

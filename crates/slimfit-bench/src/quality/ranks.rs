@@ -8,6 +8,9 @@ use anyhow::Result;
 use slimfit_quality::Recipe;
 use slimfit_quality::fit::predicted_loss;
 
+/// What a task reads of a checkpoint.
+type Accuracy = fn(&Pythia) -> f64;
+
 /// Earlier checkpoints have learnt too little to be ranked, billions of tokens.
 const FIRST: f64 = 5.0;
 /// Runs with other batch sizes are repetitions of the same models.
@@ -32,7 +35,7 @@ pub fn rows(data: &Data) -> Result<Vec<Row>> {
         })
         .collect()
     };
-    let tasks: [(&str, fn(&Pythia) -> f64); 3] =
+    let tasks: [(&str, Accuracy); 3] =
         [("LAMBADA", |row| row.lambada_acc), ("PIQA", |row| row.piqa), ("ARC-e", |row| row.arc_easy)];
     let mut rows = Vec::new();
     for (task, measured) in tasks {
