@@ -33,7 +33,7 @@ fn batch(folder: &Path, rows: &str, more: &[&str]) -> (Finished, Vec<Value>) {
 
 #[test]
 fn terms_sum_to_the_loss_and_the_parts_of_its_noise_to_its_interval() {
-    let found = explained(&["smollm2-135m", "--tokens", "100B", "--weights", "q4_0"]);
+    let found = explained(&["smollm2-135m", "--tokens", "100B", "--weights", "q4_0", "--kv", "q8_0"]);
     let terms = found["terms"].as_array().unwrap();
     let sum: f64 = terms.iter().map(|term| number(&term["nats"])).sum();
     assert!((sum - number(&found["loss"]["value"])).abs() < 1e-9);
@@ -43,7 +43,7 @@ fn terms_sum_to_the_loss_and_the_parts_of_its_noise_to_its_interval() {
     let half = number(&found["loss"]["high"]) - number(&found["loss"]["value"]);
     assert!((half - 1.645 * sigma).abs() < 1e-9, "{noise} {half}");
     assert!(number(&noise["recipe_sigma_nats"]) > sigma);
-    let assumed = terms.iter().find(|term| term["name"] == "weight_format").unwrap();
+    let assumed = terms.iter().find(|term| term["name"] == "kv_format").unwrap();
     assert_eq!(assumed["assumed"], true, "{assumed}");
     assert!(found["not_predicted"].as_array().unwrap().iter().any(|task| task["task"] == "mmlu"));
     assert_eq!(found["scores"]["mmlu"], Value::Null);
@@ -51,7 +51,7 @@ fn terms_sum_to_the_loss_and_the_parts_of_its_noise_to_its_interval() {
 
 #[test]
 fn text_says_what_json_says() {
-    let arguments = ["quality", "explain", "smollm2-135m", "--tokens", "100B", "--weights", "q4_0"];
+    let arguments = ["quality", "explain", "smollm2-135m", "--tokens", "100B", "--kv", "q8_0"];
     let text = Slimfit::new(arguments).run().done().stdout;
     let found = explained(&arguments[2..]);
     let loss = &found["loss"];

@@ -79,10 +79,10 @@ impl QualityError {
             }
             Self::FitRefused { refusal, found, allowed, hint } => {
                 let message = format!("these training runs cannot be fitted: {}", refusal.subject());
-                DocumentError::new("quality-fit", message).found(found).allowed(allowed).hint(hint)
+                DocumentError::new("quality", message).found(found).allowed(allowed).hint(hint)
             }
             Self::UnknownForm { found, allowed, hint } => {
-                let error = DocumentError::new("quality-fit", "no form of this name").field("--form");
+                let error = DocumentError::new("quality", "no form of this name").field("--form");
                 error.found(format!("`{found}`")).allowed(allowed).maybe_hint(hint)
             }
             Self::Architecture(ArchitectureError::Field { field, found, allowed }) => {

@@ -193,7 +193,7 @@ fn every_limit_is_a_refusal_of_its_own() {
 #[test]
 fn formats_that_nobody_measured_are_refused() {
     let text = Recipe::builtin_text("gemstones").unwrap();
-    let line = text.lines().find(|line| line.trim_start().starts_with("q4_0: {value: 0.0502")).unwrap();
+    let line = text.lines().find(|line| line.trim_start().starts_with("q4_0: {value:")).unwrap();
     let without = text.replace(line, "");
     let recipe = Recipe::from_document(&Document::from_str(&without, "own.yaml").unwrap()).unwrap();
     let refused = |recipe: &Recipe, weights, kv| match QualityModel::new(recipe.clone()).estimate(

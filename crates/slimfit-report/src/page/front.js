@@ -107,11 +107,13 @@ function frontTooltip(item) {
     const measured = sourceOf(point, objective.name) === 'measured';
     return `${escaped(objective.label)}: ${measured ? `${show(objective.unit, found)} measured` : `<i>${show(objective.unit, found)}</i>`}` + (interval ? ` <small>${showRange(objective.unit, interval.low, interval.high)}</small>` : '');
   });
+  const mixed = data.objectives.some(objective => sourceOf(point, objective.name) === 'measured');
+  const predicted = mixed ? 'predicted unless marked as measured' : 'all predicted';
   const [layers, heads, ffn, vocabulary] = point.shape.map(escaped);
   const name = [escaped(point.id), ...point.picks.map(escaped)].join(' · ');
   const flags = point.flags.length ? `<br>${point.flags.map(escaped).join(', ')}` : '';
   return `<b>${name}</b><br>${show('count', point.parameters)} parameters, ${escaped(point.weights)} / ${escaped(point.kv)}, threads ${point.threads}<br>` +
-    `${layers} · heads ${heads} · FFN ${ffn} · vocabulary ${vocabulary}<br>${lines.join('<br>')}${flags}<br>${tieWords(point)}`;
+    `${layers} · heads ${heads} · FFN ${ffn} · vocabulary ${vocabulary}<br>${lines.join('<br>')}${flags}<br>${tieWords(point)}; ${predicted}`;
 }
 
 function frontOption(theme) {
