@@ -129,9 +129,9 @@ pub(crate) fn assumptions(recipe: &Recipe, law: &Law, shape: &Shape, base: &Base
                 Assumed { ablation, nats: around(term.value, term.sigma), source }
             }
             Ablation::Vocabulary => {
-                let term = &corrections.vocabulary;
-                let source = term.source.clone();
-                Assumed { ablation, nats: around(base.vocabulary, term.sigma), source }
+                let term = corrections.vocabulary.as_ref();
+                let (sigma, source) = term.map_or((0.0, ""), |term| (term.sigma, &term.source));
+                Assumed { ablation, nats: around(base.vocabulary, sigma), source: source.to_owned() }
             }
         })
         .collect()

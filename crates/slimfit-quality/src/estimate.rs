@@ -213,10 +213,12 @@ impl QualityModel {
             (false, Some(_)) => none("every window covers the workload's text"),
             (false, None) => none("no windows"),
         };
-        let vocabulary = if base.flags.contains(Flags::ASSUMED_VOCABULARY) {
-            marked(corrections.vocabulary.assumed, &corrections.vocabulary.source)
-        } else {
-            none("within half to twice the recipe's vocabulary")
+        let vocabulary = match &corrections.vocabulary {
+            Some(term) if base.flags.contains(Flags::ASSUMED_VOCABULARY) => {
+                marked(term.assumed, &term.source)
+            }
+            Some(_) => none("within half to twice the recipe's vocabulary"),
+            None => none("not counted: the recipe's losses are of many tokenizers"),
         };
         let kv_source = corrections.kv_formats.get(&kv).map(correction_source).unwrap_or_default();
         let mut weight_source = corrections.weight_formats.get(&weights).map(source).unwrap_or_default();

@@ -305,10 +305,9 @@ impl Law {
     fn vocabulary_nats(&self, shape: &Shape, variance: &mut f64) -> (f64, bool) {
         let own = self.recipe.vocabulary_size as f64;
         let candidate = shape.vocabulary_size as f64;
-        if candidate == own {
+        let Some(term) = self.recipe.corrections.vocabulary.as_ref().filter(|_| candidate != own) else {
             return (0.0, false);
-        }
-        let term = &self.recipe.corrections.vocabulary;
+        };
         let doublings = (candidate / own).ln() / std::f64::consts::LN_2;
         let sigma = term.sigma * doublings.abs().min(1.0);
         *variance += sigma * sigma;

@@ -42,12 +42,12 @@ impl Recipe {
             of_correction("grouped key heads", &corrections.grouped_heads),
             of_correction("a single key head", &corrections.single_kv_head),
             of_correction("windows shorter than the text", &corrections.window),
-            NoiseSource {
-                name: "vocabulary, from half or twice the recipe's on".to_owned(),
-                nats: corrections.vocabulary.sigma,
-                source: stated(corrections.vocabulary.assumed, &corrections.vocabulary.source),
-            },
         ];
+        axes.extend(corrections.vocabulary.iter().map(|term| NoiseSource {
+            name: "vocabulary, from half or twice the recipe's on".to_owned(),
+            nats: term.sigma,
+            source: stated(term.assumed, &term.source),
+        }));
         axes.extend(
             corrections
                 .kv_formats
@@ -111,7 +111,7 @@ impl Recipe {
                 })
             }
             "vocab" => {
-                let term = &self.corrections.vocabulary;
+                let term = self.corrections.vocabulary.as_ref()?;
                 Some(Assumption {
                     effect: format!(
                         "outside half to twice {} rows, a vocabulary adds what a sweep over {} vocabularies and {} sizes showed against the nearer edge (± {:.3})",

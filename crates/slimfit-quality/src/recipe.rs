@@ -141,8 +141,9 @@ pub struct Corrections {
     pub window_minimum: u64,
     /// At least one layer in this many must see all of the text.
     pub window_global_every: u64,
-    /// Vocabularies far from the recipe's.
-    pub vocabulary: VocabularyTerm,
+    /// Vocabularies far from the recipe's; absent where its losses are of many tokenizers, each family with its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<VocabularyTerm>,
     /// Formats of the KV cache.
     pub kv_formats: BTreeMap<NumberFormat, Correction>,
     /// ln of the perplexity ratio by weight format.
@@ -386,7 +387,9 @@ impl Recipe {
         not_negative("noise.level.value", self.noise.level.value)?;
         positive("corrections.training_reference", self.corrections.training_reference)?;
         positive("corrections.window_global_every", self.corrections.window_global_every as f64)?;
-        self.corrections.vocabulary.check(document)?;
+        if let Some(vocabulary) = &self.corrections.vocabulary {
+            vocabulary.check(document)?;
+        }
         ascending("corrections.training_clip", self.corrections.training_clip)?;
         ascending("box.non_embedding", self.validity.non_embedding)?;
         ascending("box.tokens", self.validity.tokens)?;

@@ -477,3 +477,21 @@ proptest! {
         prop_assert!(wider < base && longer < base && larger < base);
     }
 }
+
+#[test]
+fn a_recipe_of_many_tokenizers_counts_no_vocabulary() {
+    let wide = SMALL.replace("vocabulary_size: 50304", "vocabulary_size: 256000");
+    assert_ne!(wide, SMALL);
+    let found = |recipe: &str, text: &str| {
+        let estimate =
+            model(recipe).estimate(&architecture(text), NumberFormat::F16, NumberFormat::F16, TOKENS, &TEXT);
+        estimate.unwrap()
+    };
+    let (near, far) = (found("published", SMALL), found("published", &wide));
+    assert_eq!((near.loss, near.scores["hellaswag"]), (far.loss, far.scores["hellaswag"]));
+    assert!(far.assumptions.is_empty());
+    let term = far.terms.iter().find(|term| term.name == "vocabulary").unwrap();
+    assert!(term.nats == 0.0 && term.source.contains("many tokenizers"), "{term:?}");
+    assert_eq!(Recipe::builtin("published").unwrap().assumption("vocab"), None);
+    assert!(found("gemstones", &wide).flags.contains(Flags::ASSUMED_VOCABULARY));
+}
