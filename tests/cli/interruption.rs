@@ -72,8 +72,10 @@ fn a_stopped_verification_keeps_what_it_timed(folder: &Path) {
     let late = progress.find_map(|line| share(&line.expect("UTF-8 on stderr")).filter(|share| *share > 0));
     assert!(late.is_some(), "it ended before it was well begun");
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("`kill` runs");
-    let rest: Vec<String> = progress.map_while(Result::ok).collect();
+    // Both pipes are emptied at once: a full one would stop the child.
+    let rest = std::thread::spawn(move || progress.map_while(Result::ok).collect::<Vec<String>>());
     let output = child.wait_with_output().expect("it ends");
+    let rest = rest.join().expect("stderr was read");
     assert_eq!(output.status.code(), Some(130), "{}", rest.join("\n"));
     let object: Value = serde_json::from_slice(&output.stdout).expect("one object");
     let broken = validate("verify", &object);

@@ -1,7 +1,7 @@
 //! Recipes from training runs: what a user's own small models, or a published suite, say of loss, shape and data.
 //!
 //! [`fit`] is the whole of it: it refuses what is too little or too narrow, judges itself on runs that it has not seen, and
-//! gives a [`Recipe`] that a search takes like any other. The parts ([`fit_law`], [`leave_groups_out`], [`Surface`],
+//! gives a [`Recipe`](crate::Recipe) that a search takes like any other. The parts ([`fit_law`], [`leave_groups_out`], [`Surface`],
 //! [`fit_curve`]) serve those who want another protocol.
 
 mod bootstrap;

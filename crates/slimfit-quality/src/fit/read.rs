@@ -127,7 +127,13 @@ impl Row<'_> {
     }
 
     fn count(&self, name: &str) -> Result<Option<u64>, DocumentError> {
-        // Tokens are often written as 1e11.
+        // Tokens are often written as 100B or 1e11.
+        if let Some(text) = self.text(name)
+            && text.ends_with(char::is_alphabetic)
+            && let Ok(count @ 1..) = slimfit_quantity::parse_count(text)
+        {
+            return Ok(Some(count));
+        }
         let number = self.number(name, 0.0, 1e18)?;
         match number {
             Some(number) if number.fract() != 0.0 => {

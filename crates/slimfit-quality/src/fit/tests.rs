@@ -213,3 +213,17 @@ fn half_a_conformal_interval_is_an_error_that_was_seen() {
     assert_eq!(conformal_half_width(&errors), 19.0);
     assert_eq!(conformal_half_width(&[3.0, 1.0]), 3.0);
 }
+
+#[test]
+fn counts_of_runs_are_written_as_people_write_them() {
+    let text = |tokens: &str| {
+        format!("hidden_size,layers,heads,ffn,vocabulary_size,tokens,loss\n512,8,8,2048,50304,{tokens},3.9\n")
+    };
+    for tokens in ["2B", "2000M", "2e9", "2000000000"] {
+        assert_eq!(parse_runs(&text(tokens), "runs.csv").unwrap()[0].tokens, 2_000_000_000, "{tokens}");
+    }
+    for tokens in ["0B", "2Q", "-1B", "2.5"] {
+        let error = parse_runs(&text(tokens), "runs.csv").unwrap_err().to_string();
+        assert!(error.contains("runs.csv:2") && error.contains("tokens"), "{tokens}: {error}");
+    }
+}
