@@ -93,15 +93,6 @@ impl Tuning {
     }
 }
 
-/// What a kernel that splits the matrix, however many tokens there are, costs the others: its results lie in other cores'
-/// caches than the operations before and after it want them in. A race on cores that share a cache does not show that, and
-/// where a hypervisor moves the threads to cores that do not, products take up to 1.4 times as long.
-const HANDICAP_OF_ROWS: f64 = 1.15;
-
-fn handicap(entry: &MatMulVariant) -> f64 {
-    if entry.variant.name.ends_with("-rows") { HANDICAP_OF_ROWS } else { 1.0 }
-}
-
 /// The implementations that may run for a key, the one that runs without a tuning first.
 fn candidates(key: &TuningKey) -> Result<Vec<MatMulVariant>, KernelError> {
     let format = weight_format(key.format);
@@ -137,8 +128,7 @@ pub fn tune(
         let mut subject = Subject::new(key, entries[0].layout, pool)?;
         let end = Instant::now() + time;
         let go_on = || Instant::now() < end;
-        let handicaps: Vec<f64> = entries.iter().map(handicap).collect();
-        Ok(race::run(&handicaps, incumbent, go_on, |candidate| subject.seconds(pool, &entries[candidate])))
+        Ok(race::run(entries.len(), incumbent, go_on, |candidate| subject.seconds(pool, &entries[candidate])))
     })
 }
 

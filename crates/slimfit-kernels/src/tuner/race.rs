@@ -38,23 +38,19 @@ pub(super) struct Incumbent {
 pub(super) struct Race {
     /// Of each candidate, one a round; of the incumbent, the mean of its two. Who fell out has fewer.
     pub(super) samples: Vec<Vec<f64>>,
-    /// What each candidate costs beyond its own time, as a factor on it.
-    handicaps: Vec<f64>,
     incumbent: Incumbent,
     /// The incumbent's first time over its second, each round.
     retests: Vec<f64>,
 }
 
-/// Runs rounds until `go_on` says no or the end is clear; one candidate for each handicap.
+/// Runs rounds until `go_on` says no or the end is clear.
 pub(super) fn run(
-    handicaps: &[f64],
+    candidates: usize,
     incumbent: Incumbent,
     go_on: impl Fn() -> bool,
     mut seconds: impl FnMut(usize) -> f64,
 ) -> Race {
-    let candidates = handicaps.len();
-    let samples = vec![Vec::new(); candidates];
-    let mut race = Race { samples, handicaps: handicaps.to_vec(), incumbent, retests: Vec::new() };
+    let mut race = Race { samples: vec![Vec::new(); candidates], incumbent, retests: Vec::new() };
     let mut challengers: Vec<usize> =
         (0..candidates).filter(|&candidate| candidate != incumbent.place).collect();
     for round in 0..MOST_ROUNDS {
@@ -131,13 +127,12 @@ impl Race {
         quantile(&apart, 0.75)
     }
 
-    /// Times over the incumbent's in the same round, each with its handicap.
+    /// Times over the incumbent's in the same round.
     fn ratios(&self, candidate: usize) -> Vec<f64> {
-        let handicap = self.handicaps[candidate] / self.handicaps[self.incumbent.place];
         self.samples[candidate]
             .iter()
             .zip(&self.samples[self.incumbent.place])
-            .map(|(time, of)| handicap * time / of)
+            .map(|(time, of)| time / of)
             .collect()
     }
 }
@@ -158,8 +153,7 @@ mod tests {
 
     fn race(samples: &[Vec<f64>], place: usize, retest: f64) -> usize {
         let retests = vec![retest; samples[place].len()];
-        let (incumbent, handicaps) = (Incumbent { place, chosen: false }, vec![1.0; samples.len()]);
-        Race { samples: samples.to_vec(), handicaps, incumbent, retests }.winner()
+        Race { samples: samples.to_vec(), incumbent: Incumbent { place, chosen: false }, retests }.winner()
     }
 
     #[test]
@@ -196,35 +190,19 @@ mod tests {
     fn a_choice_is_kept_where_a_default_would_go() {
         let race = |chosen, of: f64| {
             let samples = vec![vec![1.0; 8], vec![of; 8]];
-            let (incumbent, handicaps) = (Incumbent { place: 0, chosen }, vec![1.0; 2]);
-            Race { samples, handicaps, incumbent, retests: vec![1.0; 8] }.winner()
+            Race { samples, incumbent: Incumbent { place: 0, chosen }, retests: vec![1.0; 8] }.winner()
         };
         assert_eq!((race(false, 0.96), race(true, 0.96)), (1, 0));
         assert_eq!((race(false, 0.99), race(true, 0.90)), (0, 1));
     }
 
     #[test]
-    fn a_handicap_counts_for_a_challenger_and_for_an_incumbent() {
-        let race = |place, times: [f64; 2]| {
-            let samples = times.map(|time| vec![time; 8]).to_vec();
-            let (incumbent, handicaps) = (Incumbent { place, chosen: true }, vec![1.0, 1.15]);
-            Race { samples, handicaps, incumbent, retests: vec![1.0; 8] }.winner()
-        };
-        assert_eq!((race(0, [1.0, 0.92]), race(0, [1.0, 0.80])), (0, 1));
-        assert_eq!(
-            (race(1, [1.0, 0.92]), race(1, [1.0, 1.0])),
-            (1, 0),
-            "within the least gain a choice stays"
-        );
-    }
-
-    #[test]
     fn the_hopeless_fall_out_and_time_ends_the_race() {
-        let race = run(&[1.0; 4], DEFAULT, || true, |candidate| [1.0, 0.9, 3.0, 1.2][candidate]);
+        let race = run(4, DEFAULT, || true, |candidate| [1.0, 0.9, 3.0, 1.2][candidate]);
         let rounds: Vec<usize> = race.samples.iter().map(Vec::len).collect();
         assert_eq!(rounds, [LEAST_ROUNDS, LEAST_ROUNDS, 2, LEAST_ROUNDS], "clear after the least rounds");
         assert_eq!(race.winner(), 1);
-        let race = run(&[1.0; 2], DEFAULT, || false, |_| 1.0);
+        let race = run(2, DEFAULT, || false, |_| 1.0);
         assert_eq!(race.samples.iter().map(Vec::len).collect::<Vec<_>>(), [LEAST_ROUNDS; 2]);
     }
 
@@ -233,7 +211,7 @@ mod tests {
         let mut calls = 0;
         // A challenger that is faster by the least gain in the middle, and unsteady.
         let race = run(
-            &[1.0; 2],
+            2,
             DEFAULT,
             || true,
             |candidate| {

@@ -154,12 +154,7 @@ fn tune_simulated(keys: &[TuningKey], known: &Tuning, run: u64) -> Vec<TuningOut
                 .iter()
                 .map(|entry| true_seconds(key, entry.variant.name) * noise(&mut state, 0.02))
                 .collect();
-            Ok(race::run(
-                &vec![1.0; entries.len()],
-                incumbent,
-                || true,
-                |place| base[place] * noise(&mut state, 0.04),
-            ))
+            Ok(race::run(entries.len(), incumbent, || true, |place| base[place] * noise(&mut state, 0.04)))
         },
     )
     .unwrap()
@@ -219,7 +214,7 @@ fn what_the_time_does_not_reach_is_what_counts_least() {
         &mut |key, entries, incumbent, time| {
             assert!(time <= Duration::from_secs(1) / 15);
             raced.push(*key);
-            Ok(race::run(&vec![1.0; entries.len()], incumbent, || false, |_| 1.0))
+            Ok(race::run(entries.len(), incumbent, || false, |_| 1.0))
         },
     )
     .unwrap();
