@@ -1,8 +1,7 @@
 //! `slimfit quality explain --batch FILE.csv`: one model a row.
 
 use super::question::{Candidate, Question, Valued, bytes_per_token, no_tokens, trained_on};
-use super::row::{Columns, Row};
-use super::show;
+use super::{row, show};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::{Output, note};
@@ -10,7 +9,7 @@ use crate::table::table;
 use serde_json::json;
 use slimfit_document::{DocumentError, read_text};
 use slimfit_formats::{LoadedModel, load_model};
-use slimfit_quantity::parse_count;
+use slimfit_quality::table::{Columns, Row};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -20,7 +19,8 @@ pub fn run(file: &Path, question: &mut Question, output: &Output) -> Result<Outc
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let first = reader.headers().map_err(|error| unreadable(&error).file(&origin))?.clone();
-    let columns = Columns::read(&first).map_err(|error| error.file(&origin).on_line(1))?;
+    let columns =
+        Columns::read(&first, &row::COLUMNS, None).map_err(|error| error.file(&origin).on_line(1))?;
     let mut models = HashMap::new();
     let mut shown = table(&show::HEADS);
     let (mut rows, mut refused) = (0_u64, 0_u64);
@@ -31,8 +31,8 @@ pub fn run(file: &Path, question: &mut Question, output: &Output) -> Result<Outc
             Err(error) => (line_of(error), Err(unreadable(error).into())),
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
-                let row = columns.row(record).map_err(Failure::from);
-                (line, row.and_then(|row| value(row, question, &mut models)))
+                let cells = columns.row(record).map_err(Failure::from);
+                (line, cells.and_then(|cells| value(cells, question, &mut models)))
             }
         };
         match valued {
@@ -68,14 +68,14 @@ pub fn run(file: &Path, question: &mut Question, output: &Output) -> Result<Outc
 }
 
 fn value(
-    row: Row<'_>,
+    cells: Row<'_>,
     question: &mut Question,
     models: &mut HashMap<String, LoadedModel>,
 ) -> Result<Valued, Failure> {
-    let known = match row.text("model") {
+    let known = match cells.text("model") {
         None => None,
         Some(reference) => {
-            row.no_architecture()?;
+            cells.no_architecture()?;
             if !models.contains_key(reference) {
                 let model = load_model(reference).map_err(|error| {
                     let error = error.into_document();
@@ -86,19 +86,18 @@ fn value(
             models.get(reference)
         }
     };
-    let example = "a count such as `300B` or 300000000000";
-    let tokens = row.cell("tokens", example, |text| parse_count(text).ok())?;
+    let tokens = cells.count("tokens")?;
     let candidate = Candidate {
-        name: row.text("name").map(str::to_owned).or_else(|| known.map(|model| model.name.clone())),
+        name: cells.text("name").map(str::to_owned).or_else(|| known.map(|model| model.name.clone())),
         architecture: match known {
             Some(model) => model.architecture.clone(),
-            None => row.architecture()?,
+            None => cells.architecture()?,
         },
-        recipe: row.text("recipe").map(str::to_owned),
+        recipe: cells.text("recipe").map(str::to_owned),
         tokens: tokens.or(question.tokens).or_else(|| known.and_then(trained_on)).ok_or_else(no_tokens)?,
-        weights: row.format("weights")?.unwrap_or(question.weights),
-        kv: row.format("kv")?.unwrap_or(question.kv),
-        bytes_per_token: row.cell("bytes_per_token", "1 to 64", bytes_per_token)?,
+        weights: row::format(&cells, "weights")?.unwrap_or(question.weights),
+        kv: row::format(&cells, "kv")?.unwrap_or(question.kv),
+        bytes_per_token: cells.cell("bytes_per_token", "1 to 64", bytes_per_token)?,
     };
     question.value(candidate)
 }

@@ -18,6 +18,7 @@ mod recipe;
 mod refusal;
 mod score;
 mod shape;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -175,8 +175,14 @@ fn a_table_that_cannot_be_runs_names_the_place() {
         (format!("{head}\n512,12,8,2048,32000,1e10,3.1\n512,12,8,2048,32000,1e10,\n"), 3, "loss", "missing"),
         (format!("{head}\n512,12,8,2048,32000,1e10,-3\n"), 2, "loss", "`-3`"),
         (format!("{head}\n512,12.5,8,2048,32000,1e10,3\n"), 2, "layers", "whole number"),
-        (format!("{head}\n512,12,7,2048,32000,1e10,3\n"), 2, "head_size", "no multiple"),
-        (format!("{head},colour\n512,12,8,2048,32000,1e10,3,red\n"), 1, "colour", "no such column"),
+        (format!("{head}\n512,12,7,2048,32000,1e10,3\n"), 2, "head_size", "no whole number"),
+        (
+            format!("{head},expert_size\n512,12,8,2048,32000,1e10,3,256\n"),
+            2,
+            "expert_size",
+            "no layer has experts",
+        ),
+        (format!("{head},colour\n512,12,8,2048,32000,1e10,3,red\n"), 1, "colour", "no column of this name"),
         (format!("{head},fnn\n512,12,8,2048,32000,1e10,3,1\n"), 1, "fnn", "did you mean `ffn`?"),
         (
             "layers,heads,ffn,vocabulary_size,tokens,loss\n1,1,1,1,1,1\n".to_owned(),
