@@ -34,8 +34,8 @@ pub use law::{Base, Law, Loss};
 pub use measured_text::{LEAST_TEXT_BYTES, MeasuredText};
 pub use noises::{Assumption, NoiseSource, Noises};
 pub use recipe::{
-    AnchoredTask, Anchors, Coefficient, Correction, Corrections, Limits, LossTerms, Noise, PowerLaw,
-    RECIPE_SCHEMA, Recipe, ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,
+    AnchoredTask, Anchors, Coefficient, Correction, Corrections, Limits, LossTerms, MOST_TASKS, Noise,
+    PowerLaw, RECIPE_SCHEMA, Recipe, ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,
 };
 pub use refusal::Refusal;
 pub use score::Score;

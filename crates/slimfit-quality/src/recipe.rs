@@ -6,6 +6,8 @@ use slimfit_document::{Document, DocumentError, suggestion};
 use slimfit_quantity::NumberFormat;
 use std::collections::BTreeMap;
 
+/// Tasks of one recipe: a search holds a score of each for every point.
+pub const MOST_TASKS: usize = 16;
 /// The schema name that recipe files carry.
 pub const RECIPE_SCHEMA: &str = "slimfit/recipe/v1";
 
@@ -398,6 +400,10 @@ impl Recipe {
         ascending("box.ffn_over_width", self.validity.ffn_over_width)?;
         ascending("limits.non_embedding", self.limits.non_embedding)?;
         ascending("limits.width_over_depth", self.limits.width_over_depth)?;
+        if self.scores.tasks.len() > MOST_TASKS {
+            let error = document.error_at("scores.tasks", "too many tasks").found(self.scores.tasks.len());
+            return Err(error.allowed(format!("at most {MOST_TASKS}")));
+        }
         for (task, curve) in &self.scores.tasks {
             positive(&format!("scores.tasks.{task}.steepness"), curve.steepness)?;
             if !(0.0..1.0).contains(&curve.chance) {

@@ -495,3 +495,22 @@ fn a_recipe_of_many_tokenizers_counts_no_vocabulary() {
     assert_eq!(Recipe::builtin("published").unwrap().assumption("vocab"), None);
     assert!(found("gemstones", &wide).flags.contains(Flags::ASSUMED_VOCABULARY));
 }
+
+#[test]
+fn a_recipe_with_more_tasks_than_a_search_can_hold_is_refused() {
+    let mut recipe = Recipe::builtin("gemstones").unwrap();
+    let curve = recipe.scores.tasks["hellaswag"];
+    recipe.scores.tasks = (0..crate::MOST_TASKS).map(|task| (format!("task_{task}"), curve)).collect();
+    let text = recipe.to_yaml().unwrap();
+    assert!(Recipe::from_document(&Document::from_str(&text, "own.yaml").unwrap()).is_ok());
+    let more = text.replacen(
+        "    task_0:",
+        "    one_more: {chance: 0.25, steepness: 3, center: 2.5, residual: 1, evaluation: 1}\n    task_0:",
+        1,
+    );
+    assert_ne!(more, text);
+    let error =
+        Recipe::from_document(&Document::from_str(&more, "own.yaml").unwrap()).unwrap_err().to_string();
+    assert!(error.starts_with("own.yaml:") && error.contains("scores.tasks"), "{error}");
+    assert!(error.contains("at most 16"), "{error}");
+}

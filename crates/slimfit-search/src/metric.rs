@@ -1,6 +1,6 @@
 //! The quantities that points are compared by. All are minimised but scores.
 
-use slimfit_quality::Recipe;
+use slimfit_quality::{MOST_TASKS, Recipe};
 use slimfit_study::Objective;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -45,8 +45,6 @@ pub struct Task {
     name: &'static str,
 }
 
-/// Tasks of one recipe that points hold scores of.
-pub(crate) const MOST_TASKS: usize = 16;
 const PREFIX: &str = "score_";
 
 impl Task {
@@ -88,8 +86,7 @@ impl Metric {
 
     /// The scores that a recipe predicts, by task.
     pub fn scores(recipe: &Recipe) -> impl Iterator<Item = Self> {
-        let tasks = recipe.scores.tasks.keys().take(MOST_TASKS);
-        tasks.enumerate().map(|(place, task)| {
+        recipe.scores.tasks.keys().enumerate().map(|(place, task)| {
             Self::Score(Task { place: place as u8, name: interned(format!("{PREFIX}{task}")) })
         })
     }

@@ -142,8 +142,8 @@ impl Plan {
         self.sets.iter().copied().filter(move |set| product || !set.on_edge)
     }
 
-    /// Measures until `deadline`, each subject the share of the time left that its cells are of those left. Adds to `looks` where the threads lay
-    /// meanwhile.
+    /// Measures until `deadline`, each subject the share of the time left that its cells are of those left. Adds to
+    /// `looks` where the threads lay meanwhile.
     pub fn measure(
         &self,
         pools: &Pools,
