@@ -45,7 +45,7 @@ fn noise(label: &str, term: &NoiseTerm, ties: &str) -> Markup {
     html! {
         tr {
             th scope="row" { (read(label)) }
-            td { (number(Source::Modelled, digits(term.nats))) }
+            td { (number(Source::Modelled, format!("{:.4}", term.nats))) }
             td { (ties) }
             td { span data-source="read" { (term.source) } }
         }
