@@ -319,7 +319,7 @@ fn measured_bytes_per_token_decide_tokens_and_not_the_loss_per_byte() {
     let plain = explained(&["smollm2-135m", "--tokens", "100B"]);
     let measured = explained(&["smollm2-135m", "--tokens", "100B", "--bytes-per-token", "2"]);
     assert_eq!(measured["bytes_per_token"]["value"], 2.0);
-    assert_eq!(measured["bytes_per_token"]["source"], "measured");
+    assert_eq!(measured["bytes_per_token"]["source"], "read");
     assert_eq!(measured["loss_per_byte"], plain["loss_per_byte"]);
     let bytes = number(&measured["workload"]["prompt_bytes"]);
     assert_eq!(number(&measured["workload"]["prompt_tokens"]), (bytes / 2.0).ceil());

@@ -124,12 +124,12 @@ pub fn warnings(valued: &Valued) -> Vec<Warning> {
     warnings
 }
 
-/// Measured by the user, or from the recipe's table.
+/// Given by the user, or from the recipe's table.
 fn bytes_per_token(valued: &Valued) -> Figure {
     let figure = valued.estimate.bytes_per_token.figure();
     match valued.candidate.bytes_per_token {
         None => figure,
-        Some(_) => Figure { source: Source::Measured, n: 1, ..figure },
+        Some(_) => Figure { source: Source::Read, n: 1, ..figure },
     }
 }
 
@@ -175,7 +175,7 @@ pub fn text(valued: &Valued) -> String {
         let _ = writeln!(text, "  {name:<14} ±{:.3}  {what}", Z90 * sigma);
     }
     let _ = writeln!(text, "loss per byte    {} nats", interval(estimate.loss_per_byte, 4));
-    let origin = if candidate.bytes_per_token.is_some() { ", measured" } else { ", by the recipe's table" };
+    let origin = if candidate.bytes_per_token.is_some() { ", as given" } else { ", by the recipe's table" };
     let _ = writeln!(text, "bytes per token  {}{origin}", interval(estimate.bytes_per_token, 2));
     let _ = writeln!(
         text,

@@ -314,12 +314,12 @@ fn correction_source(correction: &Correction) -> String {
     marked(correction.assumed, &correction.source)
 }
 
-fn marked(assumed: bool, source: &str) -> String {
+pub(crate) fn marked(assumed: bool, source: &str) -> String {
     if assumed { format!("assumed: {source}") } else { source.to_owned() }
 }
 
 /// Sources in order, each once.
-fn sources(coefficients: &[&Coefficient]) -> String {
+pub(crate) fn sources(coefficients: &[&Coefficient]) -> String {
     let mut texts: Vec<String> = Vec::new();
     for coefficient in coefficients {
         let text = source(coefficient);

@@ -1,7 +1,7 @@
 //! How sure a recipe is: the noises of its law by what they belong to, and what its assumptions rest on.
 
-use crate::estimate::Z90;
-use crate::recipe::{Coefficient, Correction, Recipe};
+use crate::estimate::{Z90, marked, sources};
+use crate::recipe::{Correction, Recipe};
 
 /// One noise of a recipe.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,7 @@ impl Recipe {
         axes.extend(corrections.vocabulary.iter().map(|term| NoiseSource {
             name: "vocabulary, from half or twice the recipe's on".to_owned(),
             nats: term.sigma,
-            source: stated(term.assumed, &term.source),
+            source: marked(term.assumed, &term.source),
         }));
         axes.extend(
             corrections
@@ -63,7 +63,7 @@ impl Recipe {
                     corrections.training_reference
                 ),
                 nats: share * coefficient.value,
-                source: stated(coefficient.assumed, &coefficient.source),
+                source: marked(coefficient.assumed, &coefficient.source),
             }
         }));
         axes.retain(|axis| axis.nats > 0.0);
@@ -72,13 +72,13 @@ impl Recipe {
             shape: NoiseSource {
                 name: "shape".to_owned(),
                 nats: self.noise.shape.value,
-                source: stated(self.noise.shape.assumed, &self.noise.shape.source),
+                source: marked(self.noise.shape.assumed, &self.noise.shape.source),
             },
             axes,
             recipe: NoiseSource {
                 name: "recipe".to_owned(),
                 nats: self.recipe_sigma(),
-                source: joined(&[between, within]),
+                source: sources(&[between, within]),
             },
         }
     }
@@ -93,7 +93,7 @@ impl Recipe {
                     effect: format!(
                         "one key head for all query heads adds {value} nats ({low:.4} to {high:.4})"
                     ),
-                    source: stated(*assumed, source),
+                    source: marked(*assumed, source),
                 })
             }
             "loops" => {
@@ -107,7 +107,7 @@ impl Recipe {
                         "parameters that run r times count r^{} times ({bounds})",
                         exponent.value
                     ),
-                    source: stated(exponent.assumed, &exponent.source),
+                    source: marked(exponent.assumed, &exponent.source),
                 })
             }
             "vocab" => {
@@ -120,7 +120,7 @@ impl Recipe {
                         term.parameters.len(),
                         Z90 * term.sigma
                     ),
-                    source: stated(term.assumed, &term.source),
+                    source: marked(term.assumed, &term.source),
                 })
             }
             _ => None,
@@ -132,23 +132,8 @@ fn of_correction(name: &str, correction: &Correction) -> NoiseSource {
     NoiseSource {
         name: name.to_owned(),
         nats: correction.sigma,
-        source: stated(correction.assumed, &correction.source),
+        source: marked(correction.assumed, &correction.source),
     }
-}
-
-fn stated(assumed: bool, source: &str) -> String {
-    if assumed { format!("assumed: {source}") } else { source.to_owned() }
-}
-
-fn joined(coefficients: &[&Coefficient]) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for coefficient in coefficients {
-        let text = stated(coefficient.assumed, &coefficient.source);
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
-    texts.join("; ")
 }
 
 #[cfg(test)]
