@@ -61,6 +61,8 @@ impl Provenance {
             format!("0.9 quantile of left-out errors over {Z90}, as a standard deviation: {what}");
         set_box(&mut recipe, runs, fitted.form == super::Form::Whole);
         set_scores(&mut recipe, base, runs, &what);
+        // What a sibling buys was measured on published models with the base's curves.
+        recipe.anchors = None;
         Ok(recipe)
     }
 }

@@ -71,6 +71,7 @@ fn refusal(result: Result<Fitted, QualityError>) -> FitRefusal {
 fn a_whole_fit_finds_the_law_that_made_the_losses() {
     let fitted = fit(&base(), &runs(&other(), &SHAPES, &LENGTHS), Form::Whole, &provenance()).unwrap();
     assert!(fitted.left_out.mean_absolute < 2e-3, "{:?}", fitted.left_out);
+    assert_eq!(fitted.recipe.as_ref().map(|recipe| recipe.anchors.is_none()), Some(true));
     assert_eq!(fitted.left_out.spearman.map(|rho| rho > 0.999), Some(true));
     for (coefficient, truth) in fitted
         .coefficients
