@@ -3,7 +3,9 @@
 use crate::failure::Failure;
 use slimfit_document::{DocumentError, suggestion};
 use slimfit_formats::load_model;
-use slimfit_quality::{Anchor, AnchorModel, Recipe, TRAINING_CONTEXT, TrainingPlan, TrainingRate};
+use slimfit_quality::{
+    Anchor, AnchorModel, Assumption, Recipe, TRAINING_CONTEXT, TrainingPlan, TrainingRate,
+};
 use slimfit_search::{ExtraRows, Metric, QualityTable, Space, Workload};
 use std::path::PathBuf;
 
@@ -101,7 +103,7 @@ struct TrainingArguments {
 impl What {
     /// The space, with the assumptions asked for.
     pub fn space(&self) -> Result<Space, Failure> {
-        let assume: Vec<&str> = self.assume.iter().map(String::as_str).collect();
+        let assume = self.assume.iter().map(|name| Assumption::named(name)).collect::<Result<Vec<_>, _>>()?;
         Ok(Space::load(&self.space, &assume)?)
     }
 

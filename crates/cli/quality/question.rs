@@ -4,7 +4,9 @@ use crate::failure::Failure;
 use slimfit_arch::Architecture;
 use slimfit_document::DocumentError;
 use slimfit_formats::{LoadedModel, load_model};
-use slimfit_quality::{Ablation, Anchor, AnchorModel, QualityEstimate, QualityModel, WorkloadText};
+use slimfit_quality::{
+    Anchor, AnchorModel, Assumption, QualityEstimate, QualityModel, TokenizedText, WorkloadText,
+};
 use slimfit_quantity::{NumberFormat, Predicted};
 use slimfit_search::Workload;
 use std::collections::HashMap;
@@ -51,7 +53,7 @@ pub struct Question {
     pub kv: NumberFormat,
     pub text: WorkloadText,
     anchors: Vec<Anchor>,
-    assume: Vec<Ablation>,
+    assume: Vec<Assumption>,
     models: HashMap<String, QualityModel>,
 }
 
@@ -80,10 +82,10 @@ impl QuestionArguments {
     /// Reads everything but other recipes that rows may name.
     pub fn read(&self) -> Result<Question, Failure> {
         let text = match (self.prompt_bytes, self.generated_bytes) {
-            (Some(prompt_bytes), Some(generated_bytes)) => WorkloadText { prompt_bytes, generated_bytes },
+            (Some(prompt_bytes), Some(generated_bytes)) => WorkloadText::new(prompt_bytes, generated_bytes),
             _ => Workload::load(self.workload.as_deref().unwrap_or("assistant"))?.bytes(),
         };
-        let assume = self.assume.iter().map(|name| Ablation::named(name));
+        let assume = self.assume.iter().map(|name| Assumption::named(name));
         let anchors = self.anchor.iter().map(|text| Anchor::parse(text, anchor_model));
         let mut question = Question {
             recipe: self.recipe.clone(),
@@ -125,15 +127,18 @@ impl Question {
     /// Values one model.
     pub fn value(&mut self, candidate: Candidate) -> Result<Valued, Failure> {
         let recipe = candidate.recipe.clone().unwrap_or_else(|| self.recipe.clone());
-        let mut model = self.model(&recipe)?.clone();
+        let model = self.model(&recipe)?.clone();
+        let mut text = self.text;
         if let Some(value) = candidate.bytes_per_token {
-            let measured = Predicted { value, low: value, high: value };
-            model = model.with_bytes_per_token(candidate.architecture.vocabulary_size, measured);
+            text = text.tokenized(TokenizedText {
+                vocabulary_size: candidate.architecture.vocabulary_size,
+                bytes_per_token: Predicted { value, low: value, high: value },
+            });
         }
         let Candidate { architecture, weights, kv, tokens, .. } = &candidate;
-        let estimate = model.estimate(architecture, *weights, *kv, *tokens, &self.text)?;
+        let estimate = model.estimate(architecture, *weights, *kv, *tokens, &text)?;
         estimate.allow(&self.assume)?;
-        Ok(Valued { text: self.text, candidate, model, estimate })
+        Ok(Valued { text, candidate, model, estimate })
     }
 }
 

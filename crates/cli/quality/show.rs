@@ -48,8 +48,8 @@ pub fn fields(valued: &Valued) -> Result<Value, Failure> {
     let not_predicted = estimate.not_predicted.iter();
     let assumptions = estimate.assumptions.iter().map(|assumed| {
         json!({
-            "name": assumed.ablation.name(),
-            "what": assumed.ablation.what(),
+            "name": assumed.assumption.name(),
+            "what": assumed.assumption.what(),
             "nats": assumed.nats.figure(),
             "source": assumed.source,
         })

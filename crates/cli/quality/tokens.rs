@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let vocabulary = tokenizer.get_vocab_size(true) as u64;
     let unknown_share = unknown as f64 / measured.tokens as f64;
     let model = QualityModel::new(recipe);
-    let law = model.law(1, &WorkloadText { prompt_bytes: 0, generated_bytes: 0 });
+    let law = model.law(1, &WorkloadText::new(0, 0));
     let table = law.bytes_per_token_interval(vocabulary);
     let ratio = measured.bytes_per_token.value / table.value;
     let mut warnings = Vec::new();
@@ -112,7 +112,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         table.high,
         model.recipe().text.source,
     ))?;
-    note(&format!("`slimfit quality explain MODEL --bytes-per-token {value:.3}` uses it"));
+    note(&format!(
+        "`slimfit quality explain MODEL --bytes-per-token {value:.3}` uses it, and so does a search whose workload file says\n\
+         tokenizer: {{vocabulary_size: {vocabulary}, bytes_per_token: {value:.3}}}"
+    ));
     Ok(Outcome::Done)
 }
 

@@ -16,8 +16,6 @@ pub const Z90: f64 = 1.645;
 pub struct QualityModel {
     recipe: Recipe,
     pub(crate) anchors: Vec<AnchorShift>,
-    /// The user's text against the recipe's table: bytes per token, measured over predicted, and its relative sigma.
-    measured_text: Option<(f64, f64)>,
 }
 
 /// One standard deviation from each of three sources that must not be mixed, nats.
@@ -86,7 +84,7 @@ pub struct NotPredicted {
 impl QualityModel {
     /// A model of quality by a recipe.
     pub fn new(recipe: Recipe) -> Self {
-        Self { recipe, anchors: Vec::new(), measured_text: None }
+        Self { recipe, anchors: Vec::new() }
     }
 
     /// The recipe.
@@ -96,18 +94,7 @@ impl QualityModel {
 
     /// The law for one training length (tokens of the recipe's tokenizer) and one workload.
     pub fn law(&self, tokens: u64, text: &WorkloadText) -> Law {
-        Law::new(&self.recipe, tokens, text).with_text(self.measured_text)
-    }
-
-    /// The same model for a text whose bytes per token were measured with a tokenizer of this vocabulary: the recipe's
-    /// table is scaled to go through the measured value, so that other vocabularies follow. It decides tokens, and with
-    /// them times and what windows cut; the loss per byte stays the recipe's, since its loss was counted in its own text.
-    #[must_use]
-    pub fn with_bytes_per_token(mut self, vocabulary: u64, measured: Predicted) -> Self {
-        let scale = measured.value / self.recipe.text.bytes_per_token(vocabulary);
-        let sigma = (measured.high - measured.low) / (2.0 * Z90 * measured.value);
-        self.measured_text = Some((scale, sigma));
-        self
+        Law::new(&self.recipe, tokens, text)
     }
 
     /// Values one model trained on `tokens` tokens of the recipe's tokenizer.

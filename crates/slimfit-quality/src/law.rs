@@ -87,6 +87,9 @@ impl Law {
         for (&format, correction) in &recipe.corrections.kv_formats {
             kv[index(format)] = Some((correction.value, correction.sigma, correction.assumed));
         }
+        let of_table = (1.0, recipe.text.relative_sigma);
+        let (text_scale, text_sigma) =
+            text.tokenized.map_or(of_table, |tokenized| tokenized.scale(&recipe.text));
         Self {
             text: *text,
             tokens,
@@ -95,17 +98,9 @@ impl Law {
             formula,
             weights,
             kv,
-            text_scale: 1.0,
-            text_sigma: recipe.text.relative_sigma,
+            text_scale,
+            text_sigma,
             recipe: recipe.clone(),
-        }
-    }
-
-    /// The same for a text that was measured: its scale and relative sigma.
-    pub(crate) fn with_text(self, measured: Option<(f64, f64)>) -> Self {
-        match measured {
-            None => self,
-            Some((text_scale, text_sigma)) => Self { text_scale, text_sigma, ..self },
         }
     }
 
@@ -286,7 +281,7 @@ impl Law {
         let mut recipe = self.recipe.clone();
         recipe.shape.loop_exponent.value = exponent;
         (recipe.shape.loop_exponent.low, recipe.shape.loop_exponent.high) = (None, None);
-        Self::new(&recipe, self.tokens as u64, &self.text).with_text(Some((self.text_scale, self.text_sigma)))
+        Self::new(&recipe, self.tokens as u64, &self.text)
     }
 
     pub(crate) fn size_nats(&self, ln_effective_size: f64) -> f64 {

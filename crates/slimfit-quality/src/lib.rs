@@ -26,13 +26,13 @@ mod training;
 mod vocabulary;
 
 pub use anchor::{Anchor, AnchorModel, AnchorShift};
-pub use assume::{Ablation, Assumed};
+pub use assume::{Assumed, Assumption, Footing};
 pub use error::QualityError;
 pub use estimate::{LossNoise, NotPredicted, QualityEstimate, QualityModel, Term, Z90};
 pub use flags::Flags;
 pub use law::{Base, Law, Loss};
 pub use measured_text::{LEAST_TEXT_BYTES, MeasuredText};
-pub use noises::{Assumption, NoiseSource, Noises};
+pub use noises::{NoiseSource, Noises};
 pub use recipe::{
     AnchoredTask, Anchors, Coefficient, Correction, Corrections, Limits, LossTerms, MOST_TASKS, Noise,
     PowerLaw, RECIPE_SCHEMA, Recipe, ScoreCurve, Scores, ShapeTerms, Text, Validity, VocabularyTerm,
@@ -40,5 +40,5 @@ pub use recipe::{
 pub use refusal::Refusal;
 pub use score::Score;
 pub use shape::{Looped, Shape};
-pub use text::WorkloadText;
+pub use text::{TokenizedText, WorkloadText};
 pub use training::{TRAINING_CONTEXT, TrainingCost, TrainingPlan, TrainingRate};

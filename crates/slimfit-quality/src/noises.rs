@@ -1,6 +1,6 @@
-//! How sure a recipe is: the noises of its law by what they belong to, and what its assumptions rest on.
+//! How sure a recipe is: the noises of its law, by what they belong to.
 
-use crate::estimate::{Z90, marked, sources};
+use crate::estimate::{marked, sources};
 use crate::recipe::{Correction, Recipe};
 
 /// One noise of a recipe.
@@ -23,15 +23,6 @@ pub struct Noises {
     pub axes: Vec<NoiseSource>,
     /// Between recipes: common to all candidates of a search.
     pub recipe: NoiseSource,
-}
-
-/// What a value rests on that a search lets in by name only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assumption {
-    /// What it does to the loss, with its 90 % interval.
-    pub effect: String,
-    /// Where that comes from.
-    pub source: String,
 }
 
 impl Recipe {
@@ -82,50 +73,6 @@ impl Recipe {
             },
         }
     }
-
-    /// What `loops`, `mqa` or `vocab` rest on; none for other names.
-    pub fn assumption(&self, name: &str) -> Option<Assumption> {
-        match name {
-            "mqa" => {
-                let Correction { value, sigma, source, assumed } = &self.corrections.single_kv_head;
-                let (low, high) = (value - Z90 * sigma, value + Z90 * sigma);
-                Some(Assumption {
-                    effect: format!(
-                        "one key head for all query heads adds {value} nats ({low:.4} to {high:.4})"
-                    ),
-                    source: marked(*assumed, source),
-                })
-            }
-            "loops" => {
-                let exponent = &self.shape.loop_exponent;
-                let bounds = match (exponent.low, exponent.high) {
-                    (Some(low), Some(high)) => format!("{low} to {high}"),
-                    _ => "interval not known".to_owned(),
-                };
-                Some(Assumption {
-                    effect: format!(
-                        "parameters that run r times count r^{} times ({bounds})",
-                        exponent.value
-                    ),
-                    source: marked(exponent.assumed, &exponent.source),
-                })
-            }
-            "vocab" => {
-                let term = self.corrections.vocabulary.as_ref()?;
-                Some(Assumption {
-                    effect: format!(
-                        "outside half to twice {} rows, a vocabulary adds what a sweep over {} vocabularies and {} sizes showed against the nearer edge (± {:.3})",
-                        self.vocabulary_size,
-                        term.vocabularies.len(),
-                        term.parameters.len(),
-                        Z90 * term.sigma
-                    ),
-                    source: marked(term.assumed, &term.source),
-                })
-            }
-            _ => None,
-        }
-    }
 }
 
 fn of_correction(name: &str, correction: &Correction) -> NoiseSource {
@@ -150,23 +97,5 @@ mod tests {
             }
             assert!(noises.axes.iter().any(|axis| axis.source.starts_with("assumed: ")), "{name}");
         }
-    }
-
-    #[test]
-    fn assumptions_state_their_interval_and_where_they_come_from() {
-        let recipe = Recipe::builtin("gemstones").unwrap();
-        for name in ["mqa", "loops", "vocab"] {
-            let assumption = recipe.assumption(name).unwrap();
-            assert!(assumption.effect.contains(" to ") || assumption.effect.contains('±'), "{assumption:?}");
-            assert!(assumption.source.contains("assumed: "), "{assumption:?}");
-        }
-        let single = &recipe.corrections.single_kv_head;
-        let effect = recipe.assumption("mqa").unwrap().effect;
-        assert!(effect.contains(&format!(
-            "{:.4} to {:.4}",
-            single.value - 1.645 * single.sigma,
-            single.value + 1.645 * single.sigma
-        )));
-        assert_eq!(recipe.assumption("windows"), None);
     }
 }

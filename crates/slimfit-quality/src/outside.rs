@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn what_is_outside_is_named_exactly_where_the_law_flags_it() {
         let model = QualityModel::new(Recipe::builtin("gemstones").unwrap());
-        let text = WorkloadText { prompt_bytes: 1200, generated_bytes: 400 };
+        let text = WorkloadText::new(1200, 400);
         let billion = 1_000_000_000;
         for (layers, tokens, words) in [
             (format!("[{}]", layer(30, 9, 1536)), 100 * billion, vec![]),

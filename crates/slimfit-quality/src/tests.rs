@@ -5,7 +5,7 @@ use slimfit_document::Document;
 use slimfit_quantity::NumberFormat;
 
 const TOKENS: u64 = 100_000_000_000;
-const TEXT: WorkloadText = WorkloadText { prompt_bytes: 1200, generated_bytes: 400 };
+const TEXT: WorkloadText = WorkloadText::new(1200, 400);
 
 /// 30 layers of 576, 106 203 456 non-embedding parameters.
 const SMALL: &str = r#"{hidden_size: 576, vocabulary_size: 50304, layers: [{repeat: 30,
@@ -142,7 +142,7 @@ fn a_window_costs_nothing_while_it_covers_the_text_and_is_refused_where_it_was_n
     assert_eq!(refusal(&with(prompt + generated - 1, None)), Refusal::Window);
     assert_eq!(refusal(&with(256, Some(6))), Refusal::Window);
 
-    let long = WorkloadText { prompt_bytes: 8000, generated_bytes: 400 };
+    let long = WorkloadText::new(8000, 400);
     let model = model("gemstones");
     let long_estimate = |architecture: &Architecture| {
         model.estimate(architecture, NumberFormat::Bf16, NumberFormat::F16, TOKENS, &long)
@@ -319,21 +319,21 @@ fn what_rests_on_one_ablation_is_named_with_its_interval() {
     mqa.layers[0].attention.kv_heads = 1;
     let found = estimate(&mqa).unwrap();
     let [assumed] = &found.assumptions[..] else { panic!("{:?}", found.assumptions) };
-    assert_eq!((assumed.ablation, assumed.nats.value), (Ablation::Mqa, 0.012));
+    assert_eq!((assumed.assumption, assumed.nats.value), (Assumption::Mqa, 0.012));
     assert!((assumed.nats.high - 0.012 - Z90 * 0.01).abs() < 1e-12);
     assert!(assumed.source.contains("GQA paper"));
 
     let mut wide = architecture(SMALL);
     wide.vocabulary_size = 201_216;
     let assumed = &estimate(&wide).unwrap().assumptions[0];
-    assert_eq!(assumed.ablation, Ablation::Vocabulary);
+    assert_eq!(assumed.assumption, Assumption::Vocabulary);
     assert!(assumed.nats.low < assumed.nats.value && assumed.nats.value < assumed.nats.high);
 
     let looped = architecture(&SMALL.replacen('{', "{loops: {first: 0, layers: 30, count: 4}, ", 1));
     let looped = estimate(&looped).unwrap();
     let plain = estimate(&architecture(SMALL)).unwrap();
     let assumed = &looped.assumptions[0];
-    assert_eq!(assumed.ablation, Ablation::Loops);
+    assert_eq!(assumed.assumption, Assumption::Loops);
     let gain = looped.loss.value - plain.loss.value;
     assert!((assumed.nats.value - gain).abs() < 1e-12, "{:?} {gain}", assumed.nats);
     assert!(assumed.nats.low < gain && gain < assumed.nats.high && assumed.nats.high < 0.0);
@@ -347,13 +347,13 @@ fn what_nobody_assumed_is_refused_with_the_option() {
     mqa.layers[0].attention.kv_heads = 1;
     mqa.vocabulary_size = 201_216;
     let found = estimate(&mqa).unwrap();
-    let error = found.allow(&[Ablation::Loops]).unwrap_err().into_document();
+    let error = found.allow(&[Assumption::Loops]).unwrap_err().into_document();
     assert_eq!(error.field.as_deref(), Some("--assume"));
     let hint = error.hint.clone().unwrap();
     assert!(hint.contains("`--assume loops,mqa,vocab`") && hint.contains("GQA paper"), "{hint}");
-    assert!(found.allow(&[Ablation::Vocabulary]).is_err());
-    assert!(found.allow(&[Ablation::Mqa, Ablation::Vocabulary]).is_ok());
-    let error = Ablation::named("loop").unwrap_err().to_string();
+    assert!(found.allow(&[Assumption::Vocabulary]).is_err());
+    assert!(found.allow(&[Assumption::Mqa, Assumption::Vocabulary]).is_ok());
+    let error = Assumption::named("loop").unwrap_err().to_string();
     assert!(error.contains("did you mean `loops`?"), "{error}");
 }
 
@@ -361,17 +361,17 @@ fn what_nobody_assumed_is_refused_with_the_option() {
 fn a_measured_text_scales_the_table_and_leaves_the_loss_per_byte() {
     let measured = slimfit_quantity::Predicted { value: 3.0, low: 2.9, high: 3.1 };
     let plain = model("gemstones");
-    let own = plain.clone().with_bytes_per_token(50_304, measured);
-    let (law, own_law) = (plain.law(TOKENS, &TEXT), own.law(TOKENS, &TEXT));
+    let own = TEXT.tokenized(TokenizedText { vocabulary_size: 50_304, bytes_per_token: measured });
+    let (law, own_law) = (plain.law(TOKENS, &TEXT), plain.law(TOKENS, &own));
     assert!((own_law.bytes_per_token(50_304) - 3.0).abs() < 1e-12);
     let ratio = 3.0 / law.bytes_per_token(50_304);
     assert!((own_law.bytes_per_token(32_768) - ratio * 3.971).abs() < 1e-12);
     assert_eq!(own_law.workload_tokens(50_304), (400, 134));
-    let value = |model: &QualityModel| {
-        let found = model.estimate(&architecture(SMALL), NumberFormat::F16, NumberFormat::F16, TOKENS, &TEXT);
+    let value = |text: &WorkloadText| {
+        let found = plain.estimate(&architecture(SMALL), NumberFormat::F16, NumberFormat::F16, TOKENS, text);
         found.unwrap()
     };
-    let (before, after) = (value(&plain), value(&own));
+    let (before, after) = (value(&TEXT), value(&own));
     assert_eq!((before.loss, before.loss_per_byte), (after.loss, after.loss_per_byte));
     assert!(
         (after.bytes_per_token.low - 2.9).abs() < 1e-9 && (after.bytes_per_token.high - 3.1).abs() < 1e-9
@@ -492,7 +492,7 @@ fn a_recipe_of_many_tokenizers_counts_no_vocabulary() {
     assert!(far.assumptions.is_empty());
     let term = far.terms.iter().find(|term| term.name == "vocabulary").unwrap();
     assert!(term.nats == 0.0 && term.source.contains("many tokenizers"), "{term:?}");
-    assert_eq!(Recipe::builtin("published").unwrap().assumption("vocab"), None);
+    assert_eq!(Recipe::builtin("published").unwrap().footing(Assumption::Vocabulary), None);
     assert!(found("gemstones", &wide).flags.contains(Flags::ASSUMED_VOCABULARY));
 }
 

@@ -8,7 +8,9 @@ use slimfit_arch::ArchitectureError;
 use slimfit_cost::{BusyTime, CostError, CostModel, EnergyModel, Percentile, RunShape, TailModel};
 use slimfit_formats::config_out::standard_class;
 use slimfit_plan::PlanError;
-use slimfit_quality::{Base, Flags, Law, QualityModel, ScoreCurve, Shape, TrainingCost, TrainingPlan};
+use slimfit_quality::{
+    Assumption, Base, Flags, Law, QualityModel, ScoreCurve, Shape, TrainingCost, TrainingPlan,
+};
 
 /// Prices and values the points of one space on one device for one workload.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl<'a> ModelEvaluator<'a> {
                     (vocabulary, workload.run_shape(&law, vocabulary), law.bytes_per_token(vocabulary))
                 })
                 .collect(),
-            may_assume: (space.assumes("mqa"), space.assumes("vocab")),
+            may_assume: (space.assumes(Assumption::Mqa), space.assumes(Assumption::Vocabulary)),
             law,
         }
     }

@@ -4,7 +4,8 @@ use crate::SearchError;
 use serde::Deserialize;
 use slimfit_cost::RunShape;
 use slimfit_document::{Document, suggestion};
-use slimfit_quality::{Law, WorkloadText};
+use slimfit_quality::{Law, TokenizedText, WorkloadText};
+use slimfit_quantity::Predicted;
 use std::path::Path;
 
 /// The schema name that workload files carry.
@@ -33,8 +34,21 @@ pub struct Workload {
     /// Bytes of text in the cache when the answer begins; absent: the prompt.
     #[serde(default)]
     pub depth_bytes: Option<u64>,
+    /// What a tokenizer makes of such text; absent: what the recipe's table says.
+    #[serde(default)]
+    pub tokenizer: Option<TokenizerText>,
     #[serde(skip)]
     text: String,
+}
+
+/// Bytes per token as `slimfit quality tokens` measures them on the user's own text.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerText {
+    /// Rows of the tokenizer's vocabulary.
+    pub vocabulary_size: u64,
+    /// Bytes of text for each token.
+    pub bytes_per_token: f64,
 }
 
 impl Workload {
@@ -86,6 +100,17 @@ impl Workload {
                 return Err(error.allowed(format!("1 to {MOST} bytes")).into());
             }
         }
+        if let Some(tokenizer) = workload.tokenizer {
+            if !(256..=300_000).contains(&tokenizer.vocabulary_size) {
+                let error = document.error_at("tokenizer.vocabulary_size", "out of range");
+                return Err(error.found(tokenizer.vocabulary_size).allowed("256 to 300000").into());
+            }
+            if !(1.0..=64.0).contains(&tokenizer.bytes_per_token) {
+                let error = document.error_at("tokenizer.bytes_per_token", "out of range");
+                let error = error.found(tokenizer.bytes_per_token).allowed("1 to 64");
+                return Err(error.hint("`slimfit quality tokens` measures it").into());
+            }
+        }
         document.text().clone_into(&mut workload.text);
         Ok(workload)
     }
@@ -97,7 +122,12 @@ impl Workload {
 
     /// What the quality model asks of it.
     pub fn bytes(&self) -> WorkloadText {
-        WorkloadText { prompt_bytes: self.prompt_bytes, generated_bytes: self.generated_bytes }
+        let text = WorkloadText::new(self.prompt_bytes, self.generated_bytes);
+        let Some(TokenizerText { vocabulary_size, bytes_per_token: value }) = self.tokenizer else {
+            return text;
+        };
+        let bytes_per_token = Predicted { value, low: value, high: value };
+        text.tokenized(TokenizedText { vocabulary_size, bytes_per_token })
     }
 
     /// Its tokens for a vocabulary.

@@ -6,7 +6,7 @@ mod profile;
 
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
-use slimfit_quality::{QualityModel, Recipe, TrainingPlan};
+use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan};
 use slimfit_search::{
     Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, for_each_point, search,
     shortlist,
@@ -257,7 +257,7 @@ fn single_key_heads_need_to_be_assumed() {
     let World { cost, quality, workload } = world(false, "voice-command");
     let text = SPACE.replace("kv_heads: [heads, heads / 2]", "kv_heads: 1");
     let document = Document::from_str(&text, "mixed.yaml").unwrap();
-    let count = |assume: &[&str]| {
+    let count = |assume: &[Assumption]| {
         let space = Space::from_document(&document, assume).unwrap();
         let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
         let outcome = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
@@ -266,7 +266,7 @@ fn single_key_heads_need_to_be_assumed() {
     };
     let (front, refused) = count(&[]);
     assert!(front == 0 && refused > 0, "{front} {refused}");
-    let (front, refused) = count(&["mqa"]);
+    let (front, refused) = count(&[Assumption::Mqa]);
     assert!(front > 0 && refused == 0, "{front} {refused}");
 }
 
@@ -281,7 +281,7 @@ fn every_built_in_space_has_the_documented_size_and_workloads_load() {
             stated.unwrap().rsplit(", ").next().unwrap().chars().filter(char::is_ascii_digit).collect();
         assert_eq!(digits.parse::<u64>().unwrap(), space.size(), "{name}");
         assert_eq!(space.name(), name);
-        for assumption in ["mqa", "vocab"] {
+        for assumption in Assumption::ALL {
             assert!(Space::load(name, &[assumption]).unwrap().size() >= space.size());
         }
     }

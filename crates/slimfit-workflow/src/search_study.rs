@@ -5,7 +5,7 @@ use slimfit_cost::{CostError, CostModel, Engine, EngineOptions, PREFILL_UNAVAILA
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
 use slimfit_plan::Phase;
-use slimfit_quality::{Anchor, QualityError, QualityModel, Recipe, TrainingPlan};
+use slimfit_quality::{Anchor, Assumption, QualityError, QualityModel, Recipe, TrainingPlan};
 use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{
     Candidate, ExtraRows, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space, Workload,
@@ -185,21 +185,21 @@ fn asks_for_prefill(settings: &SearchSettings<'_>) -> bool {
 
 /// What each assumption in force does, with its interval and its source.
 fn assumption_warnings(front: &Front, inputs: &SearchInputs) -> Vec<Warning> {
-    let flagged = |name: &str| {
-        let flag = format!("assumed-{name}");
+    let flagged = |assumption: Assumption| {
+        let flag = format!("assumed-{}", assumption.name());
         front.points.iter().any(|point| point.flags.contains(&flag))
     };
-    let in_force = Space::ASSUMPTIONS.into_iter().filter(|name| inputs.space.assumes(name));
+    let in_force = Assumption::ALL.into_iter().filter(|assumption| inputs.space.assumes(*assumption));
     in_force
-        .filter_map(|name| {
-            let assumption = inputs.recipe.assumption(name)?;
-            if !inputs.space.lists(name) && !flagged(name) {
+        .filter_map(|assumption| {
+            let (name, footing) = (assumption.name(), inputs.recipe.footing(assumption)?);
+            if !inputs.space.lists(assumption) && !flagged(assumption) {
                 let message = format!(
                     "`--assume {name}` changes nothing: the space lists no values for it, and no point of the front rests on it"
                 );
                 return Some(Warning::new("assumption-unused", message));
             }
-            let message = format!("`--assume {name}`: {}; source: {}", assumption.effect, assumption.source);
+            let message = format!("`--assume {name}`: {}; source: {}", footing.effect, footing.source);
             Some(Warning::new(&format!("assumption-{name}"), message))
         })
         .collect()

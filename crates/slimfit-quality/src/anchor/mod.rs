@@ -151,7 +151,7 @@ impl QualityModel {
             return Err(error.hint(hint).into());
         }
         // No prompt: what windows cut is no property of the training.
-        let text = WorkloadText { prompt_bytes: 0, generated_bytes: 0 };
+        let text = WorkloadText::new(0, 0);
         let estimate = self
             .unanchored_estimate(
                 &anchor.architecture,

@@ -1,7 +1,7 @@
 use super::*;
 use slimfit_document::Document;
 
-const TEXT: WorkloadText = WorkloadText { prompt_bytes: 1200, generated_bytes: 400 };
+const TEXT: WorkloadText = WorkloadText::new(1200, 400);
 
 fn architecture(hidden: u64, layers: u64) -> Architecture {
     let heads = hidden / 64;

@@ -3,7 +3,7 @@ use crate::{QualityError, QualityModel, Recipe, WorkloadText};
 use slimfit_document::Document;
 use slimfit_quantity::NumberFormat;
 
-const TEXT: WorkloadText = WorkloadText { prompt_bytes: 1200, generated_bytes: 400 };
+const TEXT: WorkloadText = WorkloadText::new(1200, 400);
 
 fn base() -> Recipe {
     Recipe::builtin("gemstones").unwrap()

@@ -14,6 +14,7 @@ use crate::SearchError;
 use expression::Expression;
 use sha2::{Digest, Sha256};
 use slimfit_document::{Document, suggestion};
+use slimfit_quality::Assumption;
 use slimfit_quantity::NumberFormat;
 use slimfit_study::NamedHash;
 use std::collections::BTreeSet;
@@ -82,15 +83,12 @@ pub struct Space {
     parameters: Option<(u64, u64)>,
     non_embedding: Option<(u64, u64)>,
     portable: Vec<String>,
-    assume: BTreeSet<String>,
+    assume: BTreeSet<Assumption>,
     /// Assumptions that the file lists values for.
-    listed: BTreeSet<String>,
+    listed: BTreeSet<Assumption>,
 }
 
 impl Space {
-    /// The kinds of weakly founded values that a space may list.
-    pub const ASSUMPTIONS: [&'static str; 3] = read::ASSUMPTIONS;
-
     /// Names of the built-in spaces.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         builtin::SPACES.iter().map(|(name, _)| *name)
@@ -101,12 +99,11 @@ impl Space {
         builtin::SPACES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
     }
 
-    /// A built-in space, or a file where `reference` is no built-in name. `assume` names the weakly founded values to
-    /// let in: `mqa`, `vocab`, `loops`.
+    /// A built-in space, or a file where `reference` is no built-in name; `assume`: the weakly founded values to let in.
     ///
     /// # Errors
     /// When the name is neither, or the file is no valid space.
-    pub fn load(reference: &str, assume: &[&str]) -> Result<Self, SearchError> {
+    pub fn load(reference: &str, assume: &[Assumption]) -> Result<Self, SearchError> {
         if let Some(text) = Self::builtin_text(reference) {
             return Self::from_document(
                 &Document::from_str(text, &format!("search-spaces/{reference}.yaml"))?,
@@ -129,18 +126,8 @@ impl Space {
     ///
     /// # Errors
     /// What the document says that no space can say, with its place.
-    pub fn from_document(document: &Document, assume: &[&str]) -> Result<Self, SearchError> {
-        for name in assume {
-            if !read::ASSUMPTIONS.contains(name) {
-                return Err(SearchError::Unknown {
-                    kind: "assumption",
-                    found: (*name).to_owned(),
-                    allowed: read::ASSUMPTIONS.join(", "),
-                    hint: suggestion(name, read::ASSUMPTIONS),
-                });
-            }
-        }
-        read::read(document, &assume.iter().map(|name| (*name).to_owned()).collect())
+    pub fn from_document(document: &Document, assume: &[Assumption]) -> Result<Self, SearchError> {
+        read::read(document, &assume.iter().copied().collect())
     }
 
     /// Its name.
@@ -195,13 +182,13 @@ impl Space {
     }
 
     /// Assumptions in force.
-    pub fn assumes(&self, name: &str) -> bool {
-        self.assume.contains(name)
+    pub fn assumes(&self, assumption: Assumption) -> bool {
+        self.assume.contains(&assumption)
     }
 
     /// Whether the file lists values for an assumption.
-    pub fn lists(&self, assumption: &str) -> bool {
-        self.listed.contains(assumption)
+    pub fn lists(&self, assumption: Assumption) -> bool {
+        self.listed.contains(&assumption)
     }
 
     /// What every point shares.

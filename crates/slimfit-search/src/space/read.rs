@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use slimfit_arch::{Activation, AttentionBias, Norm, NormPlacement, QkNorm, Rope};
 use slimfit_document::{Document, DocumentError, suggestion};
+use slimfit_quality::Assumption;
 use slimfit_quantity::{NumberFormat, parse_count};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,10 +74,7 @@ impl Default for Fixed {
 /// Loaders that points can be held to: the classes that the `transformers` library has.
 const LOADERS: [&str; 1] = ["hf"];
 
-/// A weakly founded kind of value that a user may opt into.
-pub(super) const ASSUMPTIONS: [&str; 3] = ["loops", "mqa", "vocab"];
-
-pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Space, SearchError> {
+pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result<Space, SearchError> {
     document.schema(&[SPACE_SCHEMA])?;
     let file: SpaceFile = document.parse()?;
     let reader = Reader { document };
@@ -92,19 +90,19 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
         }
     }
     for name in file.assume.keys() {
-        if !ASSUMPTIONS.contains(&name.as_str()) {
-            return Err(reader
-                .unknown(&format!("assume.{name}"), "unknown assumption", name, &ASSUMPTIONS)
-                .into());
+        let names = Assumption::ALL.map(Assumption::name);
+        if !names.contains(&name.as_str()) {
+            return Err(reader.unknown(&format!("assume.{name}"), "unknown assumption", name, &names).into());
         }
     }
     // Values of one axis: its own list, then what the assumptions in force add.
     let sources = |axis: &str| -> Vec<(String, &Value)> {
         let own = file.axes.get(axis).map(|value| (format!("axes.{axis}"), value));
-        let added =
-            file.assume.iter().filter(|(name, _)| assume.contains(*name)).filter_map(|(name, axes)| {
-                axes.get(axis).map(|value| (format!("assume.{name}.{axis}"), value))
-            });
+        let added = file
+            .assume
+            .iter()
+            .filter(|(name, _)| assume.iter().any(|assumption| assumption.name() == *name))
+            .filter_map(|(name, axes)| axes.get(axis).map(|value| (format!("assume.{name}.{axis}"), value)));
         own.into_iter().chain(added).collect()
     };
     for (name, axes) in &file.assume {
@@ -200,7 +198,10 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<String>) -> Result<Spa
         non_embedding,
         portable: file.portable.unwrap_or_default(),
         assume: assume.clone(),
-        listed: file.assume.keys().cloned().collect(),
+        listed: Assumption::ALL
+            .into_iter()
+            .filter(|assumption| file.assume.contains_key(assumption.name()))
+            .collect(),
     };
     if space.checked_size().is_none() {
         return Err(document.error_at("axes", "the space has more than 2^63 points").into());
