@@ -8,7 +8,7 @@ mod ffn;
 mod parts;
 
 use crate::slots::Buffer;
-use crate::{Plan, PlanError, PlanOptions, Step, TokenRows, WeightFormats};
+use crate::{ModelPart, Plan, PlanError, PlanOptions, Step, TokenRows, WeightFormats};
 use slimfit_arch::{Architecture, LayerRun, NormKind, NormPlacement, Positions, TensorPart, TensorRole};
 use slimfit_kernels::{Embed, Operation};
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ pub(crate) struct Builder<'a> {
     widths: HashMap<Buffer, u64>,
     residual: Buffer,
     layer: Option<u64>,
+    part: ModelPart,
     matrix_ids: HashMap<(Option<u64>, &'static str), usize>,
     vector_ids: HashMap<(Option<u64>, TensorRole, TensorPart), usize>,
 }
@@ -51,6 +52,7 @@ impl<'a> Builder<'a> {
             widths: HashMap::new(),
             residual: Buffer::Residual,
             layer: None,
+            part: ModelPart::Outer,
             matrix_ids: HashMap::new(),
             vector_ids: HashMap::new(),
         }
@@ -61,9 +63,11 @@ impl<'a> Builder<'a> {
         let layers: Vec<&LayerRun> = self.architecture.each_layer().collect();
         for index in self.architecture.execution_order() {
             self.layer = Some(index);
+            self.part = ModelPart::Projections;
             self.layer(layers[index as usize])?;
         }
         self.layer = None;
+        self.part = ModelPart::Outer;
         self.head()?;
         let mut buffers: Vec<(Buffer, u64)> = self.widths.into_iter().collect();
         buffers.sort_unstable();

@@ -16,6 +16,6 @@ pub use memory::Memory;
 pub use phase::Phase;
 pub use plan::{Plan, PlanOptions};
 pub use slots::{Buffer, KvSlot, MatrixSlot, RopeSlot, VectorSlot};
-pub use step::{Shape, Step, TokenRows};
+pub use step::{ModelPart, Shape, Step, TokenRows};
 pub use traffic::{Traffic, traffic, visited_experts};
 pub use weight_formats::WeightFormats;

@@ -1,6 +1,6 @@
 //! Memory of a plan to the byte: what the runtime allocates for it.
 
-use crate::{Buffer, Plan, Shape};
+use crate::{Buffer, Plan, Shape, Step};
 
 /// Bytes by what holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,20 +45,20 @@ impl Plan {
 
     /// Scratch that the greediest operation needs, for all threads together.
     pub fn scratch_bytes(&self) -> u64 {
+        self.steps.iter().map(|step| self.scratch_bytes_of(step)).max().unwrap_or(0)
+    }
+
+    /// Scratch that one step needs, for all threads together.
+    pub fn scratch_bytes_of(&self, step: &Step) -> u64 {
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let chunk = self.options.chunk.min(self.options.context);
         let (keys, threads) = (size(self.options.context), size(self.options.threads));
         // Kernels for one token and for several need different scratch, and neither is always the greater.
         let shapes = [1, 2.min(chunk), chunk].map(|tokens| Shape { tokens, first_position: 0 });
-        self.steps
-            .iter()
-            .flat_map(|step| {
-                shapes.map(|shape| {
-                    let tokens = size(Self::tokens_of(step, shape));
-                    slimfit_kernels::scratch_bytes(&step.operation, tokens, keys, threads) as u64
-                })
-            })
-            .max()
-            .unwrap_or(0)
+        let of_shape = |shape| {
+            let tokens = size(Self::tokens_of(step, shape));
+            slimfit_kernels::scratch_bytes(&step.operation, tokens, keys, threads) as u64
+        };
+        shapes.map(of_shape).into_iter().max().unwrap_or(0)
     }
 }

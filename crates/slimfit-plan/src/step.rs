@@ -14,6 +14,20 @@ pub enum TokenRows {
     First,
 }
 
+/// What of a model a step belongs to. For one hidden size no part depends on what another one chooses, so a model of equal
+/// layers costs the sum of its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ModelPart {
+    /// Embedding, final norm and head: once, and independent of the layers.
+    Outer,
+    /// A layer's matrices of the attention, and norms of the residual stream: depend on the hidden size and the heads.
+    Projections,
+    /// A layer's rotation, cache and attention: depend on heads, KV format and window, and not on the hidden size.
+    Mixing,
+    /// A layer's feed-forward part: depends on the hidden size and its own shape.
+    FeedForward,
+}
+
 /// One operation with everything it reads and writes. Indices point into the plan's slots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -21,6 +35,8 @@ pub struct Step {
     pub label: &'static str,
     /// The stored layer it belongs to.
     pub layer: Option<u64>,
+    /// What of the model it belongs to.
+    pub part: ModelPart,
     /// What it does.
     pub operation: Operation,
     /// Which tokens it works on.

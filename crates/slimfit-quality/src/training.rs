@@ -69,14 +69,26 @@ impl TrainingPlan {
         architecture: &Architecture,
         tokens: u64,
     ) -> Result<TrainingCost, ArchitectureError> {
-        let forward = architecture.forward_flops(self.context_tokens)? as f64 / self.context_tokens as f64;
-        let flops = 3.0 * forward * recipe.own_tokens(tokens, architecture.vocabulary_size);
+        let forward = architecture.forward_flops(self.context_tokens)?;
+        Ok(self.cost_of_forward(recipe, forward, architecture.vocabulary_size, tokens))
+    }
+
+    /// The same, told what a forward pass over one training sequence takes.
+    pub fn cost_of_forward(
+        &self,
+        recipe: &Recipe,
+        forward_flops: u64,
+        vocabulary: u64,
+        tokens: u64,
+    ) -> TrainingCost {
+        let forward = forward_flops as f64 / self.context_tokens as f64;
+        let flops = 3.0 * forward * recipe.own_tokens(tokens, vocabulary);
         let seconds = self.rate.map(|rate| flops / rate.flops_per_s);
         let money = self
             .rate
             .zip(seconds)
             .and_then(|(rate, seconds)| Some(seconds / 3600.0 * rate.gpus as f64 * rate.price_per_gpu_hour?));
-        Ok(TrainingCost { flops, seconds, money })
+        TrainingCost { flops, seconds, money }
     }
 }
 

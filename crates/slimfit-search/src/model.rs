@@ -1,16 +1,17 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
-use crate::price::{LayerCounts, PriceTable};
+use crate::parts::{self, LayerCounts, Part, Parts};
 use crate::space::Window;
 use crate::table::{BoundTable, MeasuredBlock};
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
-use slimfit_cost::{BusyTime, CostError, CostModel, EnergyModel, Percentile, RunShape, TailModel};
+use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, TailModel};
 use slimfit_formats::config_out::standard_class;
-use slimfit_plan::PlanError;
+use slimfit_plan::ModelPart;
 use slimfit_quality::{
     Assumption, Base, Flags, Law, QualityModel, ScoreCurve, Shape, TrainingCost, TrainingPlan,
 };
+use slimfit_quantity::NumberFormat;
 
 /// Prices and values the points of one space on one device for one workload.
 #[derive(Debug)]
@@ -51,8 +52,25 @@ pub struct PreparedBlock<'a> {
     measured: MeasuredBlock<'a>,
     /// By tying and depth: whether the loaders that the space names hold the point.
     held: Vec<Option<bool>>,
-    /// By weight format, KV format and vocabulary.
-    tables: Vec<Option<Result<PriceTable, Invalid>>>,
+    /// By weight format and vocabulary.
+    weighted: Vec<Option<Result<Weighted, Invalid>>>,
+    /// By KV format and vocabulary.
+    mixing: Vec<Option<Result<Mixing, Invalid>>>,
+}
+
+/// The parts of a point that its weight format decides.
+#[derive(Debug)]
+pub(crate) struct Weighted {
+    pub(crate) outer: Part,
+    pub(crate) projections: Part,
+    pub(crate) feed_forward: Part,
+}
+
+/// The parts that the KV format decides: layers without a window, and those with one.
+#[derive(Debug)]
+pub(crate) struct Mixing {
+    pub(crate) full: Option<Part>,
+    pub(crate) windowed: Option<Part>,
 }
 
 /// What number formats leave as it is.
@@ -228,31 +246,49 @@ impl<'a> ModelEvaluator<'a> {
         Ok(Valued { base, training })
     }
 
-    fn table(&self, prepared: &PreparedBlock<'_>, inner: Inner) -> Result<PriceTable, Invalid> {
-        let space = prepared.space;
-        let (vocabulary, run, _) = self.vocabularies[inner.vocabulary];
-        // One layer of each kind that the block has, the windowed one first.
-        let (window, kinds): (_, &[bool]) = match prepared.block.window {
-            None | Some(Window { full_every: Some(1), .. }) => (None, &[false]),
-            Some(Window { size, full_every: None }) => (Some(Window { size, full_every: None }), &[true]),
-            Some(Window { size, full_every: Some(_) }) => {
-                (Some(Window { size, full_every: Some(2) }), &[true, false])
-            }
+    /// The parts of `block` that a weight format decides.
+    pub(crate) fn weighted(
+        &self,
+        space: &Space,
+        block: &Block,
+        weights: NumberFormat,
+        vocabulary: usize,
+    ) -> Result<Weighted, Invalid> {
+        let (size, run, _) = self.vocabularies[vocabulary];
+        let architecture = space.architecture(&Block { window: None, ..*block }, 1, size, false);
+        // A cache of whole values suits every head; its own format is the other parts' concern.
+        let kv = NumberFormat::F32;
+        let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
+        let part = |kind| {
+            Part::read(self.cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv))
         };
-        let block = Block { window, ..prepared.block };
-        let architecture = space.architecture(&block, kinds.len() as u64, vocabulary, false);
-        let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
-        let plan_for = |threads| self.cost.plan(&architecture, weights, kv, threads, run);
-        PriceTable::new(self.cost, plan_for, kinds, run).map_err(|error| match error {
-            CostError::Plan(PlanError::Format { label: "kv_cache", .. }) => {
-                Invalid::owned(format!("heads are no whole number of {kv} blocks"))
-            }
-            CostError::Plan(PlanError::Format { .. }) => {
-                Invalid::owned(format!("rows are no whole number of {weights} blocks"))
-            }
-            CostError::Plan(PlanError::NoKernel { what }) => Invalid::owned(format!("no kernel for {what}")),
-            other => Invalid::owned(other.to_string()),
+        Ok(Weighted {
+            outer: part(ModelPart::Outer)?,
+            projections: part(ModelPart::Projections)?,
+            feed_forward: part(ModelPart::FeedForward)?,
         })
+    }
+
+    /// The parts of `block` that its heads, window and KV format decide.
+    pub(crate) fn mixing(
+        &self,
+        space: &Space,
+        block: &Block,
+        kv: NumberFormat,
+        vocabulary: usize,
+    ) -> Result<Mixing, Invalid> {
+        let (size, run, _) = self.vocabularies[vocabulary];
+        let weights = NumberFormat::F32;
+        let part = |window: Option<Window>| {
+            let architecture = space.architecture(&Block { window, ..*block }, 1, size, false);
+            let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
+            Part::read(self.cost, ModelPart::Mixing, &plans, run)
+                .map_err(|error| parts::refused(error, weights, kv))
+        };
+        let window = Window::cuts(block.window);
+        let full = window.is_none_or(|window| window.full_every.is_some());
+        let windowed = window.map(|window| part(Some(Window { full_every: None, ..window })));
+        Ok(Mixing { windowed: windowed.transpose()?, full: full.then(|| part(None)).transpose()? })
     }
 }
 
@@ -276,7 +312,7 @@ impl Evaluator for ModelEvaluator<'_> {
             }
         };
         let ((one, idle_parameters), (two, _)) = (count(1)?, count(2)?);
-        let formats = space.weights().len() * space.kv().len() * self.vocabularies.len();
+        let empty = |formats: usize| formats * self.vocabularies.len();
         Ok(PreparedBlock {
             space,
             block: *block,
@@ -286,7 +322,8 @@ impl Evaluator for ModelEvaluator<'_> {
             measured: self.table.of_block(block.index, space.inner_size()),
             bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
             held: vec![(!space.is_portable()).then_some(true); space.tyings().len() * self.depths.len()],
-            tables: (0..formats).map(|_| None).collect(),
+            weighted: (0..empty(space.weights().len())).map(|_| None).collect(),
+            mixing: (0..empty(space.kv().len())).map(|_| None).collect(),
         })
     }
 
@@ -323,20 +360,25 @@ impl Evaluator for ModelEvaluator<'_> {
         let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
         let loss = self.law.finish(&base, weights, kv).map_err(|refusal| Invalid::of(refusal.reason()))?;
 
-        let place =
-            (inner.weights * space.kv().len() + inner.kv) * self.vocabularies.len() + inner.vocabulary;
-        if prepared.tables[place].is_none() {
-            prepared.tables[place] = Some(self.table(prepared, inner));
-        }
-        let table = match &mut prepared.tables[place] {
-            Some(Ok(table)) => table,
-            Some(Err(invalid)) => return Err(invalid.clone()),
-            None => unreachable!("filled above"),
+        let PreparedBlock { block, weighted, mixing, .. } = prepared;
+        let weighted = weighted[inner.weights * self.vocabularies.len() + inner.vocabulary]
+            .get_or_insert_with(|| self.weighted(space, block, weights, inner.vocabulary));
+        let mixing = mixing[inner.kv * self.vocabularies.len() + inner.vocabulary]
+            .get_or_insert_with(|| self.mixing(space, block, kv, inner.vocabulary));
+        let (weighted, mixing) = match (weighted, mixing) {
+            (Ok(weighted), Ok(mixing)) => (weighted, mixing),
+            (Err(invalid), _) | (_, Err(invalid)) => return Err(invalid.clone()),
         };
-        let full = prepared.block.full_layers(layers);
-        let counts = LayerCounts { full, windowed: layers - full };
+        let mut parts = Parts {
+            outer: &mut weighted.outer,
+            projections: &mut weighted.projections,
+            full: mixing.full.as_mut(),
+            windowed: mixing.windowed.as_mut(),
+            feed_forward: &mut weighted.feed_forward,
+        };
+        let counts = LayerCounts::new(prepared.block.window, layers);
         let price =
-            table.price(self.cost, counts, tied).map_err(|error| Invalid::owned(error.to_string()))?;
+            parts.price(self.cost, counts, tied).map_err(|error| Invalid::owned(error.to_string()))?;
 
         values[Metric::Loss.column()] = loss.nats;
         values[Metric::LossPerByte.column()] = self.law.per_byte(loss.nats);

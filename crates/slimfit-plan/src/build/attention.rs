@@ -2,7 +2,7 @@
 
 use super::{Branch, Builder};
 use crate::slots::{Buffer, KvSlot, RopeSlot};
-use crate::{PlanError, PlanOptions, Step, TokenRows};
+use crate::{ModelPart, PlanError, PlanOptions, Step, TokenRows};
 use slimfit_arch::{Attention, NormKind, Positions, QkNorm, RopeScaling, TensorRole};
 use slimfit_kernels::{Attend, Operation, QkNormKind, RotateStore};
 
@@ -15,6 +15,7 @@ impl Builder<'_> {
             Branch { input: branch.input, output: Buffer::Projected, accumulate: None, rows: TokenRows::All };
         self.product("qkv", &parts, query + 2 * kv, hidden, attention.bias.qkv, fused, None)?;
 
+        self.part = ModelPart::Mixing;
         let (format, columns) = (self.plan.options.kv, attention.head_size);
         format.bytes_for(columns).map_err(|source| PlanError::Format {
             label: "kv_cache",
@@ -118,6 +119,7 @@ impl Builder<'_> {
             kv: Some(kv_slot),
             ..self.step("attention", Operation::Attend(attend), Buffer::Projected, Buffer::Mixed)
         });
+        self.part = ModelPart::Projections;
         let out = Branch { input: Buffer::Mixed, ..branch };
         self.product(
             "attention_output",

@@ -2,13 +2,14 @@
 
 use super::{Branch, Builder};
 use crate::slots::Buffer;
-use crate::{PlanError, Step, TokenRows};
+use crate::{ModelPart, PlanError, Step, TokenRows};
 use slimfit_arch::{Activation, FeedForward, Mlp, Moe, TensorPart, TensorRole};
 use slimfit_kernels::{Activate, ActivationFunction, Add, Experts, Operation, Route};
 use slimfit_quantity::NumberFormat;
 
 impl Builder<'_> {
     pub(super) fn ffn(&mut self, ffn: &FeedForward, branch: Branch) -> Result<(), PlanError> {
+        self.part = ModelPart::FeedForward;
         match ffn {
             FeedForward::Dense(mlp) => self.mlp(mlp, branch),
             FeedForward::Moe(moe) => self.moe(moe, branch),

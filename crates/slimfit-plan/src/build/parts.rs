@@ -191,6 +191,7 @@ impl Builder<'_> {
         Step {
             label,
             layer: self.layer,
+            part: self.part,
             operation,
             rows: TokenRows::All,
             input,

@@ -38,6 +38,22 @@ pub struct Window {
     pub full_every: Option<u64>,
 }
 
+impl Window {
+    /// How many of `layers` layers see all keys.
+    pub fn full_layers(window: Option<Self>, layers: u64) -> u64 {
+        match window {
+            None => layers,
+            Some(Self { full_every: None, .. }) => 0,
+            Some(Self { full_every: Some(every), .. }) => layers / every,
+        }
+    }
+
+    /// Whether some layers of a point with this window have one.
+    pub(crate) fn cuts(window: Option<Self>) -> Option<Self> {
+        window.filter(|window| window.full_every != Some(1))
+    }
+}
+
 /// A mixture of experts that share out the inner width of a dense part: a token visits as many inner values as there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mixture {

@@ -33,11 +33,7 @@ pub struct Block {
 impl Block {
     /// How many of `layers` layers see all keys.
     pub fn full_layers(&self, layers: u64) -> u64 {
-        match self.window {
-            None => layers,
-            Some(Window { full_every: None, .. }) => 0,
-            Some(Window { full_every: Some(every), .. }) => layers / every,
-        }
+        Window::full_layers(self.window, layers)
     }
 
     fn axes(&self) -> [f64; Axis::COUNT] {
