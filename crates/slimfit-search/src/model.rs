@@ -1,8 +1,8 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
-use crate::parts::{self, LayerCounts, Part, Parts};
+use crate::parts::{self, LayerCounts, Part, Parts, Price};
 use crate::space::Window;
-use crate::table::{BoundTable, MeasuredBlock};
+use crate::table::BoundTable;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
 use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, TailModel};
@@ -48,8 +48,8 @@ pub struct PreparedBlock<'a> {
     idle_parameters: u64,
     /// By vocabulary, tying and depth.
     bases: Vec<Option<Result<Valued, Invalid>>>,
-    /// Measured scores of its points.
-    measured: MeasuredBlock<'a>,
+    /// Number of its first point.
+    first: u64,
     /// By tying and depth: whether the loaders that the space names hold the point.
     held: Vec<Option<bool>>,
     /// By weight format and vocabulary.
@@ -75,9 +75,23 @@ pub(crate) struct Mixing {
 
 /// What number formats leave as it is.
 #[derive(Debug, Clone, Copy)]
-struct Valued {
-    base: Base,
+pub(crate) struct Valued {
+    pub(crate) base: Base,
     training: Option<TrainingCost>,
+}
+
+/// A point with its parameters counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted {
+    pub(crate) block: Block,
+    pub(crate) layers: u64,
+    /// Place in the space's list of vocabularies.
+    pub(crate) vocabulary: usize,
+    pub(crate) tied: bool,
+    /// Stored parameters without embeddings.
+    pub(crate) non_embedding: u64,
+    /// Those of them that a token visits.
+    pub(crate) active: u64,
 }
 
 impl<'a> ModelEvaluator<'a> {
@@ -199,21 +213,21 @@ impl<'a> ModelEvaluator<'a> {
         anchor.map_or(0.0, |(shift, _)| shift.shift_nats)
     }
 
-    fn base(
-        &self,
-        prepared: &PreparedBlock<'_>,
-        layers: u64,
-        vocabulary: u64,
-        tied: bool,
-    ) -> Result<Valued, Invalid> {
-        let block = &prepared.block;
-        prepared.space.check_whole_point(block, layers, vocabulary)?;
+    /// Stored parameters of a point, embeddings included.
+    pub(crate) fn total_parameters(&self, point: &Counted) -> u64 {
+        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
+        point.non_embedding + tables(point.tied) * vocabulary * point.block.hidden_size
+    }
+
+    /// What the law reads of a point.
+    pub(crate) fn shape(&self, point: &Counted) -> Shape {
+        let Counted { block, layers, tied, non_embedding, active, .. } = *point;
+        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
         let full = block.full_layers(layers);
-        let non_embedding = prepared.rest_parameters + layers * prepared.layer_parameters;
         let ratio = block.ffn as f64 / block.hidden_size as f64;
-        let shape = Shape {
+        Shape {
             non_embedding,
-            active: non_embedding - layers * prepared.idle_parameters,
+            active,
             embedding: tables(tied) * vocabulary * block.hidden_size,
             looped: None,
             hidden_size: block.hidden_size,
@@ -227,8 +241,18 @@ impl<'a> ModelEvaluator<'a> {
             global_layers: full,
             experts: block.experts.map_or(1, |experts| experts.count),
             per_layer: false,
-        };
-        let base = self.law.base(&shape).map_err(|refusal| Invalid::of(refusal.reason()))?;
+        }
+    }
+
+    /// Values a point before its number formats.
+    ///
+    /// # Errors
+    /// The first rule that it breaks: bounds on parameters, exclusions, limits of the law, assumptions.
+    pub(crate) fn valued(&self, space: &Space, point: &Counted) -> Result<Valued, Invalid> {
+        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
+        space.check_parameters(self.total_parameters(point), point.non_embedding)?;
+        space.check_whole_point(&point.block, point.layers, vocabulary)?;
+        let base = self.law.base(&self.shape(point)).map_err(|refusal| Invalid::of(refusal.reason()))?;
         let (mqa, vocabularies) = self.may_assume;
         if base.flags.contains(Flags::ASSUMED_MQA) && !mqa {
             return Err(Invalid::of("rests on an assumption: needs --assume mqa"));
@@ -237,13 +261,64 @@ impl<'a> ModelEvaluator<'a> {
             return Err(Invalid::of("rests on an assumption: needs --assume vocab"));
         }
         let training = if self.counts_training {
-            let architecture = prepared.space.architecture(block, layers, vocabulary, tied);
+            let architecture = space.architecture(&point.block, point.layers, vocabulary, point.tied);
             let cost = self.training.cost(self.quality.recipe(), &architecture, self.tokens);
             Some(cost.map_err(|error| Invalid::owned(error.to_string()))?)
         } else {
             None
         };
         Ok(Valued { base, training })
+    }
+
+    /// Whether the loaders that the space names hold a point.
+    pub(crate) fn held(&self, space: &Space, point: &Counted) -> bool {
+        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
+        !space.is_portable()
+            || standard_class(&space.architecture(&point.block, point.layers, vocabulary, point.tied)).is_ok()
+    }
+
+    /// Writes all that is known of a point. `index`: its number, by which it may have been measured.
+    pub(crate) fn write(
+        &self,
+        (index, point): (u64, &Counted),
+        valued: &Valued,
+        loss_nats: f64,
+        price: &Price,
+        values: &mut Values,
+    ) {
+        values[Metric::Loss.column()] = loss_nats;
+        values[Metric::LossPerByte.column()] = self.law.per_byte(loss_nats);
+        for (metric, curve) in &self.scores {
+            let shift = self.anchor_shift(*metric, point.non_embedding);
+            values[metric.column()] = curve.percent(loss_nats + shift);
+        }
+        if let Some(TrainingCost { flops, seconds, money }) = valued.training {
+            values[Metric::TrainingFlops.column()] = flops;
+            values[Metric::TrainingSeconds.column()] = seconds.unwrap_or(f64::INFINITY);
+            values[Metric::TrainingCost.column()] = money.unwrap_or(f64::INFINITY);
+        }
+        if let Some(row) = self.table.of_point(index) {
+            row.replace(values);
+        }
+        let (_, _, bytes_per_token) = self.vocabularies[point.vocabulary];
+        values[Metric::TtftSeconds.column()] = price.ttft.seconds;
+        values[Metric::TpotSeconds.column()] = price.tpot.seconds;
+        values[Metric::SecondsPerByte.column()] = price.tpot.seconds / bytes_per_token;
+        values[Metric::MemoryBytes.column()] = price.memory_bytes;
+        if let Some(energy) = self.energy
+            && let Some(joules) = energy.joules(price.tpot, price.threads)
+        {
+            values[Metric::JoulesPerToken.column()] = joules;
+        }
+        values[Metric::Parameters.column()] = self.total_parameters(point) as f64;
+        if let Some(tails) = self.tails {
+            let p95 = |time: BusyTime| {
+                let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
+                excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess))
+            };
+            values[Metric::TtftP95Seconds.column()] = p95(price.ttft);
+            values[Metric::TpotP95Seconds.column()] = p95(price.tpot);
+        }
     }
 
     /// The parts of `block` that a weight format decides.
@@ -319,9 +394,9 @@ impl Evaluator for ModelEvaluator<'_> {
             layer_parameters: two - one,
             rest_parameters: one - (two - one),
             idle_parameters,
-            measured: self.table.of_block(block.index, space.inner_size()),
+            first: block.index * space.inner_size(),
             bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
-            held: vec![(!space.is_portable()).then_some(true); space.tyings().len() * self.depths.len()],
+            held: vec![None; space.tyings().len() * self.depths.len()],
             weighted: (0..empty(space.weights().len())).map(|_| None).collect(),
             mixing: (0..empty(space.kv().len())).map(|_| None).collect(),
         })
@@ -335,30 +410,24 @@ impl Evaluator for ModelEvaluator<'_> {
     ) -> Result<(), Invalid> {
         let space = prepared.space;
         let layers = self.depths[inner.layers];
-        let (vocabulary, _, bytes_per_token) = self.vocabularies[inner.vocabulary];
-        let tied = space.tyings()[inner.tied];
         let non_embedding = prepared.rest_parameters + layers * prepared.layer_parameters;
-        let total = non_embedding + tables(tied) * vocabulary * prepared.block.hidden_size;
-        space.check_parameters(total, non_embedding)?;
-
-        let place = (inner.vocabulary * space.tyings().len() + inner.tied) * self.depths.len() + inner.layers;
-        if prepared.bases[place].is_none() {
-            prepared.bases[place] = Some(self.base(prepared, layers, vocabulary, tied));
-        }
-        let Valued { base, training } = match &prepared.bases[place] {
-            Some(Ok(valued)) => *valued,
-            Some(Err(invalid)) => return Err(invalid.clone()),
-            None => unreachable!("filled above"),
+        let point = Counted {
+            block: prepared.block,
+            layers,
+            vocabulary: inner.vocabulary,
+            tied: space.tyings()[inner.tied],
+            non_embedding,
+            active: non_embedding - layers * prepared.idle_parameters,
         };
+        let place = (inner.vocabulary * space.tyings().len() + inner.tied) * self.depths.len() + inner.layers;
+        let valued = prepared.bases[place].get_or_insert_with(|| self.valued(space, &point));
+        let valued = valued.as_ref().map_err(Clone::clone)?;
         let place = inner.tied * self.depths.len() + inner.layers;
-        let held = *prepared.held[place].get_or_insert_with(|| {
-            standard_class(&space.architecture(&prepared.block, layers, vocabulary, tied)).is_ok()
-        });
-        if !held {
+        if !*prepared.held[place].get_or_insert_with(|| self.held(space, &point)) {
             return Err(Invalid::of("portable: no standard class holds it"));
         }
         let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
-        let loss = self.law.finish(&base, weights, kv).map_err(|refusal| Invalid::of(refusal.reason()))?;
+        let loss = self.law.finish(&valued.base, weights, kv).map_err(|refusal| Invalid::of(refusal.reason()))?;
 
         let PreparedBlock { block, weighted, mixing, .. } = prepared;
         let weighted = weighted[inner.weights * self.vocabularies.len() + inner.vocabulary]
@@ -376,42 +445,11 @@ impl Evaluator for ModelEvaluator<'_> {
             windowed: mixing.windowed.as_mut(),
             feed_forward: &mut weighted.feed_forward,
         };
-        let counts = LayerCounts::new(prepared.block.window, layers);
+        let counts = LayerCounts::new(point.block.window, layers);
         let price =
-            parts.price(self.cost, counts, tied).map_err(|error| Invalid::owned(error.to_string()))?;
-
-        values[Metric::Loss.column()] = loss.nats;
-        values[Metric::LossPerByte.column()] = self.law.per_byte(loss.nats);
-        for (metric, curve) in &self.scores {
-            let shift = self.anchor_shift(*metric, non_embedding);
-            values[metric.column()] = curve.percent(loss.nats + shift);
-        }
-        if let Some(TrainingCost { flops, seconds, money }) = training {
-            values[Metric::TrainingFlops.column()] = flops;
-            values[Metric::TrainingSeconds.column()] = seconds.unwrap_or(f64::INFINITY);
-            values[Metric::TrainingCost.column()] = money.unwrap_or(f64::INFINITY);
-        }
-        if let Some(row) = prepared.measured.at(inner.index) {
-            row.replace(values);
-        }
-        values[Metric::TtftSeconds.column()] = price.ttft.seconds;
-        values[Metric::TpotSeconds.column()] = price.tpot.seconds;
-        values[Metric::SecondsPerByte.column()] = price.tpot.seconds / bytes_per_token;
-        values[Metric::MemoryBytes.column()] = price.memory_bytes;
-        if let Some(energy) = self.energy
-            && let Some(joules) = energy.joules(price.tpot, price.threads)
-        {
-            values[Metric::JoulesPerToken.column()] = joules;
-        }
-        values[Metric::Parameters.column()] = total as f64;
-        if let Some(tails) = self.tails {
-            let p95 = |time: BusyTime| {
-                let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
-                excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess))
-            };
-            values[Metric::TtftP95Seconds.column()] = p95(price.ttft);
-            values[Metric::TpotP95Seconds.column()] = p95(price.tpot);
-        }
+            parts.price(self.cost, counts, point.tied).map_err(|error| Invalid::owned(error.to_string()))?;
+        let index = prepared.first + inner.index;
+        self.write((index, &point), valued, loss.nats, &price, values);
         Ok(())
     }
 }

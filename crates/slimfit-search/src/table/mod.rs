@@ -71,13 +71,6 @@ pub(crate) struct MeasuredValue {
     pub(crate) half_width: f64,
 }
 
-/// The entries of one block.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct MeasuredBlock<'a> {
-    entries: &'a [Entry],
-    first: u64,
-}
-
 impl QualityTable {
     /// The file's name, without its folder.
     pub fn name(&self) -> &str {
@@ -186,23 +179,6 @@ impl BoundTable {
 
     /// What was measured of a point.
     pub(crate) fn of_point(&self, index: u64) -> Option<&Entry> {
-        let place = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
-        Some(&self.entries[place])
-    }
-
-    /// What was measured of the points of a block.
-    pub(crate) fn of_block(&self, block: u64, inner_size: u64) -> MeasuredBlock<'_> {
-        let first = block * inner_size;
-        let start = self.entries.partition_point(|entry| entry.index < first);
-        let end = self.entries.partition_point(|entry| entry.index < first + inner_size);
-        MeasuredBlock { entries: &self.entries[start..end], first }
-    }
-}
-
-impl<'a> MeasuredBlock<'a> {
-    /// What was measured of the point of that inner number.
-    pub(crate) fn at(&self, inner: u64) -> Option<&'a Entry> {
-        let index = self.first + inner;
         let place = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
         Some(&self.entries[place])
     }
