@@ -277,6 +277,20 @@ impl CostModel {
         Ok(RegimeId(entry.first + bin))
     }
 
+    /// The regimes of working sets from `least` to `most` bytes, ascending.
+    ///
+    /// # Errors
+    /// When the profile was not measured with that many threads.
+    pub fn regimes_between(
+        &self,
+        threads: u32,
+        least: f64,
+        most: f64,
+    ) -> Result<impl Iterator<Item = RegimeId> + use<>, CostError> {
+        let (first, last) = (self.regime(threads, least)?, self.regime(threads, most)?);
+        Ok((first.0..=last.0).map(RegimeId))
+    }
+
     /// What `step` costs when its plan is run with `shape` in `regime`.
     ///
     /// # Errors

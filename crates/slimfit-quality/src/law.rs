@@ -226,6 +226,69 @@ impl Law {
         self.finish(&self.base(shape)?, weights, kv)
     }
 
+    /// A loss that no shape of a family falls below: shapes as `largest` but for their heads and for their parameters,
+    /// which are at most those of `largest` and, stored without embeddings, at least `smallest`. The term of the heads is
+    /// left out ([`Law::heads_nats`]), and whether the law reaches all of them is not asked.
+    ///
+    /// Holds because the size term falls with every count of parameters, the data term joins it monotonically, and the
+    /// loss of a weight format falls with size while its exponent is not negative; the vocabulary's term is looked up over
+    /// the whole range. A rounding allowance is taken off.
+    ///
+    /// # Errors
+    /// When a format has too few bits or no published measurement.
+    pub fn least_nats(
+        &self,
+        largest: &Shape,
+        smallest: u64,
+        weights: NumberFormat,
+        kv: NumberFormat,
+    ) -> Result<f64, Refusal> {
+        const ROUNDING: f64 = 1e-12;
+        let corrections = &self.recipe.corrections;
+        let ln_size = self.formula.ln_size(largest) + self.formula.ln_penalty(largest.ln_width_over_depth());
+        let size = self.formula.size_nats(ln_size);
+        let window = if self.window_cuts(largest) { corrections.window.value } else { 0.0 };
+        let (most, least) = (largest.non_embedding as f64, smallest as f64);
+        let vocabulary = match (&corrections.vocabulary, self.far_edge(largest.vocabulary_size)) {
+            (Some(term), Some(edge)) => {
+                term.least_difference(least, most, largest.vocabulary_size as f64, edge)
+            }
+            _ => 0.0,
+        };
+        let [low, high] = corrections.training_clip;
+        let factor = |size: f64| {
+            let growth = self.tokens / size / corrections.training_reference;
+            growth.powf(corrections.training_exponent.value).clamp(low, high)
+        };
+        let format = self.weights[weights as usize].ok_or(Refusal::WeightFormat)?;
+        let format = (format * factor(most)).min(format * factor(least));
+        let (kv_format, ..) = self.kv[kv as usize].ok_or(Refusal::KvFormat)?;
+        let joined = self.formula.irreducible + self.formula.joined(size, self.data_nats);
+        Ok((joined + window + vocabulary + kv_format + format) * (1.0 - ROUNDING))
+    }
+
+    /// The term of the heads.
+    pub fn heads_nats(&self, heads_per_kv_head: u64, single_kv_head: bool) -> f64 {
+        let correction = self.recipe.heads_term(heads_per_kv_head, single_kv_head);
+        correction.map_or(0.0, |correction| correction.value)
+    }
+
+    /// Whether query heads share key heads more than was measured, which has to be assumed.
+    pub fn assumes_heads(&self, heads_per_kv_head: u64, single_kv_head: bool) -> bool {
+        self.recipe.too_few_kv_heads(heads_per_kv_head, single_kv_head)
+    }
+
+    /// The most experts of a layer that it reaches.
+    pub fn most_experts(&self) -> u64 {
+        self.recipe.limits.experts
+    }
+
+    /// Non-embedding parameters that the law reaches at this training length, the least and the most.
+    pub fn reachable_parameters(&self) -> (f64, f64) {
+        let limits = &self.recipe.limits;
+        (limits.non_embedding[0], limits.non_embedding[1].min(self.tokens / limits.tokens_per_parameter))
+    }
+
     /// Bytes of the workload's text per token of a vocabulary.
     pub fn bytes_per_token(&self, vocabulary: u64) -> f64 {
         // No tokenizer here makes tokens of less than a byte.
@@ -298,35 +361,50 @@ impl Law {
 
     /// Nats of the vocabulary against the nearer edge of half to twice the recipe's, and whether it lies outside.
     fn vocabulary_nats(&self, shape: &Shape, variance: &mut f64) -> (f64, bool) {
-        let own = self.recipe.vocabulary_size as f64;
         let candidate = shape.vocabulary_size as f64;
-        let Some(term) = self.recipe.corrections.vocabulary.as_ref().filter(|_| candidate != own) else {
+        let doublings = self.doublings(shape.vocabulary_size);
+        let Some(term) = self.recipe.corrections.vocabulary.as_ref().filter(|_| doublings != 0.0) else {
             return (0.0, false);
         };
-        let doublings = (candidate / own).ln() / std::f64::consts::LN_2;
         let sigma = term.sigma * doublings.abs().min(1.0);
         *variance += sigma * sigma;
-        if doublings.abs() <= 1.0 {
-            return (0.0, false);
-        }
-        let edge = if doublings > 0.0 { 2.0 * own } else { 0.5 * own };
+        let Some(edge) = self.far_edge(shape.vocabulary_size) else { return (0.0, false) };
         let size = shape.non_embedding as f64;
         (term.nats(size, candidate) - term.nats(size, edge), true)
+    }
+
+    /// How often a vocabulary doubles the recipe's.
+    fn doublings(&self, vocabulary: u64) -> f64 {
+        (vocabulary as f64 / self.recipe.vocabulary_size as f64).ln() / std::f64::consts::LN_2
+    }
+
+    /// The nearer edge of half to twice the recipe's vocabulary, where one lies outside.
+    fn far_edge(&self, vocabulary: u64) -> Option<f64> {
+        let (own, doublings) = (self.recipe.vocabulary_size as f64, self.doublings(vocabulary));
+        (doublings.abs() > 1.0).then(|| if doublings > 0.0 { 2.0 * own } else { 0.5 * own })
     }
 }
 
 impl Recipe {
     /// Whether query heads share key heads more than was measured.
     pub(crate) fn far_heads(&self, shape: &Shape) -> bool {
-        shape.single_kv_head || shape.heads_per_kv_head > self.corrections.grouped_heads_ratio
+        self.too_few_kv_heads(shape.heads_per_kv_head, shape.single_kv_head)
+    }
+
+    fn too_few_kv_heads(&self, heads_per_kv_head: u64, single_kv_head: bool) -> bool {
+        single_kv_head || heads_per_kv_head > self.corrections.grouped_heads_ratio
     }
 
     /// What the sharing of key heads costs; nothing where none are shared.
     pub(crate) fn heads_correction(&self, shape: &Shape) -> Option<&Correction> {
-        if self.far_heads(shape) {
+        self.heads_term(shape.heads_per_kv_head, shape.single_kv_head)
+    }
+
+    fn heads_term(&self, heads_per_kv_head: u64, single_kv_head: bool) -> Option<&Correction> {
+        if self.too_few_kv_heads(heads_per_kv_head, single_kv_head) {
             Some(&self.corrections.single_kv_head)
         } else {
-            (shape.heads_per_kv_head > 1).then_some(&self.corrections.grouped_heads)
+            (heads_per_kv_head > 1).then_some(&self.corrections.grouped_heads)
         }
     }
 }

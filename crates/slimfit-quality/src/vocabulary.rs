@@ -17,6 +17,17 @@ impl VocabularyTerm {
         (1.0 - share) * row(below) + share * row(below + 1)
     }
 
+    /// The least of [`VocabularyTerm::nats`] less that at `edge`, over all sizes from `least` to `most`: linear between
+    /// knots, so it is found at one of the ends or at a knot between them.
+    pub(crate) fn least_difference(&self, least: f64, most: f64, vocabulary: f64, edge: f64) -> f64 {
+        let knots = self.parameters.iter().copied().filter(|knot| (least..=most).contains(knot));
+        [least, most]
+            .into_iter()
+            .chain(knots)
+            .map(|size| self.nats(size, vocabulary) - self.nats(size, edge))
+            .fold(f64::INFINITY, f64::min)
+    }
+
     /// Whether the table has ascending knots, and one number for each pair of them.
     pub(crate) fn check(&self, document: &Document) -> Result<(), DocumentError> {
         const FIELD: &str = "corrections.vocabulary";

@@ -1,7 +1,12 @@
 //! The front so far: points stream in, the non-dominated ones stay, memory follows the front and not the space.
+//!
+//! Points lie in levels of doubling sizes, each without a point that another of its level dominates, so that a point is
+//! sorted into a tree a logarithmic number of times. Levels may hold points that another level dominates; the last
+//! merge, [`Archive::finish`], is what makes the front exact. Questions on the way are allowed to miss a dominator.
 
-use crate::dominance::{DominanceTree, compare, non_dominated};
+use crate::dominance::{DominanceTree, compare, dominates, non_dominated};
 use crate::metric::{Metric, Values};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A point by its number and its metrics.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,40 +17,77 @@ pub struct Found {
     pub values: Values,
 }
 
+/// Objectives of a point as numbers of which less is better; the first of them count.
+pub(crate) type Minimised = [f64; Metric::COUNT];
+
+/// What workers tell each other: objectives of points that nothing dominated when they were found.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    told: Mutex<Vec<(usize, Arc<Vec<f64>>)>>,
+}
+
 /// Non-dominated points in some of their metrics.
 #[derive(Debug)]
 pub(crate) struct Archive {
     /// Where each objective lies, and -1 for those that are maximised: inside, all are minimised.
     columns: Vec<(usize, f64)>,
-    front: Vec<Found>,
-    tree: DominanceTree,
+    levels: Vec<(Vec<Found>, DominanceTree)>,
     waiting: Vec<Found>,
+    /// Objectives that other workers told.
+    foreign: Vec<(Vec<f64>, DominanceTree)>,
+    heard: usize,
     /// Objectives of points that dominated lately.
     strong: Vec<f64>,
 }
 
-/// Points that wait at least before they are merged.
-const WAITING: usize = 4096;
+/// Points that wait before they become a level.
+const WAITING: usize = 1024;
 const STRONG: usize = 24;
+/// Nodes of each tree that one question visits: what is dominated is mostly found at once, and what is not would be
+/// looked for in all of the tree.
+const NODES: usize = 96;
 
 impl Archive {
     pub(crate) fn new(objectives: &[Metric]) -> Self {
         let columns: Vec<(usize, f64)> =
             objectives.iter().map(|metric| (metric.column(), metric.minimised(1.0))).collect();
-        let tree = DominanceTree::new(Vec::new(), columns.len().max(1));
-        Self { columns, front: Vec::new(), tree, waiting: Vec::new(), strong: Vec::new() }
+        Self {
+            columns,
+            levels: Vec::new(),
+            waiting: Vec::new(),
+            foreign: Vec::new(),
+            heard: 0,
+            strong: Vec::new(),
+        }
+    }
+
+    /// The objectives of a point.
+    fn minimised(&self, values: &Values) -> Minimised {
+        let mut point = [0.0; Metric::COUNT];
+        for (place, &(column, sign)) in self.columns.iter().enumerate() {
+            point[place] = sign * values[column];
+        }
+        point
     }
 
     /// Offers a point.
-    pub(crate) fn offer(&mut self, found: Found) {
-        let dimensions = self.columns.len();
-        let mut point = [0.0; Metric::COUNT];
-        for (place, &(column, sign)) in self.columns.iter().enumerate() {
-            point[place] = sign * found.values[column];
+    pub(crate) fn offer(&mut self, found: Found, exchange: Option<(&Exchange, usize)>) {
+        let point = self.minimised(&found.values);
+        if self.dominates(&point) {
+            return;
         }
+        self.waiting.push(found);
+        if self.waiting.len() >= WAITING {
+            self.settle(exchange);
+        }
+    }
+
+    /// Whether a point seen so far dominates these objectives: `true` is certain, `false` is not. Dominating a lower bound of
+    /// points, it dominates each of them.
+    pub(crate) fn dominates(&mut self, point: &Minimised) -> bool {
+        let dimensions = self.columns.len();
         let point = &point[..dimensions];
-        let hit =
-            self.strong.chunks_exact(dimensions).position(|other| crate::dominance::dominates(other, point));
+        let hit = self.strong.chunks_exact(dimensions).position(|other| dominates(other, point));
         if let Some(hit) = hit {
             // One step forward keeps the busiest in front without moving the whole list.
             if hit > 0 {
@@ -53,54 +95,100 @@ impl Archive {
                     self.strong.swap(hit * dimensions + axis, (hit - 1) * dimensions + axis);
                 }
             }
-            return;
+            return true;
         }
-        if let Some(other) = self.tree.dominator(point) {
-            let other: Vec<f64> = other.to_vec();
-            if self.strong.len() >= STRONG * dimensions {
-                self.strong.truncate((STRONG - 1) * dimensions);
+        let trees = self.levels.iter().map(|(_, tree)| tree).chain(self.foreign.iter().map(|(_, tree)| tree));
+        let mut found = None;
+        for tree in trees {
+            found = tree.dominator_within(point, NODES);
+            if found.is_some() {
+                break;
             }
-            self.strong.extend(other);
+        }
+        let Some(other) = found.map(<[f64]>::to_vec) else { return false };
+        if self.strong.len() >= STRONG * dimensions {
+            self.strong.truncate((STRONG - 1) * dimensions);
+        }
+        self.strong.extend(other);
+        true
+    }
+
+    /// Reads what other workers told since.
+    pub(crate) fn hear(&mut self, exchange: &Exchange, own: usize) {
+        let news: Vec<Arc<Vec<f64>>> = {
+            let told = exchange.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let news = told[self.heard..].iter().filter(|(worker, _)| *worker != own);
+            let news = news.map(|(_, values)| Arc::clone(values)).collect();
+            self.heard = told.len();
+            news
+        };
+        let dimensions = self.columns.len();
+        for values in news {
+            let mut values = values.to_vec();
+            while let Some((before, _)) = self.foreign.pop_if(|(before, _)| before.len() <= 2 * values.len()) {
+                values.extend(before);
+                let kept = non_dominated(&values, dimensions);
+                let point = |place: &usize| values[place * dimensions..][..dimensions].to_vec();
+                values = kept.iter().flat_map(point).collect();
+            }
+            let tree = DominanceTree::new(values.clone(), dimensions);
+            self.foreign.push((values, tree));
+        }
+    }
+
+    /// Makes a level of what waits.
+    pub(crate) fn settle(&mut self, exchange: Option<(&Exchange, usize)>) {
+        if self.waiting.is_empty() {
             return;
         }
-        self.waiting.push(found);
-        if self.waiting.len() >= WAITING.max(self.front.len() / 2) {
-            self.merge();
+        let waiting = std::mem::take(&mut self.waiting);
+        let (mut found, mut values) = self.filtered(waiting);
+        if let Some((exchange, own)) = exchange {
+            let mut told = exchange.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.push((own, Arc::new(values.clone())));
         }
+        while let Some((before, _)) = self.levels.pop_if(|(before, _)| before.len() <= 2 * found.len()) {
+            found.extend(before);
+            (found, values) = self.filtered(found);
+        }
+        let tree = DominanceTree::new(values, self.columns.len());
+        self.levels.push((found, tree));
+    }
+
+    /// The points that none of them dominates, and their objectives.
+    fn filtered(&self, found: Vec<Found>) -> (Vec<Found>, Vec<f64>) {
+        let dimensions = self.columns.len();
+        let values: Vec<f64> = found
+            .iter()
+            .flat_map(|found| self.columns.iter().map(|&(column, sign)| sign * found.values[column]))
+            .collect();
+        let kept = non_dominated(&values, dimensions);
+        let objectives = kept.iter().flat_map(|&place| &values[place * dimensions..][..dimensions]).copied();
+        (kept.iter().map(|&place| found[place]).collect(), objectives.collect())
     }
 
     /// Joins another archive.
     pub(crate) fn absorb(&mut self, other: Self) {
-        self.waiting.extend(other.front);
         self.waiting.extend(other.waiting);
-        self.merge();
-    }
-
-    fn merge(&mut self) {
-        let mut all = std::mem::take(&mut self.front);
-        all.append(&mut self.waiting);
-        let values: Vec<f64> = all
-            .iter()
-            .flat_map(|found| self.columns.iter().map(|&(column, sign)| sign * found.values[column]))
-            .collect();
-        let kept = non_dominated(&values, self.columns.len());
-        self.front = kept.iter().map(|&place| all[place]).collect();
-        let dimensions = self.columns.len();
-        let values: Vec<f64> = kept
-            .iter()
-            .flat_map(|&place| values[place * dimensions..][..dimensions].iter().copied())
-            .collect();
-        self.tree = DominanceTree::new(values, dimensions);
+        self.waiting.extend(other.levels.into_iter().flat_map(|(found, _)| found));
     }
 
     /// The front, ordered by its objectives and then by number.
     pub(crate) fn finish(mut self) -> Vec<Found> {
-        self.merge();
-        let columns = self.columns;
-        let key = |found: &Found| -> Vec<f64> {
-            columns.iter().map(|&(column, sign)| sign * found.values[column]).collect()
+        let mut all = std::mem::take(&mut self.waiting);
+        all.extend(std::mem::take(&mut self.levels).into_iter().flat_map(|(found, _)| found));
+        all.sort_unstable_by_key(|found| found.index);
+        all.dedup_by_key(|found| found.index);
+        let (mut front, _) = self.filtered(all);
+        let columns = &self.columns;
+        let key = |found: &Found| {
+            let mut key = [0.0; Metric::COUNT];
+            for (place, &(column, sign)) in columns.iter().enumerate() {
+                key[place] = sign * found.values[column];
+            }
+            key
         };
-        self.front.sort_by(|a, b| compare(&key(a), &key(b)).then(a.index.cmp(&b.index)));
-        self.front
+        front.sort_by(|a, b| compare(&key(a), &key(b)).then(a.index.cmp(&b.index)));
+        front
     }
 }

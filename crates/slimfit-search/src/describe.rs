@@ -106,7 +106,7 @@ impl ModelEvaluator<'_> {
             invalid: outcome.invalid,
             invalid_by: outcome.invalid_by.clone(),
             evaluated: outcome.evaluated,
-            pruned: Vec::new(),
+            pruned: outcome.pruned.clone(),
             unvisited: outcome.unvisited,
             exact,
             // Nothing is proven about points that were not visited.

@@ -77,11 +77,18 @@ impl DominanceTree {
 
     /// Some point of the tree that dominates `point`.
     pub(crate) fn dominator(&self, point: &[f64]) -> Option<&[f64]> {
+        self.dominator_within(point, usize::MAX)
+    }
+
+    /// The same, where it is found within so many nodes.
+    pub(crate) fn dominator_within(&self, point: &[f64], nodes: usize) -> Option<&[f64]> {
         let dimensions = self.dimensions;
         let mut stack = [0_usize; 64];
         let mut depth = usize::from(!self.nodes.is_empty());
-        while depth > 0 {
+        let mut left = nodes;
+        while depth > 0 && left > 0 {
             depth -= 1;
+            left -= 1;
             let index = stack[depth];
             let corners = &self.corners[index * 2 * dimensions..][..2 * dimensions];
             let (low, high) = corners.split_at(dimensions);

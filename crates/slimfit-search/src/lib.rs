@@ -6,8 +6,10 @@
 mod archive;
 mod describe;
 mod dominance;
+mod enumerate;
 mod error;
 mod evaluator;
+mod exact;
 mod invalid;
 mod metric;
 mod model;
@@ -15,7 +17,6 @@ mod notes;
 mod parts;
 mod picks;
 mod sample;
-mod search;
 mod space;
 mod table;
 #[cfg(test)]
@@ -32,7 +33,8 @@ pub use invalid::Invalid;
 pub use metric::{Metric, Task, Values};
 pub use model::{ModelEvaluator, PreparedBlock};
 pub use picks::shortlist;
-pub use search::{Outcome, Progress, SearchOptions, for_each_point, search};
+pub use enumerate::{Outcome, Progress, SearchOptions, enumerate, for_each_point};
+pub use exact::search;
 pub use space::{Axis, Block, Fixed, Inner, Mixture, Point, SPACE_SCHEMA, Space, Window};
 pub use table::{BoundTable, ExtraRows, Level, QualityTable};
 pub use workload::{WORKLOAD_SCHEMA, Workload};

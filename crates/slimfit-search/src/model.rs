@@ -1,7 +1,7 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
 use crate::parts::{self, LayerCounts, Part, Parts, Price};
-use crate::space::Window;
+use crate::space::{Mixture, Window};
 use crate::table::BoundTable;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
@@ -9,7 +9,7 @@ use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, TailM
 use slimfit_formats::config_out::standard_class;
 use slimfit_plan::ModelPart;
 use slimfit_quality::{
-    Assumption, Base, Flags, Law, QualityModel, ScoreCurve, Shape, TrainingCost, TrainingPlan,
+    Assumption, Base, Flags, Law, QualityModel, Refusal, ScoreCurve, Shape, TrainingCost, TrainingPlan,
 };
 use slimfit_quantity::NumberFormat;
 
@@ -30,9 +30,9 @@ pub struct ModelEvaluator<'a> {
     scores: Vec<(Metric, ScoreCurve)>,
     /// Whether the training of points is asked for.
     counts_training: bool,
-    depths: Vec<u64>,
+    pub(crate) depths: Vec<u64>,
     /// `(vocabulary, its run, bytes per token)`.
-    vocabularies: Vec<(u64, RunShape, f64)>,
+    pub(crate) vocabularies: Vec<(u64, RunShape, f64)>,
     may_assume: (bool, bool),
 }
 
@@ -41,11 +41,7 @@ pub struct ModelEvaluator<'a> {
 pub struct PreparedBlock<'a> {
     space: &'a Space,
     block: Block,
-    /// Non-embedding parameters of one layer, and of the rest.
-    layer_parameters: u64,
-    rest_parameters: u64,
-    /// Those of a layer that a token does not visit.
-    idle_parameters: u64,
+    counts: LayerParameters,
     /// By vocabulary, tying and depth.
     bases: Vec<Option<Result<Valued, Invalid>>>,
     /// Number of its first point.
@@ -60,10 +56,10 @@ pub struct PreparedBlock<'a> {
 
 /// The parts of a point that its weight format decides.
 #[derive(Debug)]
-pub(crate) struct Weighted {
-    pub(crate) outer: Part,
-    pub(crate) projections: Part,
-    pub(crate) feed_forward: Part,
+struct Weighted {
+    outer: Part,
+    projections: Part,
+    feed_forward: Part,
 }
 
 /// The parts that the KV format decides: layers without a window, and those with one.
@@ -78,6 +74,15 @@ pub(crate) struct Mixing {
 pub(crate) struct Valued {
     pub(crate) base: Base,
     training: Option<TrainingCost>,
+}
+
+/// Parameters without embeddings of one layer, and of what no layer has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LayerParameters {
+    pub(crate) layer: u64,
+    /// Those of a layer that a token does not visit.
+    pub(crate) idle: u64,
+    pub(crate) rest: u64,
 }
 
 /// A point with its parameters counted.
@@ -213,6 +218,27 @@ impl<'a> ModelEvaluator<'a> {
         anchor.map_or(0.0, |(shift, _)| shift.shift_nats)
     }
 
+    /// Counts a block.
+    ///
+    /// # Errors
+    /// Why it is no model.
+    pub(crate) fn layer_parameters(&self, space: &Space, block: &Block) -> Result<LayerParameters, Invalid> {
+        let plain = Block { window: None, ..*block };
+        let count = |layers| {
+            let architecture = space.architecture(&plain, layers, self.vocabularies[0].0, true);
+            match architecture.validate().and_then(|()| architecture.checked_parameters()) {
+                Ok(parameters) => Ok((parameters.non_embedding, parameters.total - parameters.active)),
+                Err(ArchitectureError::Field { field, .. }) => {
+                    Err(Invalid::owned(format!("impossible `{field}`")))
+                }
+                Err(error) => Err(Invalid::owned(error.to_string())),
+            }
+        };
+        let ((one, idle), (two, _)) = (count(1)?, count(2)?);
+        let layer = two - one;
+        Ok(LayerParameters { layer, idle, rest: one - layer })
+    }
+
     /// Stored parameters of a point, embeddings included.
     pub(crate) fn total_parameters(&self, point: &Counted) -> u64 {
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
@@ -270,6 +296,15 @@ impl<'a> ModelEvaluator<'a> {
         Ok(Valued { base, training })
     }
 
+    /// All that is known of the point of that number; nothing where it is none.
+    pub(crate) fn values(&self, space: &Space, index: u64) -> Option<Values> {
+        let inner_size = space.inner_size();
+        let mut prepared = self.prepare(space, &space.block(index / inner_size).ok()?).ok()?;
+        let mut values = Metric::UNKNOWN;
+        self.evaluate(&mut prepared, space.inner(index % inner_size), &mut values).ok()?;
+        Some(values)
+    }
+
     /// Whether the loaders that the space names hold a point.
     pub(crate) fn held(&self, space: &Space, point: &Counted) -> bool {
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
@@ -321,27 +356,111 @@ impl<'a> ModelEvaluator<'a> {
         }
     }
 
-    /// The parts of `block` that a weight format decides.
-    pub(crate) fn weighted(
+    /// One of the parts of `block` that a weight format decides.
+    pub(crate) fn weighted_part(
+        &self,
+        space: &Space,
+        block: &Block,
+        weights: NumberFormat,
+        vocabulary: usize,
+        kind: ModelPart,
+    ) -> Result<Part, Invalid> {
+        let (size, run, _) = self.vocabularies[vocabulary];
+        let architecture = space.architecture(&Block { window: None, ..*block }, 1, size, false);
+        // A cache of whole values suits every head; its own format is the mixing's concern.
+        let kv = NumberFormat::F32;
+        let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
+        Part::read(self.cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv))
+    }
+
+    fn weighted(
         &self,
         space: &Space,
         block: &Block,
         weights: NumberFormat,
         vocabulary: usize,
     ) -> Result<Weighted, Invalid> {
-        let (size, run, _) = self.vocabularies[vocabulary];
-        let architecture = space.architecture(&Block { window: None, ..*block }, 1, size, false);
-        // A cache of whole values suits every head; its own format is the other parts' concern.
-        let kv = NumberFormat::F32;
-        let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
-        let part = |kind| {
-            Part::read(self.cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv))
-        };
+        let part = |kind| self.weighted_part(space, block, weights, vocabulary, kind);
         Ok(Weighted {
             outer: part(ModelPart::Outer)?,
             projections: part(ModelPart::Projections)?,
             feed_forward: part(ModelPart::FeedForward)?,
         })
+    }
+
+    /// Why no point of a sheet is valid whose parameters lie in `allowed`, where something other than its layers refuses it.
+    /// `shape`: that of a dense point without shared key heads.
+    pub(crate) fn refusal_whatever_the_layers(
+        &self,
+        space: &Space,
+        point: &Counted,
+        shape: Shape,
+        allowed: (f64, f64),
+        (weights, kv): (NumberFormat, NumberFormat),
+    ) -> Option<Invalid> {
+        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
+        if !space.excludes_by_layer() {
+            if let Err(reason) = space.check_whole_point(&point.block, point.layers, vocabulary) {
+                return Some(reason);
+            }
+        }
+        let size = allowed.0.max(1.0).ceil() as u64;
+        let base = match self.law.base(&Shape { non_embedding: size, active: size, ..shape }) {
+            Ok(base) => base,
+            Err(Refusal::TooSmall | Refusal::TooLarge | Refusal::TooFewTokens) => return None,
+            Err(refusal) => return Some(Invalid::of(refusal.reason())),
+        };
+        if base.flags.contains(Flags::ASSUMED_VOCABULARY) && !self.may_assume.1 {
+            return Some(Invalid::of("rests on an assumption: needs --assume vocab"));
+        }
+        // Whether loaders hold a point is asked before its formats are.
+        let refused = self.law.finish(&base, weights, kv).err().filter(|_| !space.is_portable());
+        refused.map(|refusal| Invalid::of(refusal.reason()))
+    }
+
+    /// Whether a layer's heads rest on nothing that has to be assumed, or that was let in.
+    pub(crate) fn allows_heads(&self, heads: u64, kv_heads: u64) -> bool {
+        self.may_assume.0 || !self.law.assumes_heads(heads / kv_heads, heads > 1 && kv_heads == 1)
+    }
+
+    /// Whether the law reaches so many experts.
+    pub(crate) fn allows_experts(&self, experts: Option<Mixture>) -> bool {
+        experts.is_none_or(|experts| experts.count <= self.law.most_experts())
+    }
+
+    /// Operations of the training of a block at some depth; none past 64 bits.
+    pub(crate) fn training_flops(
+        &self,
+        space: &Space,
+        block: &Block,
+        layers: u64,
+        vocabulary: usize,
+        tied: bool,
+    ) -> Option<f64> {
+        let architecture = space.architecture(block, layers, self.vocabularies[vocabulary].0, tied);
+        Some(self.training.cost(self.quality.recipe(), &architecture, self.tokens).ok()?.flops)
+    }
+
+    /// Seconds and price of one operation of a training; infinite where they are not known.
+    pub(crate) fn training_rates(&self) -> (f64, f64) {
+        let Some(rate) = self.training.rate else { return (f64::INFINITY, f64::INFINITY) };
+        let seconds = 1.0 / rate.flops_per_s;
+        let price = rate.price_per_gpu_hour.map(|price| seconds / 3600.0 * rate.gpus as f64 * price);
+        (seconds, price.unwrap_or(f64::INFINITY))
+    }
+
+    /// The scores that are asked for: their curves, and the least that anchors add to a loss before it is read off.
+    pub(crate) fn score_curves(&self) -> Vec<(Metric, ScoreCurve, f64)> {
+        let shift = |metric: Metric| match metric {
+            Metric::Score(task) => self.quality.least_anchor_shift(task.name()),
+            _ => 0.0,
+        };
+        self.scores.iter().map(|(metric, curve)| (*metric, *curve, shift(*metric))).collect()
+    }
+
+    /// Joules of a decoded token's time, where the device's power is known.
+    pub(crate) fn joules(&self, time: BusyTime, threads: u32) -> Option<f64> {
+        self.energy?.joules(time, threads)
     }
 
     /// The parts of `block` that its heads, window and KV format decide.
@@ -375,25 +494,12 @@ impl Evaluator for ModelEvaluator<'_> {
     }
 
     fn prepare<'s>(&'s self, space: &'s Space, block: &Block) -> Result<PreparedBlock<'s>, Invalid> {
-        let plain = Block { window: None, ..*block };
-        let count = |layers| {
-            let architecture = space.architecture(&plain, layers, self.vocabularies[0].0, true);
-            match architecture.validate().and_then(|()| architecture.checked_parameters()) {
-                Ok(parameters) => Ok((parameters.non_embedding, parameters.total - parameters.active)),
-                Err(ArchitectureError::Field { field, .. }) => {
-                    Err(Invalid::owned(format!("impossible `{field}`")))
-                }
-                Err(error) => Err(Invalid::owned(error.to_string())),
-            }
-        };
-        let ((one, idle_parameters), (two, _)) = (count(1)?, count(2)?);
+        let counts = self.layer_parameters(space, block)?;
         let empty = |formats: usize| formats * self.vocabularies.len();
         Ok(PreparedBlock {
             space,
             block: *block,
-            layer_parameters: two - one,
-            rest_parameters: one - (two - one),
-            idle_parameters,
+            counts,
             first: block.index * space.inner_size(),
             bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
             held: vec![None; space.tyings().len() * self.depths.len()],
@@ -410,14 +516,14 @@ impl Evaluator for ModelEvaluator<'_> {
     ) -> Result<(), Invalid> {
         let space = prepared.space;
         let layers = self.depths[inner.layers];
-        let non_embedding = prepared.rest_parameters + layers * prepared.layer_parameters;
+        let non_embedding = prepared.counts.rest + layers * prepared.counts.layer;
         let point = Counted {
             block: prepared.block,
             layers,
             vocabulary: inner.vocabulary,
             tied: space.tyings()[inner.tied],
             non_embedding,
-            active: non_embedding - layers * prepared.idle_parameters,
+            active: non_embedding - layers * prepared.counts.idle,
         };
         let place = (inner.vocabulary * space.tyings().len() + inner.tied) * self.depths.len() + inner.layers;
         let valued = prepared.bases[place].get_or_insert_with(|| self.valued(space, &point));

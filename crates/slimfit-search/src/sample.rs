@@ -1,7 +1,8 @@
 //! A seeded sample of the points that were evaluated, the same however the work is shared out.
 
 use crate::archive::Found;
-use std::collections::BinaryHeap;
+use crate::{Evaluator, Metric, ModelEvaluator, SearchOptions, Space};
+use std::collections::{BinaryHeap, HashSet};
 
 /// Keeps the points with the smallest hashes: every point has the same chance, and two samples merge exactly.
 #[derive(Debug)]
@@ -77,6 +78,51 @@ impl Sample {
         found.sort_by_key(|found| found.index);
         found
     }
+}
+
+/// Points of one block in a sample.
+const OF_BLOCK: u64 = 16;
+/// Blocks that are tried for each point that is wanted.
+const TRIES: u64 = 4;
+
+/// Up to `options.sample` valid points that keep all limits, drawn from all of the space: blocks at random, and of each
+/// some depths and tyings in one pair of formats, so that a block is priced once.
+pub(crate) fn sample(
+    space: &Space,
+    evaluator: &ModelEvaluator<'_>,
+    options: &SearchOptions<'_>,
+) -> Vec<Found> {
+    let (blocks, inner_size) = (space.blocks(), space.inner_size());
+    let depths = space.tyings().len() as u64 * space.depths().len() as u64;
+    let formats = inner_size / depths;
+    let mut found: Vec<Found> = Vec::new();
+    let mut seen = HashSet::new();
+    for attempt in 0..TRIES * options.sample as u64 {
+        if found.len() >= options.sample {
+            break;
+        }
+        let hash = mix(attempt ^ mix(options.seed));
+        let number = hash % blocks;
+        let Ok(mut prepared) = space.block(number).and_then(|block| evaluator.prepare(space, &block)) else {
+            continue;
+        };
+        let format = mix(hash) % formats;
+        for draw in 0..OF_BLOCK.min(depths) {
+            let inner = format * depths + mix(hash ^ mix(draw)) % depths;
+            let index = number * inner_size + inner;
+            let mut values = Metric::UNKNOWN;
+            if !seen.insert(index)
+                || evaluator.evaluate(&mut prepared, space.inner(inner), &mut values).is_err()
+                || options.limits.iter().any(|(metric, limit)| !metric.keeps(values[metric.column()], *limit))
+            {
+                continue;
+            }
+            found.push(Found { index, values });
+        }
+    }
+    found.truncate(options.sample);
+    found.sort_by_key(|found| found.index);
+    found
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection whose output bits look random.

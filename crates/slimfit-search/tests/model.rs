@@ -8,7 +8,7 @@ use slimfit_cost::CostModel;
 use slimfit_document::Document;
 use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan};
 use slimfit_search::{
-    Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, for_each_point, search,
+    Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, enumerate, for_each_point, search,
     shortlist,
 };
 use slimfit_study::ProfileRef;
@@ -152,7 +152,14 @@ fn the_front_of_a_real_space_is_brute_force_with_and_without_limits() {
         found.sort_unstable();
         assert!(!found.is_empty());
         assert_eq!(found, expected);
-        assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + outcome.unvisited);
+        let pruned: u64 = outcome.pruned.iter().map(|bound| bound.count).sum();
+        assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + pruned + outcome.unvisited);
+        assert_eq!(outcome.unvisited, 0);
+        // Looked at one by one, the same points are valid and the same are not.
+        let all = enumerate(&space, &evaluator, &options).unwrap();
+        assert_eq!(all.space_size, all.invalid + all.evaluated);
+        assert_eq!(all.nearest_miss, outcome.nearest_miss);
+        assert!(outcome.invalid <= all.invalid && outcome.evaluated <= all.evaluated);
     }
 }
 
@@ -322,7 +329,7 @@ fn a_portable_space_leaves_out_what_no_standard_class_holds() {
     let count = |text: &str| {
         let space = Space::from_document(&Document::from_str(text, "mixed.yaml").unwrap(), &[]).unwrap();
         let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
-        let outcome = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
+        let outcome = enumerate(&space, &evaluator, &options(&evaluator, &space)).unwrap();
         let refused = outcome.invalid_by.iter().find(|reason| reason.reason.starts_with("portable"));
         (outcome.evaluated, refused.map_or(0, |reason| reason.count))
     };

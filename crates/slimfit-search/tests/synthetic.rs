@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use slimfit_document::Document;
 use slimfit_search::{
-    Block, Evaluator, Found, Inner, Invalid, Metric, SearchOptions, Space, Values, dominates, search,
+    Block, Evaluator, Found, Inner, Invalid, Metric, SearchOptions, Space, Values, dominates, enumerate,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -131,7 +131,7 @@ proptest! {
         let (space, random) = (space(), Random { seed, levels, refuse });
         let objectives = &METRICS[..chosen];
         let limits: Vec<(Metric, f64)> = limit.map(|share| (Metric::MemoryBytes, 1.0 + share * levels)).into_iter().collect();
-        let outcome = search(&space, &random, &options(objectives, &limits, workers)).unwrap();
+        let outcome = enumerate(&space, &random, &options(objectives, &limits, workers)).unwrap();
         prop_assert_eq!(indices(&outcome.front), brute_force(&space, &random, objectives, &limits));
         prop_assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + outcome.unvisited);
         prop_assert_eq!(outcome.invalid, outcome.invalid_by.iter().map(|reason| reason.count).sum::<u64>());
@@ -143,7 +143,7 @@ proptest! {
 #[test]
 fn the_result_does_not_depend_on_the_number_of_workers() {
     let (space, random) = (space(), Random { seed: 3, levels: 1e6, refuse: 17 });
-    let run = |workers| search(&space, &random, &options(&METRICS, &[], workers)).unwrap();
+    let run = |workers| enumerate(&space, &random, &options(&METRICS, &[], workers)).unwrap();
     let (one, four) = (run(1), run(4));
     assert_eq!((one.front, one.sample, one.invalid_by), (four.front, four.sample, four.invalid_by));
 }
@@ -151,7 +151,7 @@ fn the_result_does_not_depend_on_the_number_of_workers() {
 #[test]
 fn the_sample_is_of_points_off_the_front_and_as_large_as_asked() {
     let (space, random) = (space(), Random { seed: 3, levels: 1e6, refuse: 17 });
-    let outcome = search(&space, &random, &options(&[Metric::Loss], &[], 2)).unwrap();
+    let outcome = enumerate(&space, &random, &options(&[Metric::Loss], &[], 2)).unwrap();
     assert!((40..=50).contains(&outcome.sample.len()), "{}", outcome.sample.len());
     assert!(outcome.sample.iter().all(|found| !outcome.front.contains(found)));
 }
@@ -159,9 +159,9 @@ fn the_sample_is_of_points_off_the_front_and_as_large_as_asked() {
 #[test]
 fn a_limit_that_nothing_meets_names_the_nearest_miss() {
     let (space, random) = (space(), Random { seed: 5, levels: 1e6, refuse: 1000 });
-    let outcome = search(&space, &random, &options(&METRICS, &[(Metric::Loss, 0.5)], 2)).unwrap();
+    let outcome = enumerate(&space, &random, &options(&METRICS, &[(Metric::Loss, 0.5)], 2)).unwrap();
     let miss = outcome.nearest_miss.unwrap();
-    let everything = search(&space, &random, &options(&[Metric::Loss], &[], 1)).unwrap();
+    let everything = enumerate(&space, &random, &options(&[Metric::Loss], &[], 1)).unwrap();
     assert!(outcome.front.is_empty());
     assert_eq!(miss.values[Metric::Loss.column()], everything.front[0].values[Metric::Loss.column()]);
 }
@@ -174,14 +174,14 @@ fn a_stopped_search_counts_what_it_did_not_visit() {
     cancel.store(true, Ordering::Relaxed);
     let options =
         SearchOptions { cancel: Some(&cancel), progress: Some(&progress), ..options(&METRICS, &[], 2) };
-    let outcome = search(&space, &random, &options).unwrap();
+    let outcome = enumerate(&space, &random, &options).unwrap();
     assert_eq!((outcome.evaluated, outcome.unvisited), (0, space.size()));
 }
 
 #[test]
 fn reasons_say_why_points_are_none() {
     let (space, random) = (space(), Random { seed: 5, levels: 1e6, refuse: u64::MAX });
-    let outcome = search(&space, &random, &options(&METRICS, &[], 1)).unwrap();
+    let outcome = enumerate(&space, &random, &options(&METRICS, &[], 1)).unwrap();
     let reasons: Vec<&str> = outcome.invalid_by.iter().map(|reason| reason.reason.as_str()).collect();
     assert!(reasons.contains(&"heads is no whole number"), "{reasons:?}");
     assert!(reasons.contains(&"kv_heads is no whole number"), "{reasons:?}");
@@ -197,6 +197,6 @@ fn an_objective_that_cannot_be_given_is_refused() {
         options(&[Metric::JoulesPerToken], &[], 1),
         options(&METRICS, &[(Metric::Loss, f64::NAN)], 1),
     ] {
-        assert!(search(&space, &random, &bad).is_err());
+        assert!(enumerate(&space, &random, &bad).is_err());
     }
 }

@@ -126,6 +126,13 @@ impl QualityModel {
         &self.anchors
     }
 
+    /// The least shift of the loss behind a task's score that any anchor gives; 0 without anchors.
+    pub fn least_anchor_shift(&self, task: &str) -> f64 {
+        let shifts = self.anchors.iter().filter(|anchor| anchor.anchor.task == task).map(|anchor| anchor.shift_nats);
+        let least = shifts.fold(f64::INFINITY, f64::min);
+        if least.is_finite() { least } else { 0.0 }
+    }
+
     /// The anchor that a candidate of so many non-embedding parameters follows in a task, and half the 90 % interval of
     /// its score, points of 100.
     pub fn anchor_for(&self, task: &str, non_embedding: u64) -> Option<(&AnchorShift, f64)> {

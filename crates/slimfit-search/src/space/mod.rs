@@ -70,13 +70,18 @@ pub(crate) struct Condition {
     expression: Expression,
     /// Whether it names axes outside the block.
     whole_point: bool,
+    /// Whether it names something of a layer beside the hidden size.
+    of_layer: bool,
 }
 
 impl Condition {
     fn new(text: String, expression: Expression) -> Self {
-        let mut whole_point = false;
-        expression.each_axis(&mut |axis| whole_point |= !Axis::BLOCK.contains(&axis));
-        Self { text, expression, whole_point }
+        let (mut whole_point, mut of_layer) = (false, false);
+        expression.each_axis(&mut |axis| {
+            whole_point |= !Axis::BLOCK.contains(&axis);
+            of_layer |= Axis::BLOCK.contains(&axis) && axis != Axis::HiddenSize;
+        });
+        Self { text, expression, whole_point, of_layer }
     }
 }
 

@@ -83,6 +83,16 @@ impl Space {
         self.lengths().iter().map(|length| *length as u64).product()
     }
 
+    /// How many windows and how many kinds of experts there are: the two axes of a block that run fastest, in that order.
+    pub(crate) fn window_and_expert_counts(&self) -> (u64, u64) {
+        (self.windows.len() as u64, self.experts.len() as u64)
+    }
+
+    /// The windows offered.
+    pub(crate) fn windows(&self) -> &[Option<Window>] {
+        &self.windows
+    }
+
     /// How many points share a block.
     pub fn inner_size(&self) -> u64 {
         self.inner_lengths().iter().map(|length| *length as u64).product()
@@ -183,6 +193,52 @@ impl Space {
             return Err(Invalid::of("non_embedding parameters outside the space's bounds"));
         }
         Ok(())
+    }
+
+    /// Parameters without embeddings that keep the space's bounds beside so many of embeddings, least and most.
+    pub(crate) fn parameter_bounds(&self, embedding: u64) -> (f64, f64) {
+        let (mut least, mut most) = (0.0_f64, f64::INFINITY);
+        if let Some((low, high)) = self.parameters {
+            (least, most) = (low as f64 - embedding as f64, high as f64 - embedding as f64);
+        }
+        if let Some((low, high)) = self.non_embedding {
+            (least, most) = (least.max(low as f64), most.min(high as f64));
+        }
+        (least, most)
+    }
+
+    /// Why no point is valid whose parameters without embeddings are from `least` to `most`, where one bound refuses all.
+    pub(crate) fn parameter_reason(&self, least: f64, most: f64, embedding: u64) -> Option<Invalid> {
+        let total = |value: f64| self.check_parameters(value as u64 + embedding, value as u64);
+        // Within one interval the same bound is broken at both ends, or some point between may keep it.
+        let (low, high) = (total(least).err()?, total(most).err()?);
+        let below = |bounds: Option<(u64, u64)>, value: u64| bounds.is_some_and(|(low, _)| value < low);
+        let side = |value: f64| {
+            (below(self.parameters, value as u64 + embedding), below(self.non_embedding, value as u64))
+        };
+        (low == high && side(least) == side(most)).then_some(low)
+    }
+
+    /// Whether an exclusion names depth or vocabulary together with something of a layer.
+    pub(crate) fn excludes_by_layer(&self) -> bool {
+        self.exclude.iter().any(|condition| condition.whole_point && condition.of_layer)
+    }
+
+    /// The inner choice of these places.
+    pub(crate) fn inner_of(
+        &self,
+        weights: usize,
+        kv: usize,
+        vocabulary: usize,
+        tied: usize,
+        layers: usize,
+    ) -> Inner {
+        let places = [weights, kv, vocabulary, tied, layers];
+        let index = places
+            .iter()
+            .zip(self.inner_lengths())
+            .fold(0_u64, |index, (place, length)| index * length as u64 + *place as u64);
+        Inner { index, weights, kv, vocabulary, tied, layers }
     }
 
     /// The inner choice of that number.

@@ -177,6 +177,11 @@ impl BoundTable {
         &self.levels
     }
 
+    /// Numbers of the points that it names.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().map(|entry| entry.index)
+    }
+
     /// What was measured of a point.
     pub(crate) fn of_point(&self, index: u64) -> Option<&Entry> {
         let place = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;

@@ -1,9 +1,10 @@
-//! The exact front by enumeration: every point is looked at, on all cores, and only the front is kept.
+//! The front by enumeration: every point is looked at, on all cores, and only the front is kept. For any evaluator, and
+//! what the search that leaves points out is held to.
 
 use crate::archive::{Archive, Found};
 use crate::sample::Sample;
 use crate::{Evaluator, Invalid, Metric, SearchError, Space};
-use slimfit_study::ReasonCount;
+use slimfit_study::{BoundCount, ReasonCount};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,7 +47,7 @@ pub struct Outcome {
     pub front: Vec<Found>,
     /// A sample of the other points that keep all limits.
     pub sample: Vec<Found>,
-    /// Points in the space: `invalid + evaluated + unvisited`.
+    /// Points in the space: `invalid + evaluated + Σ pruned + unvisited`.
     pub space_size: u64,
     /// Points that are none.
     pub invalid: u64,
@@ -54,6 +55,8 @@ pub struct Outcome {
     pub invalid_by: Vec<ReasonCount>,
     /// Points whose metrics were computed.
     pub evaluated: u64,
+    /// Points that a proven bound ruled out, by bound.
+    pub pruned: Vec<BoundCount>,
     /// Points left when it was stopped.
     pub unvisited: u64,
     /// Where no point keeps all limits: the one that comes nearest.
@@ -77,7 +80,7 @@ struct Tally {
 ///
 /// # Errors
 /// When there is no objective, or an objective or limit is a metric that `evaluator` cannot give.
-pub fn search<E: Evaluator>(
+pub fn enumerate<E: Evaluator>(
     space: &Space,
     evaluator: &E,
     options: &SearchOptions<'_>,
@@ -153,12 +156,13 @@ pub fn search<E: Evaluator>(
             .map(|(invalid, count)| ReasonCount { reason: invalid.reason().to_owned(), count })
             .collect(),
         evaluated: all.evaluated,
+        pruned: Vec::new(),
         unvisited: blocks * inner_size - visited,
         duration: start.elapsed(),
     })
 }
 
-fn check(space: &Space, metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchError> {
+pub(crate) fn check(space: &Space, metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchError> {
     let allowed = || metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(", ");
     if options.objectives.is_empty() {
         let (name, found) = ("objectives".to_owned(), "none".to_owned());
@@ -246,7 +250,7 @@ impl Tally {
             return;
         }
         self.sample.offer(&found);
-        self.archive.offer(found);
+        self.archive.offer(found, None);
     }
 
     fn offer_miss(&mut self, miss: (f64, Found)) {

@@ -1,0 +1,66 @@
+//! Searches spaces and prints how long each takes, what bounds ruled out, and how large the front is.
+//!
+//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [SPACE…]`; without a profile a made-up device.
+
+#[path = "../tests/profile/mod.rs"]
+mod profile;
+
+use slimfit_cost::CostModel;
+use slimfit_hardware::HardwareProfile;
+use slimfit_quality::{QualityModel, Recipe};
+use slimfit_search::{ModelEvaluator, SearchOptions, Space, Workload, enumerate, search};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut spaces: Vec<String> = std::env::args().skip(1).collect();
+    let mut device = profile::synthetic(false);
+    if let Some(place) = spaces.iter().position(|argument| argument == "--profile") {
+        device = HardwareProfile::load(&spaces[place + 1])?;
+        spaces.drain(place..place + 2);
+    }
+    let checked = spaces.iter().position(|argument| argument == "--check").map(|place| spaces.remove(place));
+    if spaces.is_empty() {
+        spaces = Space::builtin_names().map(str::to_owned).collect();
+    }
+    let cost = CostModel::new(&device)?;
+    let quality = QualityModel::new(Recipe::builtin("gemstones")?);
+    let workload = Workload::load("assistant")?;
+    for name in &spaces {
+        let space = Space::load(name, &[])?;
+        let evaluator = ModelEvaluator::new(&space, &cost, &quality, 100_000_000_000, &workload);
+        let objectives = evaluator.default_objectives(&space);
+        let evaluator = evaluator.asked_for(&objectives, &[]);
+        let options = SearchOptions {
+            objectives,
+            limits: Vec::new(),
+            workers: std::thread::available_parallelism()?.get(),
+            seed: 0,
+            sample: 20_000,
+            deadline: None,
+            cancel: None,
+            progress: None,
+        };
+        let outcome = search(&space, &evaluator, &options)?;
+        let seconds = outcome.duration.as_secs_f64();
+        println!(
+            "{name}: {} points in {seconds:.2} s ({:.2e}/s), {} evaluated, {} invalid, front {}",
+            outcome.space_size,
+            outcome.space_size as f64 / seconds,
+            outcome.evaluated,
+            outcome.invalid,
+            outcome.front.len(),
+        );
+        if checked.is_some() {
+            let all = enumerate(&space, &evaluator, &options)?;
+            let same = all.front == outcome.front;
+            let seconds = all.duration.as_secs_f64();
+            println!("    one by one in {seconds:.2} s: front {}, the same: {same}", all.front.len());
+        }
+        for bound in &outcome.pruned {
+            println!("    {} pruned: {}", bound.count, bound.bound);
+        }
+        for reason in &outcome.invalid_by {
+            println!("    {} {}", reason.count, reason.reason);
+        }
+    }
+    Ok(())
+}

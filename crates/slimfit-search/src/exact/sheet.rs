@@ -1,0 +1,169 @@
+//! A sheet: all points that differ in nothing but the heads and the feed-forward part of their layers.
+//!
+//! Everything additive about such a point is a number of its attention plus a number of its feed-forward part. The sheet
+//! holds both lists for one depth, and trees of their least and largest over ranges, from which bounds of whole boxes
+//! follow. What occurs once for a model counts on the attention's side.
+
+use std::ops::Range;
+
+/// Attentions of the smallest box.
+pub(crate) const ROWS: usize = 4;
+/// Feed-forward parts of the smallest box.
+pub(crate) const COLUMNS: usize = 8;
+
+/// One list, and its least over the nodes of a tree of ranges.
+#[derive(Debug, Default)]
+pub(crate) struct Least {
+    pub(crate) values: Vec<f64>,
+    tree: Vec<f64>,
+}
+
+impl Least {
+    /// Fills it with `count` values.
+    pub(crate) fn fill(&mut self, count: usize, leaf: usize, value: impl FnMut(usize) -> f64) {
+        self.values.clear();
+        self.values.extend((0..count).map(value));
+        let leaves = leaves(count, leaf);
+        self.tree.clear();
+        self.tree.resize(2 * leaves, f64::INFINITY);
+        for (place, values) in self.values.chunks(leaf).enumerate() {
+            self.tree[leaves + place] = values.iter().copied().fold(f64::INFINITY, f64::min);
+        }
+        for node in (1..leaves).rev() {
+            self.tree[node] = self.tree[2 * node].min(self.tree[2 * node + 1]);
+        }
+    }
+
+    pub(crate) fn over(&self, node: usize) -> f64 {
+        self.tree[node]
+    }
+}
+
+/// Leaves of the tree over `count` values, a power of two.
+pub(crate) fn leaves(count: usize, leaf: usize) -> usize {
+    count.div_ceil(leaf).max(1).next_power_of_two()
+}
+
+/// A node of a tree, and the places that it covers.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) node: usize,
+    pub(crate) places: Range<usize>,
+    /// Places that a full node of this height covers.
+    span: usize,
+    leaf: usize,
+    count: usize,
+}
+
+impl Node {
+    /// The root over `count` values.
+    pub(crate) fn root(count: usize, leaf: usize) -> Self {
+        Self { node: 1, places: 0..count, span: leaves(count, leaf) * leaf, leaf, count }
+    }
+
+    /// Whether it has no children.
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.span <= self.leaf
+    }
+
+    /// Its halves; the second may cover nothing.
+    pub(crate) fn halves(&self) -> [Self; 2] {
+        let span = self.span / 2;
+        let start = self.places.start;
+        let half = |node: usize, start: usize| Self {
+            node,
+            places: start.min(self.count)..(start + span).min(self.count),
+            span,
+            leaf: self.leaf,
+            count: self.count,
+        };
+        [half(2 * self.node, start), half(2 * self.node + 1, start + span)]
+    }
+}
+
+/// Two lists whose sums are a quantity of points.
+#[derive(Debug, Default)]
+pub(crate) struct Pair {
+    pub(crate) rows: Least,
+    pub(crate) columns: Least,
+}
+
+impl Pair {
+    /// At least this in a box.
+    pub(crate) fn least(&self, row: &Node, column: &Node) -> f64 {
+        self.rows.over(row.node) + self.columns.over(column.node)
+    }
+}
+
+/// Times of one thread count in one regime.
+#[derive(Debug, Default)]
+pub(crate) struct RegimeTimes {
+    pub(crate) decode: Pair,
+    pub(crate) prefill: Pair,
+    /// Joules of decoding, where they are asked for.
+    pub(crate) joules: Pair,
+}
+
+/// What one thread count takes on this sheet.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadSheet {
+    /// Working sets up to which each regime reaches that points of the sheet lie in, ascending.
+    pub(crate) up_to_bytes: Vec<f64>,
+    /// One entry for each of them.
+    pub(crate) regimes: Vec<RegimeTimes>,
+    /// How many they are; more entries are left from earlier sheets.
+    pub(crate) used: usize,
+    /// Scratch of the two sides.
+    pub(crate) row_scratch: Least,
+    pub(crate) column_scratch: Least,
+}
+
+/// All points of one depth that share everything but the shape of their layers.
+#[derive(Debug, Default)]
+pub(crate) struct Sheet {
+    /// Parameters without embeddings, negative so that the least is the most.
+    pub(crate) minus_parameters: Pair,
+    /// The same, positive.
+    pub(crate) parameters: Pair,
+    /// Parameters that a token visits, negative.
+    pub(crate) minus_active: Pair,
+    /// Bytes that each token touches again.
+    pub(crate) working_set: Pair,
+    /// The same, negative.
+    pub(crate) minus_working_set: Pair,
+    /// Resident bytes without scratch.
+    pub(crate) memory: Pair,
+    /// Operations of the training, where they are asked for.
+    pub(crate) training_flops: Pair,
+    /// Nats of the heads.
+    pub(crate) heads_nats: Least,
+    /// Resident bytes of the process itself.
+    pub(crate) process_bytes: f64,
+    pub(crate) threads: Vec<ThreadSheet>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_cover_every_place_once_and_know_the_least_of_what_they_cover() {
+        for count in [1_usize, 3, 8, 9, 31, 64, 65] {
+            let value = |place: usize| ((place * 7919 + 13) % 101) as f64;
+            let mut least = Least::default();
+            least.fill(count, 8, value);
+            let mut seen = vec![0_u32; count];
+            let mut open = vec![Node::root(count, 8)];
+            while let Some(node) = open.pop() {
+                let expected = node.places.clone().map(value).fold(f64::INFINITY, f64::min);
+                assert_eq!(least.over(node.node), expected, "{count} {node:?}");
+                if node.is_leaf() {
+                    node.places.for_each(|place| seen[place] += 1);
+                } else {
+                    open.extend(node.halves());
+                }
+            }
+            assert!(seen.iter().all(|times| *times == 1), "{count}: {seen:?}");
+        }
+    }
+}

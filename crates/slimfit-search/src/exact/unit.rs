@@ -1,0 +1,307 @@
+//! A unit of work: the points of one hidden size, weight format and vocabulary, with the parts that they share.
+
+use super::catalogue::{AttentionShape, Width};
+use super::sheet::{COLUMNS, ROWS, RegimeTimes, Sheet, ThreadSheet};
+use crate::model::Mixing;
+use crate::parts::{LayerCounts, Part, PartTimes, Parts};
+use crate::space::{Block, Window};
+use crate::{Invalid, ModelEvaluator, SearchError, Space};
+use slimfit_cost::{BusyTime, PROCESS_BYTES};
+use slimfit_plan::ModelPart;
+use slimfit_quantity::NumberFormat;
+use std::collections::HashMap;
+
+/// Which points a unit holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnitKey {
+    /// Place in the catalogue.
+    pub(crate) width: usize,
+    /// Place in the space's list of weight formats.
+    pub(crate) weights: usize,
+    /// Place in the space's list of vocabularies.
+    pub(crate) vocabulary: usize,
+}
+
+/// The priced parts of a unit. A part that cannot be priced holds the reason.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) outer: Result<Part, Invalid>,
+    pub(crate) projections: Vec<Result<Part, Invalid>>,
+    pub(crate) feed_forwards: Vec<Result<Part, Invalid>>,
+}
+
+/// Mixing parts by heads, KV format, window and vocabulary: they do not depend on the hidden size.
+pub(crate) type MixingKey = (AttentionShape, NumberFormat, Option<(u64, bool)>, usize);
+
+/// Parts that units of one worker share.
+#[derive(Debug, Default)]
+pub(crate) struct MixingPool {
+    pub(crate) parts: Vec<Result<Mixing, Invalid>>,
+    places: HashMap<MixingKey, usize>,
+}
+
+impl MixingPool {
+    /// Place of the mixing of a block with its window.
+    pub(crate) fn place(
+        &mut self,
+        space: &Space,
+        evaluator: &ModelEvaluator<'_>,
+        (block, attention): (&Block, AttentionShape),
+        kv: NumberFormat,
+        vocabulary: usize,
+    ) -> usize {
+        let window = Window::cuts(block.window).map(|window| (window.size, window.full_every.is_some()));
+        let parts = &mut self.parts;
+        *self.places.entry((attention, kv, window, vocabulary)).or_insert_with(|| {
+            parts.push(evaluator.mixing(space, block, kv, vocabulary));
+            parts.len() - 1
+        })
+    }
+}
+
+impl Unit {
+    /// Prices the parts of a unit.
+    pub(crate) fn new(space: &Space, evaluator: &ModelEvaluator<'_>, width: &Width, key: UnitKey) -> Self {
+        let weights = space.weights()[key.weights];
+        let part = |block: Block, kind| evaluator.weighted_part(space, &block, weights, key.vocabulary, kind);
+        let rows = 0..width.attentions.len();
+        let columns = 0..width.feed_forwards.len();
+        Self {
+            outer: part(width.block(0, 0), ModelPart::Outer),
+            projections: rows.map(|row| part(width.block(row, 0), ModelPart::Projections)).collect(),
+            feed_forwards: columns
+                .map(|column| part(width.block(0, column), ModelPart::FeedForward))
+                .collect(),
+        }
+    }
+}
+
+/// What a sheet is filled from.
+pub(crate) struct SheetInputs<'s> {
+    pub(crate) evaluator: &'s ModelEvaluator<'s>,
+    pub(crate) width: &'s Width,
+    pub(crate) counts: LayerCounts,
+    pub(crate) tied: bool,
+    pub(crate) with_joules: bool,
+    pub(crate) training: Option<&'s TrainingFlops>,
+}
+
+/// Operations of a training by what needs them: a sum over layers, like everything else.
+#[derive(Debug)]
+pub(crate) struct TrainingFlops {
+    outer: f64,
+    full: Vec<f64>,
+    windowed: Vec<f64>,
+    feed_forwards: Vec<f64>,
+}
+
+impl TrainingFlops {
+    /// Counts the layers of a width with one window; none where something leaves 64 bits.
+    pub(crate) fn new(
+        space: &Space,
+        evaluator: &ModelEvaluator<'_>,
+        width: &Width,
+        window: Option<Window>,
+        (vocabulary, tied): (usize, bool),
+    ) -> Option<Self> {
+        // Of a layer with that window, and of everything else.
+        let count = |row: usize, column: usize, window: Option<Window>| {
+            let block = Block { window, ..width.block(row, column) };
+            let one = evaluator.training_flops(space, &block, 1, vocabulary, tied)?;
+            let two = evaluator.training_flops(space, &block, 2, vocabulary, tied)?;
+            Some((two - one, one - (two - one)))
+        };
+        let (base, outer) = count(0, 0, None)?;
+        let rows = 0..width.attentions.len();
+        let columns = 0..width.feed_forwards.len();
+        let of_rows = |window: Option<Window>| -> Option<Vec<f64>> {
+            rows.clone().map(|row| Some(count(row, 0, window)?.0)).collect()
+        };
+        let windowed = Window::cuts(window).map(|window| Window { full_every: None, ..window });
+        Some(Self {
+            outer,
+            full: of_rows(None)?,
+            windowed: if windowed.is_some() { of_rows(windowed)? } else { Vec::new() },
+            feed_forwards: columns.map(|column| Some(count(0, column, None)?.0 - base)).collect::<Option<_>>()?,
+        })
+    }
+
+    fn row(&self, row: usize, counts: LayerCounts) -> f64 {
+        let windowed = self.windowed.get(row).map_or(0.0, |flops| counts.windowed as f64 * flops);
+        self.outer + counts.full as f64 * self.full[row] + windowed
+    }
+
+    fn column(&self, column: usize, counts: LayerCounts) -> f64 {
+        counts.layers() as f64 * self.feed_forwards[column]
+    }
+}
+
+impl Sheet {
+    /// Fills the sheet for one depth. `mixing`: the place of each attention's mixing in the pool.
+    ///
+    /// # Errors
+    /// When the cost model does not know its own thread counts: a fault of this program.
+    pub(crate) fn fill(
+        &mut self,
+        inputs: &SheetInputs<'_>,
+        unit: &mut Unit,
+        pool: &mut MixingPool,
+        mixing: &[usize],
+    ) -> Result<(), SearchError> {
+        let SheetInputs { evaluator, width, counts, tied, with_joules, training } = *inputs;
+        let cost = evaluator.cost;
+        let (row_count, column_count) = (width.attentions.len(), width.feed_forwards.len());
+        let (layers, full, windowed) = (counts.layers() as f64, counts.full as f64, counts.windowed as f64);
+        let rest = width.rest_parameters as f64;
+        let row_parameters = |row: usize| rest + layers * width.attention_parameters[row] as f64;
+        let column_parameters = |column: usize| layers * width.feed_forward_parameters[column] as f64;
+        let active = |column: usize| {
+            layers * (width.feed_forward_parameters[column] as f64 - width.idle_parameters[column] as f64)
+        };
+        self.parameters.rows.fill(row_count, ROWS, row_parameters);
+        self.parameters.columns.fill(column_count, COLUMNS, column_parameters);
+        self.minus_parameters.rows.fill(row_count, ROWS, |row| -row_parameters(row));
+        self.minus_parameters.columns.fill(column_count, COLUMNS, |column| -column_parameters(column));
+        self.minus_active.rows.fill(row_count, ROWS, |row| -row_parameters(row));
+        self.minus_active.columns.fill(column_count, COLUMNS, |column| -active(column));
+        self.heads_nats.fill(row_count, ROWS, |row| {
+            let AttentionShape { heads, kv_heads, .. } = width.attentions[row];
+            evaluator.law().heads_nats(heads / kv_heads, heads > 1 && kv_heads == 1)
+        });
+
+        self.process_bytes = PROCESS_BYTES as f64;
+        self.training_flops.rows.fill(row_count, ROWS, |row| training.map_or(0.0, |training| training.row(row, counts)));
+        self.training_flops.columns.fill(column_count, COLUMNS, |column| {
+            training.map_or(0.0, |training| training.column(column, counts))
+        });
+
+        let outer = unit.outer.as_mut();
+        // A unit without an outer part has no valid point; its numbers are never looked at.
+        let Ok(outer) = outer else { return Ok(()) };
+        let part_of = |part: &Option<Part>| part.as_ref().map_or((0.0, 0), |part| (part.working_set_bytes, part.layer_bytes));
+        let sets = |row: usize| -> (f64, f64) {
+            let (Ok(projections), Ok(mixing)) = (&unit.projections[row], &pool.parts[mixing[row]]) else {
+                return (0.0, 0.0);
+            };
+            let ((full_set, full_bytes), (windowed_set, windowed_bytes)) =
+                (part_of(&mixing.full), part_of(&mixing.windowed));
+            let set = outer.working_set_bytes + layers * projections.working_set_bytes
+                + full * full_set + windowed * windowed_set;
+            let fixed = outer.fixed_bytes + projections.fixed_bytes;
+            let head = if tied { 0 } else { outer.head_bytes };
+            let stored = outer.layer_bytes + head + counts.layers() * projections.layer_bytes
+                + counts.full * full_bytes + counts.windowed * windowed_bytes;
+            (set, (stored + fixed) as f64)
+        };
+        let column_sets = |column: usize| -> (f64, f64) {
+            let Ok(part) = &unit.feed_forwards[column] else { return (0.0, 0.0) };
+            (layers * part.working_set_bytes, (counts.layers() * part.layer_bytes + part.fixed_bytes) as f64)
+        };
+        self.working_set.rows.fill(row_count, ROWS, |row| sets(row).0);
+        self.working_set.columns.fill(column_count, COLUMNS, |column| column_sets(column).0);
+        self.minus_working_set.rows.fill(row_count, ROWS, |row| -sets(row).0);
+        self.minus_working_set.columns.fill(column_count, COLUMNS, |column| -column_sets(column).0);
+        self.memory.rows.fill(row_count, ROWS, |row| sets(row).1);
+        self.memory.columns.fill(column_count, COLUMNS, |column| column_sets(column).1);
+
+        let least = self.working_set.rows.over(1) + self.working_set.columns.over(1);
+        let most = -(self.minus_working_set.rows.over(1) + self.minus_working_set.columns.over(1));
+        self.threads.resize_with(cost.thread_counts().count(), ThreadSheet::default);
+        for (thread_place, threads) in cost.thread_counts().enumerate() {
+            let sheet = &mut self.threads[thread_place];
+            sheet.used = 0;
+            sheet.up_to_bytes.clear();
+            for regime in cost.regimes_between(threads, least, most)? {
+                if sheet.regimes.len() == sheet.used {
+                    sheet.regimes.push(RegimeTimes::default());
+                }
+                let times = &mut sheet.regimes[sheet.used];
+                sheet.used += 1;
+                sheet.up_to_bytes.push(cost.regimes()[regime.index()].up_to_bytes);
+                let outer_times = outer.times(cost, thread_place, regime);
+                let mut rows: Vec<(BusyTime, BusyTime)> = Vec::with_capacity(row_count);
+                for row in 0..row_count {
+                    rows.push(match (&mut unit.projections[row], &mut pool.parts[mixing[row]]) {
+                        (Ok(projections), Ok(mixing)) => {
+                            let mut of = |part: &mut Part| part.times(cost, thread_place, regime);
+                            let projections = of(projections);
+                            let full_times = mixing.full.as_mut().map_or(PartTimes::default(), &mut of);
+                            let windowed_times = mixing.windowed.as_mut().map_or(PartTimes::default(), &mut of);
+                            let sum = |time: fn(&PartTimes) -> BusyTime| {
+                                let base = time(&outer_times) + time(&projections) * layers;
+                                base + (time(&full_times) * full + time(&windowed_times) * windowed)
+                            };
+                            (sum(|times| times.decode), sum(|times| times.prefill))
+                        }
+                        _ => (IMPOSSIBLE, IMPOSSIBLE),
+                    });
+                }
+                let mut columns: Vec<(BusyTime, BusyTime)> = Vec::with_capacity(column_count);
+                for column in 0..column_count {
+                    columns.push(match &mut unit.feed_forwards[column] {
+                        Ok(part) => {
+                            let times = part.times(cost, thread_place, regime);
+                            (times.decode * layers, times.prefill * layers)
+                        }
+                        Err(_) => (IMPOSSIBLE, IMPOSSIBLE),
+                    });
+                }
+                times.decode.rows.fill(row_count, ROWS, |row| rows[row].0.seconds);
+                times.decode.columns.fill(column_count, COLUMNS, |column| columns[column].0.seconds);
+                times.prefill.rows.fill(row_count, ROWS, |row| rows[row].1.seconds);
+                times.prefill.columns.fill(column_count, COLUMNS, |column| columns[column].1.seconds);
+                if with_joules {
+                    let joules = |time: BusyTime| evaluator.joules(time, threads).unwrap_or(f64::INFINITY);
+                    times.joules.rows.fill(row_count, ROWS, |row| joules(rows[row].0));
+                    times.joules.columns.fill(column_count, COLUMNS, |column| joules(columns[column].0));
+                }
+            }
+            let scratch = |part: &Part| part.scratch_bytes(thread_place) as f64;
+            let outer_scratch = scratch(outer);
+            sheet.row_scratch.fill(row_count, ROWS, |row| {
+                let (Ok(projections), Ok(mixing)) = (&unit.projections[row], &pool.parts[mixing[row]]) else {
+                    return 0.0;
+                };
+                let parts = [Some(projections), mixing.full.as_ref(), mixing.windowed.as_ref()];
+                parts.into_iter().flatten().map(scratch).fold(outer_scratch, f64::max)
+            });
+            sheet.column_scratch.fill(column_count, COLUMNS, |column| {
+                unit.feed_forwards[column].as_ref().map_or(0.0, scratch)
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The time of what cannot be priced.
+const IMPOSSIBLE: BusyTime = BusyTime { seconds: f64::INFINITY, compute_seconds: 0.0 };
+
+/// The five parts of a point of a unit.
+///
+/// # Errors
+/// Why one of them cannot be priced.
+pub(crate) fn parts_of<'p>(
+    unit: &'p mut Unit,
+    pool: &'p mut MixingPool,
+    (row, column): (usize, usize),
+    mixing: usize,
+) -> Result<Parts<'p>, Invalid> {
+    let (outer, projections, feed_forward, mixing) = (
+        unit.outer.as_mut(),
+        unit.projections[row].as_mut(),
+        unit.feed_forwards[column].as_mut(),
+        pool.parts[mixing].as_mut(),
+    );
+    match (outer, projections, feed_forward, mixing) {
+        (Ok(outer), Ok(projections), Ok(feed_forward), Ok(mixing)) => Ok(Parts {
+            outer,
+            projections,
+            full: mixing.full.as_mut(),
+            windowed: mixing.windowed.as_mut(),
+            feed_forward,
+        }),
+        (Err(reason), ..) | (_, Err(reason), ..) | (_, _, Err(reason), _) | (_, _, _, Err(reason)) => {
+            Err(reason.clone())
+        }
+    }
+}

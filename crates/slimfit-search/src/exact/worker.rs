@@ -1,0 +1,465 @@
+//! One worker: walks units, bounds boxes, and looks at the points of those that no bound rules out.
+
+use super::bounds::{Bounds, Objectives, Rest};
+use super::catalogue::{Catalogue, Width};
+use super::sheet::{COLUMNS, Least, Node, ROWS, Sheet};
+use super::held::Held;
+use super::unit::{MixingPool, SheetInputs, TrainingFlops, Unit, UnitKey, parts_of};
+use crate::archive::{Archive, Exchange, Found};
+use crate::model::Counted;
+use crate::parts::LayerCounts;
+use crate::space::Inner;
+use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
+use slimfit_quality::Shape;
+use std::collections::BTreeMap;
+
+/// Why a box was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bound {
+    /// A point that was seen dominates a lower bound of all its points.
+    Dominated,
+    /// A lower bound of all its points breaks a limit.
+    Limit,
+}
+
+impl Bound {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dominated => "dominated",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+/// What one worker has gathered.
+pub(crate) struct Tally {
+    pub(crate) archive: Archive,
+    pub(crate) evaluated: u64,
+    pub(crate) invalid: BTreeMap<Invalid, u64>,
+    pub(crate) pruned: BTreeMap<Bound, u64>,
+    pub(crate) miss: Option<(f64, Found)>,
+}
+
+/// What a worker looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The front.
+    Front,
+    /// Where no point keeps all limits: the point that comes nearest to them.
+    NearestMiss,
+}
+
+/// One worker and what it keeps from unit to unit.
+pub(crate) struct Worker<'w> {
+    pub(crate) space: &'w Space,
+    pub(crate) evaluator: &'w ModelEvaluator<'w>,
+    pub(crate) options: &'w SearchOptions<'w>,
+    pub(crate) catalogue: &'w Catalogue,
+    pub(crate) objectives: Objectives,
+    pub(crate) exchange: &'w Exchange,
+    pub(crate) number: usize,
+    pub(crate) goal: Goal,
+    pub(crate) tally: Tally,
+    pool: MixingPool,
+    sheet: Sheet,
+    held: Held,
+    with_joules: bool,
+    with_training: bool,
+}
+
+/// What all points of a sheet share.
+struct SheetScope<'s> {
+    width: &'s Width,
+    unit: &'s mut Unit,
+    mixing: &'s [usize],
+    key: UnitKey,
+    kv: usize,
+    window: usize,
+    tied: usize,
+    layers: usize,
+    counts: LayerCounts,
+    /// A shape as large as needed, its parameters left open.
+    shape: Shape,
+    /// Embedding parameters that count on top of the others.
+    embedding: u64,
+    /// Parameters without embeddings that break no bound of the space and no limit of the law, least and most.
+    allowed: (f64, f64),
+    /// Parameters without embeddings below or above which the space's bounds alone refuse a point.
+    bounds: (f64, f64),
+    /// Why no point of the sheet is valid, whatever its layers.
+    refusal: Option<Invalid>,
+    /// Whether a point is valid when its parameters lie within `allowed` and its row and its column are plain.
+    plain: bool,
+    plain_rows: Vec<bool>,
+    plain_columns: Vec<bool>,
+}
+
+impl<'w> Worker<'w> {
+    #[expect(clippy::too_many_arguments, reason = "one call, each argument a different thing")]
+    pub(crate) fn new(
+        space: &'w Space,
+        evaluator: &'w ModelEvaluator<'w>,
+        options: &'w SearchOptions<'w>,
+        catalogue: &'w Catalogue,
+        exchange: &'w Exchange,
+        number: usize,
+        goal: Goal,
+    ) -> Self {
+        let asked = || options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric));
+        Self {
+            space,
+            evaluator,
+            options,
+            catalogue,
+            exchange,
+            number,
+            goal,
+            objectives: Objectives::new(evaluator, options),
+            tally: Tally {
+                archive: Archive::new(&options.objectives),
+                evaluated: 0,
+                invalid: BTreeMap::new(),
+                pruned: BTreeMap::new(),
+                miss: None,
+            },
+            pool: MixingPool::default(),
+            sheet: Sheet::default(),
+            held: Held::new(space, catalogue),
+            with_joules: asked().any(|metric| *metric == Metric::JoulesPerToken),
+            with_training: asked().any(|metric| metric.is_training()),
+        }
+    }
+
+    /// Offers the points whose quality was measured: bounds know predictions only, so these must be seen whatever they say.
+    pub(crate) fn offer_measured(&mut self) {
+        let (space, limits) = (self.space, &self.options.limits);
+        for index in self.evaluator.table.indices() {
+            let Some(values) = self.evaluator.values(space, index) else { continue };
+            if limits.iter().all(|(metric, limit)| metric.keeps(values[metric.column()], *limit)) {
+                self.tally.archive.offer(Found { index, values }, Some((self.exchange, self.number)));
+            }
+        }
+    }
+
+    /// Searches one unit. `go_on` is asked before each sheet; the number of points that were looked at or ruled out.
+    ///
+    /// # Errors
+    /// A fault of this program.
+    pub(crate) fn unit(&mut self, key: UnitKey, mut go_on: impl FnMut() -> bool) -> Result<u64, SearchError> {
+        let (space, evaluator) = (self.space, self.evaluator);
+        let width = &self.catalogue.widths[key.width];
+        let mut unit = Unit::new(space, evaluator, width, key);
+        let depths: Vec<u64> = evaluator.depths.clone();
+        let mut seen = 0;
+        for kv in 0..space.kv().len() {
+            for (place, window) in space.windows().iter().enumerate() {
+                let mixing: Vec<usize> = (0..width.attentions.len())
+                    .map(|row| {
+                        let block = crate::Block { window: *window, ..width.block(row, 0) };
+                        let heads = width.attentions[row];
+                        let format = space.kv()[kv];
+                        self.pool.place(space, evaluator, (&block, heads), format, key.vocabulary)
+                    })
+                    .collect();
+                for (tied, is_tied) in space.tyings().iter().enumerate() {
+                    let training = if self.with_training {
+                        TrainingFlops::new(space, evaluator, width, *window, (key.vocabulary, *is_tied))
+                    } else {
+                        None
+                    };
+                    for (layers, depth) in depths.iter().enumerate() {
+                        if !go_on() {
+                            return Ok(seen);
+                        }
+                        self.tally.archive.hear(self.exchange, self.number);
+                        let counts = LayerCounts::new(*window, *depth);
+                        let inputs = SheetInputs {
+                            evaluator,
+                            width,
+                            counts,
+                            tied: *is_tied,
+                            with_joules: self.with_joules,
+                            training: training.as_ref(),
+                        };
+                        let mut sheet = std::mem::take(&mut self.sheet);
+                        sheet.fill(&inputs, &mut unit, &mut self.pool, &mixing)?;
+                        let mut scope = self.scope(width, &mut unit, &mixing, key, (kv, place, tied, layers), counts);
+                        let (row, column) = (
+                            Node::root(width.attentions.len(), ROWS),
+                            Node::root(width.feed_forwards.len(), COLUMNS),
+                        );
+                        self.visit(&sheet, &mut scope, &row, &column)?;
+                        self.sheet = sheet;
+                        seen += width.pairs(row.places, column.places);
+                    }
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn scope<'s>(
+        &self,
+        width: &'s Width,
+        unit: &'s mut Unit,
+        mixing: &'s [usize],
+        key: UnitKey,
+        (kv, window, tied, layers): (usize, usize, usize, usize),
+        counts: LayerCounts,
+    ) -> SheetScope<'s> {
+        let (space, evaluator) = (self.space, self.evaluator);
+        let block = crate::Block { window: space.windows()[window], ..width.block(0, 0) };
+        let place = (key.vocabulary, space.tyings()[tied]);
+        let counted = width.counted(block, (0, 0), counts.layers(), place);
+        let mut shape = evaluator.shape(&counted);
+        (shape.experts, shape.heads_per_kv_head, shape.single_kv_head) = (1, 1, false);
+        let embedding = evaluator.total_parameters(&counted) - counted.non_embedding;
+        let bounds = space.parameter_bounds(embedding);
+        let reachable = evaluator.law().reachable_parameters();
+        let allowed = (bounds.0.max(reachable.0), bounds.1.min(reachable.1));
+        let formats = (space.weights()[key.weights], space.kv()[kv]);
+        let plain_rows: Vec<bool> = (0..width.attentions.len())
+            .map(|row| {
+                unit.projections[row].is_ok()
+                    && self.pool.parts[mixing[row]].is_ok()
+                    && evaluator.allows_heads(width.attentions[row].heads, width.attentions[row].kv_heads)
+            })
+            .collect();
+        let plain_columns = (0..width.feed_forwards.len())
+            .map(|column| {
+                unit.feed_forwards[column].is_ok()
+                    && evaluator.allows_experts(width.feed_forwards[column].experts)
+            })
+            .collect();
+        // A rule on the whole model refuses all layers alike where nothing about layers comes before it.
+        let by_layer = space.excludes_by_layer();
+        let all_heads = width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
+        let refusal = evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats);
+        let plain = !by_layer && refusal.is_none() && unit.outer.is_ok();
+        SheetScope {
+            refusal: refusal.filter(|_| !by_layer && all_heads),
+            width,
+            unit,
+            mixing,
+            key,
+            kv,
+            window,
+            tied,
+            layers,
+            counts,
+            shape,
+            embedding,
+            allowed,
+            bounds,
+            plain,
+            plain_rows,
+            plain_columns,
+        }
+    }
+
+    /// Bounds a box, and goes into it where no bound rules it out.
+    fn visit(
+        &mut self,
+        sheet: &Sheet,
+        scope: &mut SheetScope<'_>,
+        row: &Node,
+        column: &Node,
+    ) -> Result<(), SearchError> {
+        let count = scope.width.pairs(row.places.clone(), column.places.clone());
+        if count == 0 {
+            return Ok(());
+        }
+        let least = sheet.parameters.least(row, column);
+        let most = -sheet.minus_parameters.least(row, column);
+        if most < scope.bounds.0 || least > scope.bounds.1 {
+            let reason = self.space.parameter_reason(least, most, scope.embedding);
+            if let Some(reason) = reason {
+                *self.tally.invalid.entry(reason).or_insert(0) += count;
+                return Ok(());
+            }
+        }
+        if let Some(reason) = &scope.refusal
+            && least >= scope.allowed.0
+            && most <= scope.allowed.1
+        {
+            *self.tally.invalid.entry(reason.clone()).or_insert(0) += count;
+            return Ok(());
+        }
+        let shape = Shape {
+            // No point of the box that is valid has more than the law reaches.
+            non_embedding: most.min(scope.allowed.1).max(1.0) as u64,
+            active: (-sheet.minus_active.least(row, column)).min(scope.allowed.1).max(1.0) as u64,
+            ..scope.shape
+        };
+        let smallest = least.max(scope.allowed.0).max(1.0) as u64;
+        let formats = (self.space.weights()[scope.key.weights], self.space.kv()[scope.kv]);
+        let nats = self.evaluator.law().least_nats(&shape, smallest.min(shape.non_embedding), formats.0, formats.1);
+        let mut bounds = None;
+        if let Ok(nats) = nats {
+            let rest = Rest {
+                nats: nats + sheet.heads_nats.over(row.node),
+                embedding: scope.embedding as f64,
+                bytes_per_token: self.evaluator.vocabularies[scope.key.vocabulary].2,
+                with_joules: self.with_joules,
+            };
+            let found = self.objectives.bounds(sheet, row, column, rest);
+            match self.goal {
+                Goal::Front => {
+                    if self.objectives.breaks_limit(&found) {
+                        *self.tally.pruned.entry(Bound::Limit).or_insert(0) += count;
+                        return Ok(());
+                    }
+                    if self.tally.archive.dominates(&found.objectives) {
+                        *self.tally.pruned.entry(Bound::Dominated).or_insert(0) += count;
+                        return Ok(());
+                    }
+                }
+                Goal::NearestMiss => {
+                    let excess = self.objectives.least_excess(&found);
+                    if self.tally.miss.as_ref().is_some_and(|(best, _)| excess > *best) {
+                        return Ok(());
+                    }
+                }
+            }
+            bounds = Some(found);
+        }
+        if row.is_leaf() && column.is_leaf() {
+            return self.look(sheet, scope, row, column, bounds.as_ref());
+        }
+        let spread = |least: &Least, minus_most: &Least, node: usize| -minus_most.over(node) - least.over(node);
+        let across = spread(&sheet.parameters.rows, &sheet.minus_parameters.rows, row.node);
+        let along = spread(&sheet.parameters.columns, &sheet.minus_parameters.columns, column.node);
+        if column.is_leaf() || (!row.is_leaf() && across >= along) {
+            for half in row.halves() {
+                self.visit(sheet, scope, &half, column)?;
+            }
+        } else {
+            for half in column.halves() {
+                self.visit(sheet, scope, row, &half)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at each point of a small box.
+    fn look(
+        &mut self,
+        sheet: &Sheet,
+        scope: &mut SheetScope<'_>,
+        row: &Node,
+        column: &Node,
+        bounds: Option<&Bounds>,
+    ) -> Result<(), SearchError> {
+        for attention in row.places.clone() {
+            for feed_forward in column.places.clone() {
+                let Some(number) = scope.width.number(attention, feed_forward, scope.window) else { continue };
+                let parameters =
+                    sheet.parameters.rows.values[attention] + sheet.parameters.columns.values[feed_forward];
+                let plain = scope.plain
+                    && scope.plain_rows[attention]
+                    && scope.plain_columns[feed_forward]
+                    && parameters >= scope.allowed.0
+                    && parameters <= scope.allowed.1;
+                if plain
+                    && self.goal == Goal::Front
+                    && let Some(bounds) = bounds
+                {
+                    let found = self.objectives.point(sheet, (attention, feed_forward), bounds);
+                    if self.tally.archive.dominates(&found)
+                        && self.is_held(scope, (attention, feed_forward))
+                    {
+                        self.tally.evaluated += 1;
+                        continue;
+                    }
+                }
+                self.point(scope, (attention, feed_forward), number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the loaders that the space names hold a pair of layers at this depth.
+    fn is_held(&mut self, scope: &SheetScope<'_>, pair: (usize, usize)) -> bool {
+        let (space, evaluator) = (self.space, self.evaluator);
+        let place = (scope.key.width, scope.window, scope.tied, scope.layers);
+        self.held.get(place, pair, || {
+            let block =
+                crate::Block { window: space.windows()[scope.window], ..scope.width.block(pair.0, pair.1) };
+            let tying = (scope.key.vocabulary, space.tyings()[scope.tied]);
+            evaluator.held(space, &scope.width.counted(block, pair, scope.counts.layers(), tying))
+        })
+    }
+
+    /// Evaluates one point the long way.
+    fn point(&mut self, scope: &mut SheetScope<'_>, pair: (usize, usize), block_number: u64) {
+        let (space, evaluator) = (self.space, self.evaluator);
+        let block = crate::Block {
+            index: block_number,
+            window: space.windows()[scope.window],
+            ..scope.width.block(pair.0, pair.1)
+        };
+        let place = (scope.key.vocabulary, space.tyings()[scope.tied]);
+        let counted: Counted = scope.width.counted(block, pair, scope.counts.layers(), place);
+        let inner: Inner = space.inner_of(scope.key.weights, scope.kv, scope.key.vocabulary, scope.tied, scope.layers);
+        let index = block_number * space.inner_size() + inner.index;
+        let held = self.is_held(scope, pair);
+        let result = (|| {
+            let valued = evaluator.valued(space, &counted)?;
+            if !held {
+                return Err(Invalid::of("portable: no standard class holds it"));
+            }
+            let (weights, kv) = (space.weights()[scope.key.weights], space.kv()[scope.kv]);
+            let loss = evaluator
+                .law()
+                .finish(&valued.base, weights, kv)
+                .map_err(|refusal| Invalid::of(refusal.reason()))?;
+            let mut parts = parts_of(scope.unit, &mut self.pool, pair, scope.mixing[pair.0])?;
+            let price = parts
+                .price(evaluator.cost, scope.counts, counted.tied)
+                .map_err(|error| Invalid::owned(error.to_string()))?;
+            let mut values = Metric::UNKNOWN;
+            evaluator.write((index, &counted), &valued, loss.nats, &price, &mut values);
+            Ok(values)
+        })();
+        match result {
+            Ok(values) => self.tally.add(Found { index, values }, &self.options.limits, (self.exchange, self.number)),
+            Err(reason) => *self.tally.invalid.entry(reason).or_insert(0) += 1,
+        }
+    }
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, found: Found, limits: &[(Metric, f64)], told: (&Exchange, usize)) {
+        self.evaluated += 1;
+        // How far it lies beyond its worst limit, as a logarithm.
+        let excess =
+            limits.iter().map(|(metric, limit)| metric.excess(found.values[metric.column()], *limit));
+        let worst = excess.fold(f64::NEG_INFINITY, f64::max);
+        if worst > 0.0 {
+            self.offer_miss((worst, found));
+            return;
+        }
+        self.archive.offer(found, Some(told));
+    }
+
+    pub(crate) fn offer_miss(&mut self, miss: (f64, Found)) {
+        let nearer = |best: &(f64, Found)| (miss.0, miss.1.index) < (best.0, best.1.index);
+        if self.miss.as_ref().is_none_or(nearer) {
+            self.miss = Some(miss);
+        }
+    }
+
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.archive.absorb(other.archive);
+        self.evaluated += other.evaluated;
+        for (reason, count) in other.invalid {
+            *self.invalid.entry(reason).or_insert(0) += count;
+        }
+        for (bound, count) in other.pruned {
+            *self.pruned.entry(bound).or_insert(0) += count;
+        }
+        if let Some(miss) = other.miss {
+            self.offer_miss(miss);
+        }
+    }
+}
