@@ -1,5 +1,6 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
+use crate::metric::rounded;
 use crate::parts::{self, LayerCounts, Part, Parts, Price};
 use crate::space::{Mixture, Window};
 use crate::table::BoundTable;
@@ -336,20 +337,20 @@ impl<'a> ModelEvaluator<'a> {
             row.replace(values);
         }
         let (_, _, bytes_per_token) = self.vocabularies[point.vocabulary];
-        values[Metric::TtftSeconds.column()] = price.ttft.seconds;
-        values[Metric::TpotSeconds.column()] = price.tpot.seconds;
-        values[Metric::SecondsPerByte.column()] = price.tpot.seconds / bytes_per_token;
+        values[Metric::TtftSeconds.column()] = rounded(price.ttft.seconds);
+        values[Metric::TpotSeconds.column()] = rounded(price.tpot.seconds);
+        values[Metric::SecondsPerByte.column()] = rounded(price.tpot.seconds / bytes_per_token);
         values[Metric::MemoryBytes.column()] = price.memory_bytes;
         if let Some(energy) = self.energy
             && let Some(joules) = energy.joules(price.tpot, price.threads)
         {
-            values[Metric::JoulesPerToken.column()] = joules;
+            values[Metric::JoulesPerToken.column()] = rounded(joules);
         }
         values[Metric::Parameters.column()] = self.total_parameters(point) as f64;
         if let Some(tails) = self.tails {
             let p95 = |time: BusyTime| {
                 let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
-                excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess))
+                rounded(excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess)))
             };
             values[Metric::TtftP95Seconds.column()] = p95(price.ttft);
             values[Metric::TpotP95Seconds.column()] = p95(price.tpot);

@@ -7,6 +7,7 @@
 
 use super::sheet::{Node, Sheet, ThreadSheet};
 use crate::archive::Minimised;
+use crate::metric::rounded;
 use crate::{Metric, ModelEvaluator, SearchOptions};
 use slimfit_quality::ScoreCurve;
 
@@ -65,11 +66,11 @@ impl Objectives {
         match metric {
             Metric::Loss => basics.nats,
             Metric::LossPerByte => basics.nats * self.per_byte * ROUNDING,
-            Metric::TtftSeconds | Metric::TtftP95Seconds => basics.ttft_seconds,
-            Metric::TpotSeconds | Metric::TpotP95Seconds => basics.tpot_seconds,
-            Metric::SecondsPerByte => basics.tpot_seconds / basics.bytes_per_token,
+            Metric::TtftSeconds | Metric::TtftP95Seconds => rounded(basics.ttft_seconds),
+            Metric::TpotSeconds | Metric::TpotP95Seconds => rounded(basics.tpot_seconds),
+            Metric::SecondsPerByte => rounded(basics.tpot_seconds / basics.bytes_per_token),
             Metric::MemoryBytes => basics.memory_bytes,
-            Metric::JoulesPerToken => basics.joules * ROUNDING,
+            Metric::JoulesPerToken => rounded(basics.joules * ROUNDING),
             Metric::Parameters => basics.parameters,
             Metric::TrainingFlops => basics.training_flops * ROUNDING,
             Metric::TrainingSeconds => basics.training_flops * self.seconds_per_flop * ROUNDING,
