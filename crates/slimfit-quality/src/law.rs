@@ -8,6 +8,9 @@ use crate::recipe::{Correction, Recipe};
 use crate::{Flags, Refusal, Shape, WorkloadText, Z90};
 use slimfit_quantity::{NumberFormat, Predicted};
 
+/// What a bound gives to rounding, relative.
+const ROUNDING: f64 = 1e-12;
+
 /// The law with everything filled in that does not depend on the model.
 #[derive(Debug, Clone)]
 pub struct Law {
@@ -228,11 +231,8 @@ impl Law {
 
     /// A loss that no shape of a family falls below: shapes as `largest` but for their heads and for their parameters,
     /// which are at most those of `largest` and, stored without embeddings, at least `smallest`. The term of the heads is
-    /// left out ([`Law::heads_nats`]), and whether the law reaches all of them is not asked.
-    ///
-    /// Holds because the size term falls with every count of parameters, the data term joins it monotonically, and the
-    /// loss of a weight format falls with size while its exponent is not negative; the vocabulary's term is looked up over
-    /// the whole range. A rounding allowance is taken off.
+    /// left out ([`Law::heads_nats`]), and whether the law reaches all of them is not asked. A rounding allowance is taken
+    /// off.
     ///
     /// # Errors
     /// When a format has too few bits or no published measurement.
@@ -243,18 +243,45 @@ impl Law {
         weights: NumberFormat,
         kv: NumberFormat,
     ) -> Result<f64, Refusal> {
-        const ROUNDING: f64 = 1e-12;
-        let corrections = &self.recipe.corrections;
+        let formats = self.least_format_nats(weights, kv, (smallest as f64, largest.non_embedding as f64))?;
+        let nats = self.least_base_nats(largest, smallest) + self.window_nats(largest) + formats;
+        Ok(nats * (1.0 - ROUNDING))
+    }
+
+    /// [`Law::least_nats`] without window and formats.
+    ///
+    /// Holds because the size term falls with every count of parameters and the data term joins it monotonically; the
+    /// vocabulary's term is looked up over the whole range.
+    pub fn least_base_nats(&self, largest: &Shape, smallest: u64) -> f64 {
         let ln_size = self.formula.ln_size(largest) + self.formula.ln_penalty(largest.ln_width_over_depth());
         let size = self.formula.size_nats(ln_size);
-        let window = if self.window_cuts(largest) { corrections.window.value } else { 0.0 };
-        let (most, least) = (largest.non_embedding as f64, smallest as f64);
-        let vocabulary = match (&corrections.vocabulary, self.far_edge(largest.vocabulary_size)) {
+        let range = (smallest as f64, largest.non_embedding as f64);
+        let vocabulary = match (&self.recipe.corrections.vocabulary, self.far_edge(largest.vocabulary_size)) {
             (Some(term), Some(edge)) => {
-                term.least_difference(least, most, largest.vocabulary_size as f64, edge)
+                term.least_difference(range.0, range.1, largest.vocabulary_size as f64, edge)
             }
             _ => 0.0,
         };
+        (self.formula.irreducible + self.formula.joined(size, self.data_nats) + vocabulary) * (1.0 - ROUNDING)
+    }
+
+    /// The term of windows, where they are allowed.
+    pub fn window_nats(&self, shape: &Shape) -> f64 {
+        if self.window_cuts(shape) { self.recipe.corrections.window.value } else { 0.0 }
+    }
+
+    /// What number formats add at least to shapes from `least` to `most` parameters without embeddings: the loss of a
+    /// weight format moves one way with size.
+    ///
+    /// # Errors
+    /// When a format has no published measurement.
+    pub fn least_format_nats(
+        &self,
+        weights: NumberFormat,
+        kv: NumberFormat,
+        (least, most): (f64, f64),
+    ) -> Result<f64, Refusal> {
+        let corrections = &self.recipe.corrections;
         let [low, high] = corrections.training_clip;
         let factor = |size: f64| {
             let growth = self.tokens / size / corrections.training_reference;
@@ -263,8 +290,7 @@ impl Law {
         let format = self.weights[weights as usize].ok_or(Refusal::WeightFormat)?;
         let format = (format * factor(most)).min(format * factor(least));
         let (kv_format, ..) = self.kv[kv as usize].ok_or(Refusal::KvFormat)?;
-        let joined = self.formula.irreducible + self.formula.joined(size, self.data_nats);
-        Ok((joined + window + vocabulary + kv_format + format) * (1.0 - ROUNDING))
+        Ok(format + kv_format - ROUNDING)
     }
 
     /// The term of the heads.
@@ -381,7 +407,7 @@ impl Law {
     /// The nearer edge of half to twice the recipe's vocabulary, where one lies outside.
     fn far_edge(&self, vocabulary: u64) -> Option<f64> {
         let (own, doublings) = (self.recipe.vocabulary_size as f64, self.doublings(vocabulary));
-        (doublings.abs() > 1.0).then(|| if doublings > 0.0 { 2.0 * own } else { 0.5 * own })
+        (doublings.abs() > 1.0).then_some(if doublings > 0.0 { 2.0 * own } else { 0.5 * own })
     }
 }
 

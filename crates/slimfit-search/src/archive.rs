@@ -43,9 +43,9 @@ pub(crate) struct Archive {
 /// Points that wait before they become a level.
 const WAITING: usize = 1024;
 const STRONG: usize = 24;
-/// Nodes of each tree that one question visits: what is dominated is mostly found at once, and what is not would be
-/// looked for in all of the tree.
-const NODES: usize = 96;
+/// Nodes of all trees that one question visits: what is dominated is mostly found at once, and what is not would be
+/// looked for in all of them.
+const NODES: usize = 200;
 
 impl Archive {
     pub(crate) fn new(objectives: &[Metric]) -> Self {
@@ -98,9 +98,9 @@ impl Archive {
             return true;
         }
         let trees = self.levels.iter().map(|(_, tree)| tree).chain(self.foreign.iter().map(|(_, tree)| tree));
-        let mut found = None;
+        let (mut found, mut left) = (None, NODES);
         for tree in trees {
-            found = tree.dominator_within(point, NODES);
+            found = tree.dominator_within(point, &mut left);
             if found.is_some() {
                 break;
             }
@@ -125,7 +125,8 @@ impl Archive {
         let dimensions = self.columns.len();
         for values in news {
             let mut values = values.to_vec();
-            while let Some((before, _)) = self.foreign.pop_if(|(before, _)| before.len() <= 2 * values.len()) {
+            while let Some((before, _)) = self.foreign.pop_if(|(before, _)| before.len() <= 2 * values.len())
+            {
                 values.extend(before);
                 let kept = non_dominated(&values, dimensions);
                 let point = |place: &usize| values[place * dimensions..][..dimensions].to_vec();

@@ -77,18 +77,61 @@ impl DominanceTree {
 
     /// Some point of the tree that dominates `point`.
     pub(crate) fn dominator(&self, point: &[f64]) -> Option<&[f64]> {
-        self.dominator_within(point, usize::MAX)
+        self.dominator_within(point, &mut usize::MAX.clone())
     }
 
-    /// The same, where it is found within so many nodes.
-    pub(crate) fn dominator_within(&self, point: &[f64], nodes: usize) -> Option<&[f64]> {
+    /// The same, where it is found within so many nodes, which are counted down.
+    pub(crate) fn dominator_within(&self, point: &[f64], left: &mut usize) -> Option<&[f64]> {
+        match self.dimensions {
+            2 => self.dominator_of::<2>(point, left),
+            3 => self.dominator_of::<3>(point, left),
+            4 => self.dominator_of::<4>(point, left),
+            5 => self.dominator_of::<5>(point, left),
+            _ => self.dominator_in(point, left),
+        }
+    }
+
+    /// [`DominanceTree::dominator_in`] for a known number of objectives, compared all at once.
+    fn dominator_of<const D: usize>(&self, point: &[f64], left: &mut usize) -> Option<&[f64]> {
+        let (point, _) = point.as_chunks::<D>();
+        let point = point.first()?;
+        let (corners, _) = self.corners.as_chunks::<D>();
+        let (values, _) = self.values.as_chunks::<D>();
+        let mut stack = [0_usize; 64];
+        let mut depth = usize::from(!self.nodes.is_empty());
+        while depth > 0 && *left > 0 {
+            depth -= 1;
+            *left -= 1;
+            let index = stack[depth];
+            if !at_most_all(&corners[2 * index], point) {
+                continue;
+            }
+            let node = self.nodes[index];
+            if dominates_all(&corners[2 * index + 1], point) {
+                return Some(&values[node.start]);
+            }
+            if node.second == 0 {
+                if let Some(other) =
+                    values[node.start..node.end].iter().find(|other| dominates_all(other, point))
+                {
+                    return Some(other);
+                }
+            } else {
+                stack[depth] = node.second;
+                stack[depth + 1] = index + 1;
+                depth += 2;
+            }
+        }
+        None
+    }
+
+    fn dominator_in(&self, point: &[f64], left: &mut usize) -> Option<&[f64]> {
         let dimensions = self.dimensions;
         let mut stack = [0_usize; 64];
         let mut depth = usize::from(!self.nodes.is_empty());
-        let mut left = nodes;
-        while depth > 0 && left > 0 {
+        while depth > 0 && *left > 0 {
             depth -= 1;
-            left -= 1;
+            *left -= 1;
             let index = stack[depth];
             let corners = &self.corners[index * 2 * dimensions..][..2 * dimensions];
             let (low, high) = corners.split_at(dimensions);
@@ -112,6 +155,25 @@ impl DominanceTree {
         }
         None
     }
+}
+
+/// [`at_most`] without a branch for each objective.
+fn at_most_all<const D: usize>(a: &[f64; D], b: &[f64; D]) -> bool {
+    let mut all = true;
+    for axis in 0..D {
+        all &= a[axis] <= b[axis];
+    }
+    all
+}
+
+/// [`dominates`] without a branch for each objective.
+fn dominates_all<const D: usize>(a: &[f64; D], b: &[f64; D]) -> bool {
+    let (mut all, mut less) = (true, false);
+    for axis in 0..D {
+        all &= a[axis] <= b[axis];
+        less |= a[axis] < b[axis];
+    }
+    all & less
 }
 
 /// Whether `a` is at most `b` in every objective.

@@ -162,7 +162,11 @@ pub fn enumerate<E: Evaluator>(
     })
 }
 
-pub(crate) fn check(space: &Space, metrics: &[Metric], options: &SearchOptions<'_>) -> Result<(), SearchError> {
+pub(crate) fn check(
+    space: &Space,
+    metrics: &[Metric],
+    options: &SearchOptions<'_>,
+) -> Result<(), SearchError> {
     let allowed = || metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(", ");
     if options.objectives.is_empty() {
         let (name, found) = ("objectives".to_owned(), "none".to_owned());

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn rounding_keeps_order_and_ends_dust() {
-        let terms = [0.1, 0.7, 1e-5, 3.3, 0.2];
+        let terms = [0.1, 0.2, 0.3];
         let forwards: f64 = terms.iter().sum();
         let backwards: f64 = terms.iter().rev().sum();
         assert_ne!(forwards, backwards);

@@ -246,10 +246,15 @@ impl<'a> ModelEvaluator<'a> {
         point.non_embedding + tables(point.tied) * vocabulary * point.block.hidden_size
     }
 
+    /// Embedding parameters of a point.
+    pub(crate) fn embedding_parameters(&self, hidden_size: u64, vocabulary: usize, tied: bool) -> u64 {
+        tables(tied) * self.vocabularies[vocabulary].0 * hidden_size
+    }
+
     /// What the law reads of a point.
     pub(crate) fn shape(&self, point: &Counted) -> Shape {
         let Counted { block, layers, tied, non_embedding, active, .. } = *point;
-        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
+        let (vocabulary, run, _) = self.vocabularies[point.vocabulary];
         let full = block.full_layers(layers);
         let ratio = block.ffn as f64 / block.hidden_size as f64;
         Shape {
@@ -264,7 +269,11 @@ impl<'a> ModelEvaluator<'a> {
             single_kv_head: block.heads > 1 && block.kv_heads == 1,
             ffn_low: ratio,
             ffn_high: ratio,
-            window: block.window.filter(|_| full < layers).map(|window| window.size),
+            // One that cuts nothing is none to the law.
+            window: block.window.filter(|_| full < layers).map(|window| window.size).filter(|size| {
+                let RunShape { prompt_tokens, generated_tokens, .. } = run;
+                *size < prompt_tokens + generated_tokens
+            }),
             global_layers: full,
             experts: block.experts.map_or(1, |experts| experts.count),
             per_layer: false,
@@ -400,10 +409,10 @@ impl<'a> ModelEvaluator<'a> {
         (weights, kv): (NumberFormat, NumberFormat),
     ) -> Option<Invalid> {
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
-        if !space.excludes_by_layer() {
-            if let Err(reason) = space.check_whole_point(&point.block, point.layers, vocabulary) {
-                return Some(reason);
-            }
+        if !space.excludes_by_layer()
+            && let Err(reason) = space.check_whole_point(&point.block, point.layers, vocabulary)
+        {
+            return Some(reason);
         }
         let size = allowed.0.max(1.0).ceil() as u64;
         let base = match self.law.base(&Shape { non_embedding: size, active: size, ..shape }) {
@@ -534,7 +543,8 @@ impl Evaluator for ModelEvaluator<'_> {
             return Err(Invalid::of("portable: no standard class holds it"));
         }
         let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
-        let loss = self.law.finish(&valued.base, weights, kv).map_err(|refusal| Invalid::of(refusal.reason()))?;
+        let loss =
+            self.law.finish(&valued.base, weights, kv).map_err(|refusal| Invalid::of(refusal.reason()))?;
 
         let PreparedBlock { block, weighted, mixing, .. } = prepared;
         let weighted = weighted[inner.weights * self.vocabularies.len() + inner.vocabulary]

@@ -8,8 +8,8 @@ use slimfit_cost::CostModel;
 use slimfit_document::Document;
 use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan};
 use slimfit_search::{
-    Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, enumerate, for_each_point, search,
-    shortlist,
+    Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, enumerate, for_each_point,
+    search, shortlist,
 };
 use slimfit_study::ProfileRef;
 use std::ops::ControlFlow;

@@ -128,7 +128,8 @@ impl QualityModel {
 
     /// The least shift of the loss behind a task's score that any anchor gives; 0 without anchors.
     pub fn least_anchor_shift(&self, task: &str) -> f64 {
-        let shifts = self.anchors.iter().filter(|anchor| anchor.anchor.task == task).map(|anchor| anchor.shift_nats);
+        let shifts =
+            self.anchors.iter().filter(|anchor| anchor.anchor.task == task).map(|anchor| anchor.shift_nats);
         let least = shifts.fold(f64::INFINITY, f64::min);
         if least.is_finite() { least } else { 0.0 }
     }

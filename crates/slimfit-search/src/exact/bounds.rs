@@ -29,6 +29,8 @@ pub(crate) struct Basics {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) basics: Basics,
+    /// Nats of window and formats in the loss.
+    pub(crate) added_nats: f64,
     pub(crate) objectives: Minimised,
 }
 
@@ -94,7 +96,9 @@ impl Objectives {
 
     /// Whether every point of the box breaks a limit.
     pub(crate) fn breaks_limit(&self, bounds: &Bounds) -> bool {
-        self.limits.iter().any(|(metric, limit)| self.least(*metric, &bounds.basics) > metric.minimised(*limit))
+        self.limits
+            .iter()
+            .any(|(metric, limit)| self.least(*metric, &bounds.basics) > metric.minimised(*limit))
     }
 
     /// How far every point of the box lies beyond its worst limit at least, as a logarithm.
@@ -134,14 +138,20 @@ impl Objectives {
             let scratch = thread.row_scratch.over(row.node).max(thread.column_scratch.over(column.node));
             basics.memory_bytes = basics.memory_bytes.min(stored + scratch + sheet.process_bytes);
         }
-        Bounds { objectives: self.minimised(&basics), basics }
+        Bounds { objectives: self.minimised(&basics), basics, added_nats: rest.added_nats }
     }
 
-    /// Objectives of one point but for its quality, which is that of its box: still a lower bound.
-    pub(crate) fn point(&self, sheet: &Sheet, (row, column): (usize, usize), bounds: &Bounds) -> Minimised {
+    /// Objectives of one point whose loss is at least `nats`: still lower bounds.
+    pub(crate) fn point(
+        &self,
+        sheet: &Sheet,
+        (row, column): (usize, usize),
+        bounds: &Bounds,
+        nats: f64,
+    ) -> Minimised {
         let sum = |pair: &super::sheet::Pair| pair.rows.values[row] + pair.columns.values[column];
         let set = sum(&sheet.working_set);
-        let mut basics = bounds.basics;
+        let mut basics = Basics { nats, ..bounds.basics };
         let mut best = f64::INFINITY;
         for thread in &sheet.threads {
             let times = &thread.regimes[thread.place_of(set)];
@@ -162,6 +172,8 @@ impl Objectives {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rest {
     pub(crate) nats: f64,
+    /// Of which window and formats.
+    pub(crate) added_nats: f64,
     pub(crate) embedding: f64,
     pub(crate) bytes_per_token: f64,
     pub(crate) with_joules: bool,

@@ -144,16 +144,20 @@ impl Width {
             feed_forwards.into_iter().map(|shape| (shape, count(anchor.attention, shape))).collect();
         let wrong: HashMap<AttentionShape, &Invalid> =
             attentions.iter().filter_map(|(shape, counts)| Some((*shape, counts.as_ref().err()?))).collect();
-        let wrong_feed_forwards: HashMap<FeedForwardShape, &Invalid> =
-            feed_forwards.iter().filter_map(|(shape, counts)| Some((*shape, counts.as_ref().err()?))).collect();
+        let wrong_feed_forwards: HashMap<FeedForwardShape, &Invalid> = feed_forwards
+            .iter()
+            .filter_map(|(shape, counts)| Some((*shape, counts.as_ref().err()?)))
+            .collect();
         for pair in combinations {
             let reason = wrong.get(&pair.attention).or_else(|| wrong_feed_forwards.get(&pair.feed_forward));
             if let Some(reason) = reason {
                 refuse((*reason).clone(), 1);
             }
         }
-        let mut attentions: Vec<(u64, AttentionShape)> =
-            attentions.iter().filter_map(|(shape, counts)| Some((counts.as_ref().ok()?.layer, *shape))).collect();
+        let mut attentions: Vec<(u64, AttentionShape)> = attentions
+            .iter()
+            .filter_map(|(shape, counts)| Some((counts.as_ref().ok()?.layer, *shape)))
+            .collect();
         let mut feed_forwards: Vec<(u64, u64, FeedForwardShape)> = feed_forwards
             .iter()
             .filter_map(|(shape, counts)| {
@@ -171,8 +175,7 @@ impl Width {
         let columns: HashMap<FeedForwardShape, usize> =
             feed_forwards.iter().enumerate().map(|(place, (.., shape))| (*shape, place)).collect();
         for pair in combinations {
-            if let (Some(row), Some(column)) =
-                (places.get(&pair.attention), columns.get(&pair.feed_forward))
+            if let (Some(row), Some(column)) = (places.get(&pair.attention), columns.get(&pair.feed_forward))
             {
                 blocks[row * feed_forwards.len() + column] = pair.block;
             }
@@ -204,16 +207,22 @@ impl Width {
     }
 
     /// How many pairs of two ranges are blocks.
-    pub(crate) fn pairs(
-        &self,
-        attentions: Range<usize>,
-        feed_forwards: Range<usize>,
-    ) -> u64 {
+    pub(crate) fn pairs(&self, attentions: Range<usize>, feed_forwards: Range<usize>) -> u64 {
         let columns = self.feed_forwards.len() + 1;
         let before = |row: usize, column: usize| u64::from(self.pairs_before[row * columns + column]);
         before(attentions.end, feed_forwards.end) + before(attentions.start, feed_forwards.start)
             - before(attentions.start, feed_forwards.end)
             - before(attentions.end, feed_forwards.start)
+    }
+
+    /// The least and the most parameters without embeddings at some depth.
+    pub(crate) fn parameters_at(&self, layers: u64) -> (f64, f64) {
+        // Both lists ascend.
+        let ends = |parameters: &[u64]| (parameters[0], parameters[parameters.len() - 1]);
+        let (attention, feed_forward) =
+            (ends(&self.attention_parameters), ends(&self.feed_forward_parameters));
+        let at = |layer: u64| (self.rest_parameters + layers * layer) as f64;
+        (at(attention.0 + feed_forward.0), at(attention.1 + feed_forward.1))
     }
 
     /// A pair counted at some depth.

@@ -26,6 +26,7 @@
 mod bounds;
 mod catalogue;
 mod held;
+mod quality;
 mod sheet;
 mod unit;
 mod worker;
@@ -61,7 +62,8 @@ pub fn search(
     }
     let visited = visited + catalogue.invalid.values().sum::<u64>();
     let unvisited = space.size() - visited;
-    let front = std::mem::replace(&mut all.archive, crate::archive::Archive::new(&options.objectives)).finish();
+    let front =
+        std::mem::replace(&mut all.archive, crate::archive::Archive::new(&options.objectives)).finish();
     let nearest_miss = if front.is_empty() && !options.limits.is_empty() {
         let (found, _) = run(space, evaluator, options, &catalogue, &units, Goal::NearestMiss)?;
         [all.miss, found.miss]

@@ -28,7 +28,30 @@ pub(crate) struct Unit {
     pub(crate) outer: Result<Part, Invalid>,
     pub(crate) projections: Vec<Result<Part, Invalid>>,
     pub(crate) feed_forwards: Vec<Result<Part, Invalid>>,
+    /// Times of projections and feed-forward parts by regime, where they were asked for.
+    times: Vec<Option<(Vec<PartTimes>, Vec<PartTimes>)>>,
 }
+
+/// What the attentions of a unit mix with in one KV format and window.
+#[derive(Debug)]
+pub(crate) struct MixingRows {
+    /// Places in the pool.
+    pub(crate) places: Vec<usize>,
+    /// Times without and with a window by regime, where they were asked for.
+    times: Vec<Option<Vec<(PartTimes, PartTimes)>>>,
+}
+
+impl MixingRows {
+    pub(crate) fn new(places: Vec<usize>, regimes: usize) -> Self {
+        Self { places, times: vec![None; regimes] }
+    }
+}
+
+/// The time of what cannot be priced.
+const IMPOSSIBLE: PartTimes = {
+    let time = BusyTime { seconds: f64::INFINITY, compute_seconds: 0.0 };
+    PartTimes { decode: time, prefill: time }
+};
 
 /// Mixing parts by heads, KV format, window and vocabulary: they do not depend on the hidden size.
 pub(crate) type MixingKey = (AttentionShape, NumberFormat, Option<(u64, bool)>, usize);
@@ -72,6 +95,7 @@ impl Unit {
             feed_forwards: columns
                 .map(|column| part(width.block(0, column), ModelPart::FeedForward))
                 .collect(),
+            times: vec![None; evaluator.cost.regimes().len()],
         }
     }
 }
@@ -122,7 +146,9 @@ impl TrainingFlops {
             outer,
             full: of_rows(None)?,
             windowed: if windowed.is_some() { of_rows(windowed)? } else { Vec::new() },
-            feed_forwards: columns.map(|column| Some(count(0, column, None)?.0 - base)).collect::<Option<_>>()?,
+            feed_forwards: columns
+                .map(|column| Some(count(0, column, None)?.0 - base))
+                .collect::<Option<_>>()?,
         })
     }
 
@@ -146,8 +172,9 @@ impl Sheet {
         inputs: &SheetInputs<'_>,
         unit: &mut Unit,
         pool: &mut MixingPool,
-        mixing: &[usize],
+        rows: &mut MixingRows,
     ) -> Result<(), SearchError> {
+        let MixingRows { places: mixing, times: mixing_times } = rows;
         let SheetInputs { evaluator, width, counts, tied, with_joules, training } = *inputs;
         let cost = evaluator.cost;
         let (row_count, column_count) = (width.attentions.len(), width.feed_forwards.len());
@@ -170,7 +197,9 @@ impl Sheet {
         });
 
         self.process_bytes = PROCESS_BYTES as f64;
-        self.training_flops.rows.fill(row_count, ROWS, |row| training.map_or(0.0, |training| training.row(row, counts)));
+        self.training_flops
+            .rows
+            .fill(row_count, ROWS, |row| training.map_or(0.0, |training| training.row(row, counts)));
         self.training_flops.columns.fill(column_count, COLUMNS, |column| {
             training.map_or(0.0, |training| training.column(column, counts))
         });
@@ -178,19 +207,26 @@ impl Sheet {
         let outer = unit.outer.as_mut();
         // A unit without an outer part has no valid point; its numbers are never looked at.
         let Ok(outer) = outer else { return Ok(()) };
-        let part_of = |part: &Option<Part>| part.as_ref().map_or((0.0, 0), |part| (part.working_set_bytes, part.layer_bytes));
+        let part_of = |part: &Option<Part>| {
+            part.as_ref().map_or((0.0, 0), |part| (part.working_set_bytes, part.layer_bytes))
+        };
         let sets = |row: usize| -> (f64, f64) {
             let (Ok(projections), Ok(mixing)) = (&unit.projections[row], &pool.parts[mixing[row]]) else {
                 return (0.0, 0.0);
             };
             let ((full_set, full_bytes), (windowed_set, windowed_bytes)) =
                 (part_of(&mixing.full), part_of(&mixing.windowed));
-            let set = outer.working_set_bytes + layers * projections.working_set_bytes
-                + full * full_set + windowed * windowed_set;
+            let set = outer.working_set_bytes
+                + layers * projections.working_set_bytes
+                + full * full_set
+                + windowed * windowed_set;
             let fixed = outer.fixed_bytes + projections.fixed_bytes;
             let head = if tied { 0 } else { outer.head_bytes };
-            let stored = outer.layer_bytes + head + counts.layers() * projections.layer_bytes
-                + counts.full * full_bytes + counts.windowed * windowed_bytes;
+            let stored = outer.layer_bytes
+                + head
+                + counts.layers() * projections.layer_bytes
+                + counts.full * full_bytes
+                + counts.windowed * windowed_bytes;
             (set, (stored + fixed) as f64)
         };
         let column_sets = |column: usize| -> (f64, f64) {
@@ -219,41 +255,54 @@ impl Sheet {
                 sheet.used += 1;
                 sheet.up_to_bytes.push(cost.regimes()[regime.index()].up_to_bytes);
                 let outer_times = outer.times(cost, thread_place, regime);
-                let mut rows: Vec<(BusyTime, BusyTime)> = Vec::with_capacity(row_count);
-                for row in 0..row_count {
-                    rows.push(match (&mut unit.projections[row], &mut pool.parts[mixing[row]]) {
-                        (Ok(projections), Ok(mixing)) => {
-                            let mut of = |part: &mut Part| part.times(cost, thread_place, regime);
-                            let projections = of(projections);
-                            let full_times = mixing.full.as_mut().map_or(PartTimes::default(), &mut of);
-                            let windowed_times = mixing.windowed.as_mut().map_or(PartTimes::default(), &mut of);
-                            let sum = |time: fn(&PartTimes) -> BusyTime| {
-                                let base = time(&outer_times) + time(&projections) * layers;
-                                base + (time(&full_times) * full + time(&windowed_times) * windowed)
+                let times_of = |part: &mut Result<Part, Invalid>| {
+                    part.as_mut().map_or(IMPOSSIBLE, |part| part.times(cost, thread_place, regime))
+                };
+                let (projections, feed_forwards) = unit.times[regime.index()].get_or_insert_with(|| {
+                    let projections = unit.projections.iter_mut().map(times_of).collect();
+                    (projections, unit.feed_forwards.iter_mut().map(times_of).collect())
+                });
+                let mixed = mixing_times[regime.index()].get_or_insert_with(|| {
+                    let of = |place: &usize| match &mut pool.parts[*place] {
+                        Ok(mixing) => {
+                            let time = |part: &mut Option<Part>| {
+                                part.as_mut().map_or(PartTimes::default(), |part| {
+                                    part.times(cost, thread_place, regime)
+                                })
                             };
-                            (sum(|times| times.decode), sum(|times| times.prefill))
-                        }
-                        _ => (IMPOSSIBLE, IMPOSSIBLE),
-                    });
-                }
-                let mut columns: Vec<(BusyTime, BusyTime)> = Vec::with_capacity(column_count);
-                for column in 0..column_count {
-                    columns.push(match &mut unit.feed_forwards[column] {
-                        Ok(part) => {
-                            let times = part.times(cost, thread_place, regime);
-                            (times.decode * layers, times.prefill * layers)
+                            (time(&mut mixing.full), time(&mut mixing.windowed))
                         }
                         Err(_) => (IMPOSSIBLE, IMPOSSIBLE),
-                    });
-                }
-                times.decode.rows.fill(row_count, ROWS, |row| rows[row].0.seconds);
-                times.decode.columns.fill(column_count, COLUMNS, |column| columns[column].0.seconds);
-                times.prefill.rows.fill(row_count, ROWS, |row| rows[row].1.seconds);
-                times.prefill.columns.fill(column_count, COLUMNS, |column| columns[column].1.seconds);
+                    };
+                    mixing.iter().map(of).collect()
+                });
+                // The order of these sums is that of `Parts::price`.
+                let row_time = |row: usize, time: fn(&PartTimes) -> BusyTime| {
+                    let base = time(&outer_times) + time(&projections[row]) * layers;
+                    let (without, with) = &mixed[row];
+                    base + (time(without) * full + time(with) * windowed)
+                };
+                let column_time =
+                    |column: usize, time: fn(&PartTimes) -> BusyTime| time(&feed_forwards[column]) * layers;
+                times.decode.rows.fill(row_count, ROWS, |row| row_time(row, |times| times.decode).seconds);
+                times
+                    .decode
+                    .columns
+                    .fill(column_count, COLUMNS, |column| column_time(column, |times| times.decode).seconds);
+                times.prefill.rows.fill(row_count, ROWS, |row| row_time(row, |times| times.prefill).seconds);
+                times
+                    .prefill
+                    .columns
+                    .fill(column_count, COLUMNS, |column| column_time(column, |times| times.prefill).seconds);
                 if with_joules {
                     let joules = |time: BusyTime| evaluator.joules(time, threads).unwrap_or(f64::INFINITY);
-                    times.joules.rows.fill(row_count, ROWS, |row| joules(rows[row].0));
-                    times.joules.columns.fill(column_count, COLUMNS, |column| joules(columns[column].0));
+                    times
+                        .joules
+                        .rows
+                        .fill(row_count, ROWS, |row| joules(row_time(row, |times| times.decode)));
+                    times.joules.columns.fill(column_count, COLUMNS, |column| {
+                        joules(column_time(column, |times| times.decode))
+                    });
                 }
             }
             let scratch = |part: &Part| part.scratch_bytes(thread_place) as f64;
@@ -272,9 +321,6 @@ impl Sheet {
         Ok(())
     }
 }
-
-/// The time of what cannot be priced.
-const IMPOSSIBLE: BusyTime = BusyTime { seconds: f64::INFINITY, compute_seconds: 0.0 };
 
 /// The five parts of a point of a unit.
 ///

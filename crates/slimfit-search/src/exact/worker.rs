@@ -2,16 +2,18 @@
 
 use super::bounds::{Bounds, Objectives, Rest};
 use super::catalogue::{Catalogue, Width};
-use super::sheet::{COLUMNS, Least, Node, ROWS, Sheet};
 use super::held::Held;
-use super::unit::{MixingPool, SheetInputs, TrainingFlops, Unit, UnitKey, parts_of};
+use super::quality::LeastNats;
+use super::sheet::{COLUMNS, Least, Node, ROWS, Sheet};
+use super::unit::{MixingPool, MixingRows, SheetInputs, TrainingFlops, Unit, UnitKey, parts_of};
 use crate::archive::{Archive, Exchange, Found};
 use crate::model::Counted;
 use crate::parts::LayerCounts;
 use crate::space::Inner;
 use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
 use slimfit_quality::Shape;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 /// Why a box was not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +65,8 @@ pub(crate) struct Worker<'w> {
     pool: MixingPool,
     sheet: Sheet,
     held: Held,
+    /// By width, vocabulary, tying and depth.
+    least_nats: HashMap<(usize, usize, usize, usize), Rc<LeastNats>>,
     with_joules: bool,
     with_training: bool,
 }
@@ -92,10 +96,15 @@ struct SheetScope<'s> {
     plain: bool,
     plain_rows: Vec<bool>,
     plain_columns: Vec<bool>,
+    /// Columns whose points are visited whole by each token.
+    dense_columns: Vec<bool>,
+    least_nats: Rc<LeastNats>,
+    window_nats: f64,
+    /// Points that break the space's bounds on parameters: on all, and on those without embeddings.
+    outside: [u64; 2],
 }
 
 impl<'w> Worker<'w> {
-    #[expect(clippy::too_many_arguments, reason = "one call, each argument a different thing")]
     pub(crate) fn new(
         space: &'w Space,
         evaluator: &'w ModelEvaluator<'w>,
@@ -125,6 +134,7 @@ impl<'w> Worker<'w> {
             pool: MixingPool::default(),
             sheet: Sheet::default(),
             held: Held::new(space, catalogue),
+            least_nats: HashMap::new(),
             with_joules: asked().any(|metric| *metric == Metric::JoulesPerToken),
             with_training: asked().any(|metric| metric.is_training()),
         }
@@ -153,7 +163,7 @@ impl<'w> Worker<'w> {
         let mut seen = 0;
         for kv in 0..space.kv().len() {
             for (place, window) in space.windows().iter().enumerate() {
-                let mixing: Vec<usize> = (0..width.attentions.len())
+                let places: Vec<usize> = (0..width.attentions.len())
                     .map(|row| {
                         let block = crate::Block { window: *window, ..width.block(row, 0) };
                         let heads = width.attentions[row];
@@ -161,6 +171,7 @@ impl<'w> Worker<'w> {
                         self.pool.place(space, evaluator, (&block, heads), format, key.vocabulary)
                     })
                     .collect();
+                let mut mixing = MixingRows::new(places, evaluator.cost.regimes().len());
                 for (tied, is_tied) in space.tyings().iter().enumerate() {
                     let training = if self.with_training {
                         TrainingFlops::new(space, evaluator, width, *window, (key.vocabulary, *is_tied))
@@ -171,8 +182,17 @@ impl<'w> Worker<'w> {
                         if !go_on() {
                             return Ok(seen);
                         }
-                        self.tally.archive.hear(self.exchange, self.number);
                         let counts = LayerCounts::new(*window, *depth);
+                        let all = width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len());
+                        let (least, most) = width.parameters_at(*depth);
+                        let embedding =
+                            evaluator.embedding_parameters(width.hidden_size, key.vocabulary, *is_tied);
+                        if let Some(reason) = space.parameter_reason(least, most, embedding) {
+                            *self.tally.invalid.entry(reason).or_insert(0) += all;
+                            seen += all;
+                            continue;
+                        }
+                        self.tally.archive.hear(self.exchange, self.number);
                         let inputs = SheetInputs {
                             evaluator,
                             width,
@@ -182,15 +202,27 @@ impl<'w> Worker<'w> {
                             training: training.as_ref(),
                         };
                         let mut sheet = std::mem::take(&mut self.sheet);
-                        sheet.fill(&inputs, &mut unit, &mut self.pool, &mixing)?;
-                        let mut scope = self.scope(width, &mut unit, &mixing, key, (kv, place, tied, layers), counts);
+                        sheet.fill(&inputs, &mut unit, &mut self.pool, &mut mixing)?;
+                        let mut scope = self.scope(
+                            width,
+                            &mut unit,
+                            &mixing.places,
+                            key,
+                            (kv, place, tied, layers),
+                            counts,
+                        );
                         let (row, column) = (
                             Node::root(width.attentions.len(), ROWS),
                             Node::root(width.feed_forwards.len(), COLUMNS),
                         );
                         self.visit(&sheet, &mut scope, &row, &column)?;
+                        for (broken, count) in
+                            scope.outside.into_iter().enumerate().filter(|(_, count)| *count > 0)
+                        {
+                            *self.tally.invalid.entry(Space::bound_reason(broken)).or_insert(0) += count;
+                        }
                         self.sheet = sheet;
-                        seen += width.pairs(row.places, column.places);
+                        seen += all;
                     }
                 }
             }
@@ -199,7 +231,7 @@ impl<'w> Worker<'w> {
     }
 
     fn scope<'s>(
-        &self,
+        &mut self,
         width: &'s Width,
         unit: &'s mut Unit,
         mixing: &'s [usize],
@@ -231,9 +263,16 @@ impl<'w> Worker<'w> {
                     && evaluator.allows_experts(width.feed_forwards[column].experts)
             })
             .collect();
+        let least_nats = self.least_nats.entry((key.width, key.vocabulary, tied, layers));
+        let least_nats = Rc::clone(least_nats.or_insert_with(|| {
+            let (least, most) = width.parameters_at(counts.layers());
+            let range = (least.max(allowed.0), most.min(allowed.1));
+            Rc::new(LeastNats::new(evaluator.law(), shape, range))
+        }));
         // A rule on the whole model refuses all layers alike where nothing about layers comes before it.
         let by_layer = space.excludes_by_layer();
-        let all_heads = width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
+        let all_heads =
+            width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
         let refusal = evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats);
         let plain = !by_layer && refusal.is_none() && unit.outer.is_ok();
         SheetScope {
@@ -254,6 +293,10 @@ impl<'w> Worker<'w> {
             plain,
             plain_rows,
             plain_columns,
+            dense_columns: width.idle_parameters.iter().map(|idle| *idle == 0).collect(),
+            least_nats,
+            window_nats: evaluator.law().window_nats(&shape),
+            outside: [0; 2],
         }
     }
 
@@ -293,11 +336,15 @@ impl<'w> Worker<'w> {
         };
         let smallest = least.max(scope.allowed.0).max(1.0) as u64;
         let formats = (self.space.weights()[scope.key.weights], self.space.kv()[scope.kv]);
-        let nats = self.evaluator.law().least_nats(&shape, smallest.min(shape.non_embedding), formats.0, formats.1);
+        let law = self.evaluator.law();
         let mut bounds = None;
-        if let Ok(nats) = nats {
+        let range = (smallest.min(shape.non_embedding), shape.non_embedding);
+        if let Ok(formats) = law.least_format_nats(formats.0, formats.1, (range.0 as f64, range.1 as f64)) {
+            let added_nats = formats + scope.window_nats;
+            let heads = sheet.heads_nats.over(row.node);
             let rest = Rest {
-                nats: nats + sheet.heads_nats.over(row.node),
+                nats: law.least_base_nats(&shape, range.0) + added_nats + heads,
+                added_nats,
                 embedding: scope.embedding as f64,
                 bytes_per_token: self.evaluator.vocabularies[scope.key.vocabulary].2,
                 with_joules: self.with_joules,
@@ -326,7 +373,8 @@ impl<'w> Worker<'w> {
         if row.is_leaf() && column.is_leaf() {
             return self.look(sheet, scope, row, column, bounds.as_ref());
         }
-        let spread = |least: &Least, minus_most: &Least, node: usize| -minus_most.over(node) - least.over(node);
+        let spread =
+            |least: &Least, minus_most: &Least, node: usize| -minus_most.over(node) - least.over(node);
         let across = spread(&sheet.parameters.rows, &sheet.minus_parameters.rows, row.node);
         let along = spread(&sheet.parameters.columns, &sheet.minus_parameters.columns, column.node);
         if column.is_leaf() || (!row.is_leaf() && across >= along) {
@@ -352,9 +400,15 @@ impl<'w> Worker<'w> {
     ) -> Result<(), SearchError> {
         for attention in row.places.clone() {
             for feed_forward in column.places.clone() {
-                let Some(number) = scope.width.number(attention, feed_forward, scope.window) else { continue };
+                let Some(number) = scope.width.number(attention, feed_forward, scope.window) else {
+                    continue;
+                };
                 let parameters =
                     sheet.parameters.rows.values[attention] + sheet.parameters.columns.values[feed_forward];
+                if parameters < scope.bounds.0 || parameters > scope.bounds.1 {
+                    scope.outside[self.space.broken_bound(parameters, scope.embedding)] += 1;
+                    continue;
+                }
                 let plain = scope.plain
                     && scope.plain_rows[attention]
                     && scope.plain_columns[feed_forward]
@@ -364,9 +418,14 @@ impl<'w> Worker<'w> {
                     && self.goal == Goal::Front
                     && let Some(bounds) = bounds
                 {
-                    let found = self.objectives.point(sheet, (attention, feed_forward), bounds);
-                    if self.tally.archive.dominates(&found)
-                        && self.is_held(scope, (attention, feed_forward))
+                    let nats = if scope.dense_columns[feed_forward] {
+                        let heads = sheet.heads_nats.values[attention];
+                        scope.least_nats.at(parameters) + bounds.added_nats + heads
+                    } else {
+                        bounds.basics.nats
+                    };
+                    let found = self.objectives.point(sheet, (attention, feed_forward), bounds, nats);
+                    if self.tally.archive.dominates(&found) && self.is_held(scope, (attention, feed_forward))
                     {
                         self.tally.evaluated += 1;
                         continue;
@@ -400,7 +459,8 @@ impl<'w> Worker<'w> {
         };
         let place = (scope.key.vocabulary, space.tyings()[scope.tied]);
         let counted: Counted = scope.width.counted(block, pair, scope.counts.layers(), place);
-        let inner: Inner = space.inner_of(scope.key.weights, scope.kv, scope.key.vocabulary, scope.tied, scope.layers);
+        let inner: Inner =
+            space.inner_of(scope.key.weights, scope.kv, scope.key.vocabulary, scope.tied, scope.layers);
         let index = block_number * space.inner_size() + inner.index;
         let held = self.is_held(scope, pair);
         let result = (|| {
@@ -422,7 +482,9 @@ impl<'w> Worker<'w> {
             Ok(values)
         })();
         match result {
-            Ok(values) => self.tally.add(Found { index, values }, &self.options.limits, (self.exchange, self.number)),
+            Ok(values) => {
+                self.tally.add(Found { index, values }, &self.options.limits, (self.exchange, self.number))
+            }
             Err(reason) => *self.tally.invalid.entry(reason).or_insert(0) += 1,
         }
     }

@@ -77,6 +77,9 @@ pub struct Point {
     pub kv: NumberFormat,
 }
 
+const BROKEN: [&str; 2] =
+    ["parameters outside the space's bounds", "non_embedding parameters outside the space's bounds"];
+
 impl Space {
     /// How many blocks there are, valid or not.
     pub fn blocks(&self) -> u64 {
@@ -187,10 +190,10 @@ impl Space {
             bounds.is_some_and(|(least, most)| value < least || value > most)
         };
         if outside(self.parameters, total) {
-            return Err(Invalid::of("parameters outside the space's bounds"));
+            return Err(Self::bound_reason(0));
         }
         if outside(self.non_embedding, non_embedding) {
-            return Err(Invalid::of("non_embedding parameters outside the space's bounds"));
+            return Err(Self::bound_reason(1));
         }
         Ok(())
     }
@@ -217,6 +220,17 @@ impl Space {
             (below(self.parameters, value as u64 + embedding), below(self.non_embedding, value as u64))
         };
         (low == high && side(least) == side(most)).then_some(low)
+    }
+
+    /// Which bound so many parameters without embeddings break, 0 or 1: that on all of them, or that on themselves.
+    pub(crate) fn broken_bound(&self, non_embedding: f64, embedding: u64) -> usize {
+        let total = non_embedding as u64 + embedding;
+        usize::from(self.parameters.is_none_or(|(low, high)| (low..=high).contains(&total)))
+    }
+
+    /// Why a point is none that breaks a bound on parameters, by [`Space::broken_bound`].
+    pub(crate) fn bound_reason(broken: usize) -> Invalid {
+        Invalid::of(BROKEN[broken])
     }
 
     /// Whether an exclusion names depth or vocabulary together with something of a layer.
