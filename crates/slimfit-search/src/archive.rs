@@ -33,6 +33,8 @@ pub(crate) struct Archive {
     columns: Vec<(usize, f64)>,
     levels: Vec<(Vec<Found>, DominanceTree)>,
     waiting: Vec<Found>,
+    /// How many may wait: few at first, since nothing rules points out before.
+    patience: usize,
     /// Objectives that other workers told.
     foreign: Vec<(Vec<f64>, DominanceTree)>,
     heard: usize,
@@ -55,6 +57,7 @@ impl Archive {
             columns,
             levels: Vec::new(),
             waiting: Vec::new(),
+            patience: 8,
             foreign: Vec::new(),
             heard: 0,
             strong: Vec::new(),
@@ -77,7 +80,8 @@ impl Archive {
             return;
         }
         self.waiting.push(found);
-        if self.waiting.len() >= WAITING {
+        if self.waiting.len() >= self.patience {
+            self.patience = (2 * self.patience).min(WAITING);
             self.settle(exchange);
         }
     }

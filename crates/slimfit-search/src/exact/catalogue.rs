@@ -215,6 +215,12 @@ impl Width {
             - before(attentions.end, feed_forwards.start)
     }
 
+    /// Every attention with every feed-forward part, whether that is a block or not.
+    pub(crate) fn all_pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let columns = self.feed_forwards.len();
+        (0..self.attentions.len() * columns).map(move |pair| (pair / columns, pair % columns))
+    }
+
     /// The least and the most parameters without embeddings at some depth.
     pub(crate) fn parameters_at(&self, layers: u64) -> (f64, f64) {
         // Both lists ascend.

@@ -86,14 +86,19 @@ impl Unit {
     /// Prices the parts of a unit.
     pub(crate) fn new(space: &Space, evaluator: &ModelEvaluator<'_>, width: &Width, key: UnitKey) -> Self {
         let weights = space.weights()[key.weights];
-        let part = |block: Block, kind| evaluator.weighted_part(space, &block, weights, key.vocabulary, kind);
-        let rows = 0..width.attentions.len();
-        let columns = 0..width.feed_forwards.len();
+        let part = |pair: (usize, usize), kind| {
+            evaluator.weighted_part(space, &width.block(pair.0, pair.1), weights, key.vocabulary, kind)
+        };
+        let (rows, columns) = (0..width.attentions.len(), 0..width.feed_forwards.len());
+        // A plan is of a whole layer, so halves are planned beside others that a plan can be made with.
+        let pairs = || rows.clone().flat_map(|row| columns.clone().map(move |column| (row, column)));
+        let partner = pairs().find(|pair| part(*pair, ModelPart::Outer).is_ok()).unwrap_or((0, 0));
         Self {
-            outer: part(width.block(0, 0), ModelPart::Outer),
-            projections: rows.map(|row| part(width.block(row, 0), ModelPart::Projections)).collect(),
+            outer: part(partner, ModelPart::Outer),
+            projections: rows.clone().map(|row| part((row, partner.1), ModelPart::Projections)).collect(),
             feed_forwards: columns
-                .map(|column| part(width.block(0, column), ModelPart::FeedForward))
+                .clone()
+                .map(|column| part((partner.0, column), ModelPart::FeedForward))
                 .collect(),
             times: vec![None; evaluator.cost.regimes().len()],
         }
@@ -205,8 +210,7 @@ impl Sheet {
         });
 
         let outer = unit.outer.as_mut();
-        // A unit without an outer part has no valid point; its numbers are never looked at.
-        let Ok(outer) = outer else { return Ok(()) };
+        let Ok(outer) = outer else { unreachable!("sheets are filled for units that can be priced") };
         let part_of = |part: &Option<Part>| {
             part.as_ref().map_or((0.0, 0), |part| (part.working_set_bytes, part.layer_bytes))
         };

@@ -201,6 +201,18 @@ impl<'w> Worker<'w> {
                             with_joules: self.with_joules,
                             training: training.as_ref(),
                         };
+                        if unit.outer.is_err() {
+                            // No point can be priced; which rule each of them breaks first is still to be said.
+                            let place = (kv, place, tied, layers);
+                            let mut scope = self.scope(width, &mut unit, &mixing.places, key, place, counts);
+                            for (row, column) in width.all_pairs() {
+                                if let Some(number) = width.number(row, column, place.1) {
+                                    self.point(&mut scope, (row, column), number);
+                                }
+                            }
+                            seen += all;
+                            continue;
+                        }
                         let mut sheet = std::mem::take(&mut self.sheet);
                         sheet.fill(&inputs, &mut unit, &mut self.pool, &mut mixing)?;
                         let mut scope = self.scope(

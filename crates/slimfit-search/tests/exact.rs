@@ -1,0 +1,203 @@
+//! The search that leaves points out finds what looking at every point finds: on random spaces, devices, objectives and
+//! limits.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod profile;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use slimfit_cost::CostModel;
+use slimfit_document::Document;
+use slimfit_hardware::HardwareProfile;
+use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan, TrainingRate};
+use slimfit_quantity::Measured;
+use slimfit_search::{
+    Evaluator, Metric, ModelEvaluator, Outcome, SearchOptions, Space, Workload, enumerate, search,
+};
+
+const TOKENS: u64 = 100_000_000_000;
+
+/// What a random case is made of.
+#[derive(Debug, Clone)]
+struct Case {
+    space: String,
+    /// Factors on the read bandwidth from the smallest working set to the largest: regimes need not fall.
+    bandwidth: Vec<f64>,
+    /// Seconds of a barrier of two threads: small models run faster with one.
+    barrier_seconds: f64,
+    workload: &'static str,
+    /// Places in the list of metrics.
+    objectives: Vec<usize>,
+    limits: Vec<(usize, f64)>,
+    workers: usize,
+}
+
+fn list(values: &[impl std::fmt::Display]) -> String {
+    let each: Vec<String> = values.iter().map(ToString::to_string).collect();
+    format!("[{}]", each.join(", "))
+}
+
+fn space() -> impl Strategy<Value = String> {
+    let shape = (
+        subsequence(vec![6_u64, 8, 9, 12, 15, 16, 20, 24, 32], 2..6),
+        subsequence(vec![192_u64, 256, 320, 384, 448, 512, 640, 768], 2..6),
+        subsequence(vec![32_u64, 64], 1..=2),
+        subsequence(vec!["hidden_size / head_size", "4", "0.5 * hidden_size / head_size"], 1..3),
+        subsequence(vec!["heads", "heads / 2", "heads / 3", "heads / 4", "1"], 1..4),
+        // The last one depends on the heads, so that not every pair of attention and feed-forward part is a block.
+        subsequence(
+            vec!["2 * hidden_size", "2.5 * hidden_size round 64", "1024", "1536", "96 * heads"],
+            1..5,
+        ),
+        subsequence(vec![true, false], 1..=2),
+        subsequence(vec!["none", "{count: 8, top_k: 2}", "{count: 4, top_k: 1}"], 1..=2),
+    );
+    let rest = (
+        subsequence(
+            vec!["none", "{size: 512, full_every: 4}", "{size: 600, full_every: 1}", "256", "4096"],
+            1..4,
+        ),
+        subsequence(vec![16_384_u64, 32_768, 50_304, 131_072], 1..=2),
+        subsequence(vec![true, false], 1..=2),
+        subsequence(vec!["f32", "bf16", "q8_0", "q4_0", "q4_k"], 1..4),
+        subsequence(vec!["f32", "f16"], 1..=2),
+        select(vec![
+            "",
+            "\nconstraints: {non_embedding: {min: 6M, max: 40M}}",
+            "\nconstraints: {parameters: {min: 20M, max: 60M}}",
+        ]),
+        select(vec![
+            "",
+            "\nexclude: [layers > 9 and hidden_size < 300]",
+            "\nexclude: [kv_heads == 2 and ffn > 900]",
+            "\nexclude: [layers * heads > 60]",
+        ]),
+        select(vec!["", "\nportable: [hf]"]),
+    );
+    (shape, rest).prop_map(|(shape, rest)| {
+        let (layers, widths, head_sizes, heads, kv_heads, ffn, gated, experts) = shape;
+        let (windows, vocabularies, tied, weights, kv, constraints, exclude, portable) = rest;
+        format!(
+            "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\naxes:\n  layers: {}\n  hidden_size: {}\n  head_size: {}\n  heads: {}\n  kv_heads: {}\n  ffn: {}\n  gated: {}\n  experts: {}\n  window: {}\n  vocabulary_size: {}\n  tied_embeddings: {}\n  weights: {}\n  kv: {}{constraints}{exclude}{portable}\n",
+            list(&layers), list(&widths), list(&head_sizes), list(&heads), list(&kv_heads), list(&ffn), list(&gated),
+            list(&experts), list(&windows), list(&vocabularies), list(&tied), list(&weights), list(&kv),
+        )
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (
+        space(),
+        prop::collection::vec(0.5_f64..1.5, 11),
+        select(vec![1e-7, 3e-6, 4e-5, 4e-4]),
+        select(vec!["assistant", "voice-command", "control-loop"]),
+        (
+            subsequence((0..14).collect::<Vec<usize>>(), 1..5),
+            prop::collection::vec((0_usize..14, 0.0_f64..1.0), 0..3),
+        ),
+        1_usize..3,
+    )
+        .prop_map(|(space, bandwidth, barrier_seconds, workload, (objectives, limits), workers)| Case {
+            space,
+            bandwidth,
+            barrier_seconds,
+            workload,
+            objectives,
+            limits,
+            workers,
+        })
+}
+
+fn device(case: &Case) -> HardwareProfile {
+    let mut profile = profile::synthetic(true);
+    let mut sizes: Vec<u64> = profile.bandwidth.iter().map(|entry| entry.working_set_bytes).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    for entry in &mut profile.bandwidth {
+        let place = sizes.iter().position(|size| *size == entry.working_set_bytes).unwrap();
+        let value = entry.bytes_per_s.value.unwrap() * case.bandwidth[place % case.bandwidth.len()];
+        entry.bytes_per_s = Measured::new(vec![value; 3]).unwrap().figure();
+    }
+    for barrier in &mut profile.overhead.barrier {
+        if barrier.threads == 2 {
+            barrier.seconds = Measured::new(vec![case.barrier_seconds; 3]).unwrap().figure();
+        }
+    }
+    profile
+}
+
+/// Both ways, and whether anything was left to compare.
+fn compare(case: &Case) -> Result<(Outcome, Outcome), TestCaseError> {
+    let cost = CostModel::new(&device(case)).unwrap();
+    let quality = QualityModel::new(Recipe::builtin("gemstones").unwrap());
+    let workload = Workload::load(case.workload).unwrap();
+    let document = Document::from_str(&case.space, "random.yaml").unwrap();
+    let space = Space::from_document(&document, &[Assumption::Vocabulary]).unwrap();
+    let rate = TrainingRate { flops_per_s: 4e14, gpus: 8, price_per_gpu_hour: Some(2.0) };
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload)
+        .trained_on(TrainingPlan { rate: Some(rate), ..TrainingPlan::default() });
+    let per_token = |metric: &Metric| matches!(metric, Metric::Loss | Metric::TpotSeconds);
+    let all: Vec<Metric> = evaluator.metrics().iter().copied().filter(|metric| !per_token(metric)).collect();
+    let objectives: Vec<Metric> = case.objectives.iter().map(|place| all[place % all.len()]).collect();
+    let mut options = SearchOptions {
+        objectives,
+        limits: Vec::new(),
+        workers: case.workers,
+        seed: 1,
+        sample: 20,
+        deadline: None,
+        cancel: None,
+        progress: None,
+    };
+    options.objectives.dedup();
+    let evaluator_of = |limits: &[(Metric, f64)]| {
+        ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload)
+            .trained_on(TrainingPlan { rate: Some(rate), ..TrainingPlan::default() })
+            .asked_for(&options.objectives, limits)
+    };
+    // Limits at a place within the range that the space covers; some of them beyond it, so that nothing keeps them.
+    let mut limits: Vec<(Metric, f64)> = Vec::new();
+    for (place, share) in &case.limits {
+        let metric = all[place % all.len()];
+        let mut least = f64::INFINITY;
+        let mut most = 0.0_f64;
+        let _ = slimfit_search::for_each_point(&space, &evaluator, &[], |found, _| {
+            let value = found.values[metric.column()];
+            (least, most) = (least.min(value), most.max(value));
+            std::ops::ControlFlow::Continue(())
+        });
+        if least.is_finite() && least > 0.0 {
+            limits.push((metric, least * 0.8 + share * (most - least)));
+        }
+    }
+    let evaluator = evaluator_of(&limits);
+    let options = SearchOptions { limits, ..options };
+    Ok((
+        search(&space, &evaluator, &options).map_err(|error| TestCaseError::fail(error.to_string()))?,
+        enumerate(&space, &evaluator, &options).map_err(|error| TestCaseError::fail(error.to_string()))?,
+    ))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_front_is_that_of_looking_at_every_point(case in case()) {
+        let (found, all) = compare(&case)?;
+        let numbers = |outcome: &Outcome| -> Vec<u64> { outcome.front.iter().map(|point| point.index).collect() };
+        prop_assert_eq!(numbers(&found), numbers(&all));
+        prop_assert_eq!(&found.front, &all.front);
+        prop_assert_eq!(&found.nearest_miss, &all.nearest_miss);
+        let pruned: u64 = found.pruned.iter().map(|bound| bound.count).sum();
+        prop_assert_eq!(found.unvisited, 0);
+        prop_assert_eq!(found.space_size, found.invalid + found.evaluated + pruned);
+        prop_assert_eq!(all.space_size, all.invalid + all.evaluated);
+        prop_assert!(found.evaluated <= all.evaluated && found.invalid <= all.invalid);
+        // What is counted as invalid is so for the same reason.
+        for reason in &found.invalid_by {
+            let known = all.invalid_by.iter().find(|other| other.reason == reason.reason);
+            prop_assert!(known.is_some_and(|known| known.count >= reason.count), "{:?} {:?}", reason, all.invalid_by);
+        }
+    }
+}
