@@ -64,7 +64,7 @@ impl CostModel {
     }
 
     /// The prices in the other placement of `threads`, where that was seen often enough for a 90 % interval to cover it.
-    pub(crate) fn often_elsewhere(&self, threads: u32) -> Option<&Self> {
+    pub fn often_elsewhere(&self, threads: u32) -> Option<&Self> {
         self.elsewhere(threads).filter(|other| other.share >= SELDOM).map(|other| &other.model)
     }
 }

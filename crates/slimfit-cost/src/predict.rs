@@ -87,6 +87,21 @@ impl Prediction {
     }
 }
 
+/// Summed times of a run with one thread count, and the bytes that they go with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RunTime {
+    /// Threads.
+    pub threads: u32,
+    /// One generated token.
+    pub tpot: BusyTime,
+    /// The prompt and the first token.
+    pub ttft: BusyTime,
+    /// Bytes that each token touches again.
+    pub working_set_bytes: f64,
+    /// Peak resident bytes.
+    pub memory_bytes: u64,
+}
+
 impl CostModel {
     /// Plans `architecture` for this device.
     ///
@@ -184,18 +199,45 @@ impl CostModel {
         best.ok_or_else(|| CostError::Missing { what: "measured thread count".to_owned() })
     }
 
-    /// Intervals also cover the other placement of the threads, where that was seen often.
     fn predict_plan(&self, plan: &Plan, run: RunShape, threads: u32) -> Result<Prediction, CostError> {
-        let other = match self.often_elsewhere(threads) {
-            Some(model) => Some(model.predict_plan(plan, run, threads)?),
+        let elsewhere = match self.often_elsewhere(threads) {
+            Some(model) => Some(model.run_time(plan, run, threads)?),
             None => None,
         };
+        self.predict_time(self.run_time(plan, run, threads)?, elsewhere, run)
+    }
+
+    /// What a run of `plan` takes.
+    fn run_time(&self, plan: &Plan, run: RunShape, threads: u32) -> Result<RunTime, CostError> {
         let depth = run.mean_depth();
         let working_set_bytes = Self::working_set_bytes(plan, depth);
         let regime = self.regime(threads, working_set_bytes)?;
+        Ok(RunTime {
+            threads,
+            tpot: self.sum(plan, Shape::decode(depth), regime, |_| true)?,
+            ttft: self.prefill_time(plan, run.prompt_tokens, regime)?,
+            working_set_bytes,
+            memory_bytes: plan.memory().total_bytes() + PROCESS_BYTES,
+        })
+    }
+
+    /// The prediction that follows from summed times: intervals, percentiles, joules. `elsewhere`: the time in the other
+    /// placement of the threads, by [`CostModel::often_elsewhere`], which intervals cover, too.
+    ///
+    /// # Errors
+    /// When the profile was not measured with that many threads.
+    pub fn predict_time(
+        &self,
+        time: RunTime,
+        elsewhere: Option<RunTime>,
+        run: RunShape,
+    ) -> Result<Prediction, CostError> {
+        let RunTime { threads, tpot, ttft, working_set_bytes, memory_bytes } = time;
+        let other = match (elsewhere, self.often_elsewhere(threads)) {
+            (Some(time), Some(model)) => Some(model.predict_time(time, None, run)?),
+            _ => None,
+        };
         let scatter = self.scatter(threads)?;
-        let tpot = self.sum(plan, Shape::decode(depth), regime, |_| true)?;
-        let ttft = self.prefill_time(plan, run.prompt_tokens, regime)?;
         let tpot_seconds = match &self.engine {
             Some(engine) => engine.decode_interval(tpot.seconds),
             None => {
@@ -224,7 +266,7 @@ impl CostModel {
             tpot_seconds,
             ttft_percentiles: percentiles(ttft, ttft_seconds),
             tpot_percentiles: percentiles(tpot, Some(tpot_seconds)),
-            memory_bytes: memory_interval(plan.memory().total_bytes() + PROCESS_BYTES),
+            memory_bytes: memory_interval(memory_bytes),
             joules_per_token: match self.energy() {
                 Ok(energy) => energy.figure(tpot, tpot_seconds, threads),
                 Err(CostError::NoPower { reason }) => Figure::unavailable(reason),

@@ -1,6 +1,7 @@
 //! From numbers to records: the front as files, tables and reports show it.
 
 use crate::archive::Found;
+use crate::exact::{PointTimes, times};
 use crate::table::MeasuredValue;
 use crate::{Metric, ModelEvaluator, Outcome, Point, SearchError, SearchOptions, Space, picks, ties};
 use slimfit_arch::Architecture;
@@ -129,13 +130,18 @@ impl ModelEvaluator<'_> {
         found: &[Found],
         objectives: &[Metric],
     ) -> Result<Vec<FrontPoint>, SearchError> {
+        let times = times(space, self, found)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let share = found.len().div_ceil(workers).max(64);
         let parts: Vec<Result<Vec<FrontPoint>, SearchError>> = std::thread::scope(|scope| {
             let workers: Vec<_> = found
                 .chunks(share)
-                .map(|part| {
-                    scope.spawn(|| part.iter().map(|found| self.point(space, found, objectives)).collect())
+                .zip(times.chunks(share))
+                .map(|(part, times)| {
+                    scope.spawn(move || {
+                        let each = part.iter().zip(times);
+                        each.map(|(found, times)| self.point(space, found, *times, objectives)).collect()
+                    })
                 })
                 .collect();
             workers
@@ -150,9 +156,17 @@ impl ModelEvaluator<'_> {
         Ok(points)
     }
 
-    fn point(&self, space: &Space, found: &Found, objectives: &[Metric]) -> Result<FrontPoint, SearchError> {
+    fn point(
+        &self,
+        space: &Space,
+        found: &Found,
+        times: PointTimes,
+        objectives: &[Metric],
+    ) -> Result<FrontPoint, SearchError> {
         let Point { architecture, weights, kv, .. } = searched(space, found)?;
-        let description = self.description(&architecture, weights, kv)?;
+        let run = self.workload.run_shape(&self.law, architecture.vocabulary_size);
+        let prediction = self.cost.predict_time(times.usual, times.elsewhere, run)?;
+        let description = self.description_of(&architecture, weights, kv, prediction)?;
         let parameters = architecture.parameters();
         let measured = self.table.of_point(found.index);
         let measured = |metric: Metric| measured.and_then(|entry| entry.of(metric));
@@ -245,6 +259,16 @@ impl ModelEvaluator<'_> {
         architecture.validate().map_err(|error| CostError::Plan(error.into()))?;
         let run: RunShape = self.workload.run_shape(&self.law, architecture.vocabulary_size);
         let prediction = self.cost.predict(architecture, weights, kv, run, None)?;
+        self.description_of(architecture, weights, kv, prediction)
+    }
+
+    fn description_of(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+        prediction: Prediction,
+    ) -> Result<Description, SearchError> {
         let text = self.workload.bytes();
         let estimate = match self.quality.estimate(architecture, weights, kv, self.tokens, &text) {
             Ok(estimate) => Some(estimate),

@@ -1,12 +1,12 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
 use crate::metric::rounded;
-use crate::parts::{self, LayerCounts, Part, Parts, Price};
+use crate::parts::{self, LayerCounts, Part, Parts};
 use crate::space::{Mixture, Window};
 use crate::table::BoundTable;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
-use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, TailModel};
+use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, RunTime, TailModel};
 use slimfit_formats::config_out::standard_class;
 use slimfit_plan::ModelPart;
 use slimfit_quality::{
@@ -15,7 +15,7 @@ use slimfit_quality::{
 use slimfit_quantity::NumberFormat;
 
 /// Prices and values the points of one space on one device for one workload.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ModelEvaluator<'a> {
     pub(crate) cost: &'a CostModel,
     pub(crate) quality: &'a QualityModel,
@@ -195,6 +195,14 @@ impl<'a> ModelEvaluator<'a> {
         self
     }
 
+    /// The same, priced by another model of the same device.
+    pub(crate) fn priced_by<'b>(&self, cost: &'b CostModel) -> ModelEvaluator<'b>
+    where
+        'a: 'b,
+    {
+        ModelEvaluator { cost, ..self.clone() }
+    }
+
     /// The measured scores that stand for predictions.
     pub fn measured_table(&self) -> &BoundTable {
         &self.table
@@ -328,7 +336,7 @@ impl<'a> ModelEvaluator<'a> {
         (index, point): (u64, &Counted),
         valued: &Valued,
         loss_nats: f64,
-        price: &Price,
+        price: &RunTime,
         values: &mut Values,
     ) {
         values[Metric::Loss.column()] = loss_nats;
@@ -349,7 +357,7 @@ impl<'a> ModelEvaluator<'a> {
         values[Metric::TtftSeconds.column()] = rounded(price.ttft.seconds);
         values[Metric::TpotSeconds.column()] = rounded(price.tpot.seconds);
         values[Metric::SecondsPerByte.column()] = rounded(price.tpot.seconds / bytes_per_token);
-        values[Metric::MemoryBytes.column()] = price.memory_bytes;
+        values[Metric::MemoryBytes.column()] = price.memory_bytes as f64;
         if let Some(energy) = self.energy
             && let Some(joules) = energy.joules(price.tpot, price.threads)
         {

@@ -7,7 +7,7 @@
 use crate::Invalid;
 use crate::space::Window;
 use slimfit_arch::Architecture;
-use slimfit_cost::{BusyTime, CostError, CostModel, PROCESS_BYTES, RunShape, Terms};
+use slimfit_cost::{BusyTime, CostError, CostModel, PROCESS_BYTES, RunShape, RunTime, Terms};
 use slimfit_plan::{Buffer, ModelPart, Plan, PlanError, Shape, Step};
 use slimfit_quantity::NumberFormat;
 
@@ -177,18 +177,6 @@ impl LayerCounts {
     }
 }
 
-/// What a point costs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Price {
-    /// Place in the cost model's list of thread counts.
-    pub(crate) thread_place: usize,
-    pub(crate) threads: u32,
-    pub(crate) ttft: BusyTime,
-    pub(crate) tpot: BusyTime,
-    pub(crate) memory_bytes: f64,
-    pub(crate) working_set_bytes: f64,
-}
-
 /// The five parts of a point. Kinds of mixing that it does not have are absent.
 pub(crate) struct Parts<'p> {
     pub(crate) outer: &'p mut Part,
@@ -225,40 +213,54 @@ impl Parts<'_> {
         stored + fixed + scratch + PROCESS_BYTES
     }
 
-    /// The price of a point: with the thread count of the lowest TPOT, on a tie the fewer.
+    /// What a point takes with the thread count of the lowest TPOT, on a tie the fewer.
     pub(crate) fn price(
         &mut self,
         cost: &CostModel,
         counts: LayerCounts,
         tied: bool,
-    ) -> Result<Price, CostError> {
-        let working_set_bytes = self.working_set_bytes(counts);
-        let mut best: Option<Price> = None;
-        for (thread_place, threads) in cost.thread_counts().enumerate() {
-            let regime = cost.regime(threads, working_set_bytes)?;
-            let mut times = |part: &mut Part| part.times(cost, thread_place, regime);
-            let (outer, projections) = (times(self.outer), times(self.projections));
-            let full = self.full.as_deref_mut().map_or(PartTimes::default(), &mut times);
-            let windowed = self.windowed.as_deref_mut().map_or(PartTimes::default(), &mut times);
-            let feed_forward = times(self.feed_forward);
-            let sum = |time: fn(&PartTimes) -> BusyTime| {
-                let base = time(&outer) + time(&projections) * counts.layers() as f64;
-                let mixing = time(&full) * counts.full as f64 + time(&windowed) * counts.windowed as f64;
-                base + mixing + time(&feed_forward) * counts.layers() as f64
-            };
-            let tpot = sum(|times| times.decode);
-            if best.is_none_or(|best| tpot.seconds < best.tpot.seconds) {
-                best = Some(Price {
-                    thread_place,
-                    threads,
-                    ttft: sum(|times| times.prefill),
-                    tpot,
-                    memory_bytes: self.memory_bytes(counts, tied, thread_place) as f64,
-                    working_set_bytes,
-                });
+    ) -> Result<RunTime, CostError> {
+        let mut best: Option<RunTime> = None;
+        for place in 0..cost.thread_counts().count() {
+            let time = self.price_with(cost, counts, tied, place)?;
+            if best.is_none_or(|best| time.tpot.seconds < best.tpot.seconds) {
+                best = Some(time);
             }
         }
         best.ok_or_else(|| CostError::Missing { what: "measured thread count".to_owned() })
+    }
+
+    /// What it takes with the thread count at that place of the cost model's list.
+    pub(crate) fn price_with(
+        &mut self,
+        cost: &CostModel,
+        counts: LayerCounts,
+        tied: bool,
+        thread_place: usize,
+    ) -> Result<RunTime, CostError> {
+        let threads = cost
+            .thread_counts()
+            .nth(thread_place)
+            .ok_or_else(|| CostError::Missing { what: "measured thread count".to_owned() })?;
+        let working_set_bytes = self.working_set_bytes(counts);
+        let regime = cost.regime(threads, working_set_bytes)?;
+        let mut times = |part: &mut Part| part.times(cost, thread_place, regime);
+        let (outer, projections) = (times(self.outer), times(self.projections));
+        let full = self.full.as_deref_mut().map_or(PartTimes::default(), &mut times);
+        let windowed = self.windowed.as_deref_mut().map_or(PartTimes::default(), &mut times);
+        let feed_forward = times(self.feed_forward);
+        let sum = |time: fn(&PartTimes) -> BusyTime| {
+            let base = time(&outer) + time(&projections) * counts.layers() as f64;
+            let mixing = time(&full) * counts.full as f64 + time(&windowed) * counts.windowed as f64;
+            base + mixing + time(&feed_forward) * counts.layers() as f64
+        };
+        Ok(RunTime {
+            threads,
+            ttft: sum(|times| times.prefill),
+            tpot: sum(|times| times.decode),
+            memory_bytes: self.memory_bytes(counts, tied, thread_place),
+            working_set_bytes,
+        })
     }
 }
 

@@ -28,6 +28,7 @@ mod catalogue;
 mod held;
 mod quality;
 mod sheet;
+mod times;
 mod unit;
 mod worker;
 
@@ -35,6 +36,8 @@ use crate::archive::Exchange;
 use crate::enumerate::check;
 use crate::sample::sample;
 use crate::{Evaluator, ModelEvaluator, Outcome, Progress, SearchError, SearchOptions, Space};
+pub(crate) use times::{PointTimes, times};
+
 use catalogue::Catalogue;
 use slimfit_study::{BoundCount, ReasonCount};
 use std::sync::Mutex;
