@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Attentions of the smallest box.
 pub(crate) const ROWS: usize = 4;
 /// Feed-forward parts of the smallest box.
-pub(crate) const COLUMNS: usize = 8;
+pub(crate) const COLUMNS: usize = 4;
 
 /// One list, and its least over the nodes of a tree of ranges.
 #[derive(Debug, Default)]

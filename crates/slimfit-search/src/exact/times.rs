@@ -24,6 +24,9 @@ struct Place {
     inner: Inner,
 }
 
+/// Width, weight format and vocabulary of a unit, and the points that lie in it.
+type UnitPlaces = ((usize, usize, usize), Vec<Place>);
+
 /// The times of `found`, in its order.
 ///
 /// # Errors
@@ -61,7 +64,7 @@ pub(crate) fn times(
         let unit = units.entry((width, inner.weights, inner.vocabulary)).or_default();
         unit.push(Place { found: place, pair, block, inner });
     }
-    let units: Vec<((usize, usize, usize), Vec<Place>)> = units.into_iter().collect();
+    let units: Vec<UnitPlaces> = units.into_iter().collect();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = units.len().div_ceil(workers).max(1);
     let parts: Vec<Result<Vec<(usize, PointTimes)>, SearchError>> = std::thread::scope(|scope| {
@@ -88,7 +91,7 @@ fn times_of_units(
     space: &Space,
     evaluator: &ModelEvaluator<'_>,
     catalogue: &Catalogue,
-    units: &[((usize, usize, usize), Vec<Place>)],
+    units: &[UnitPlaces],
     found: &[Found],
 ) -> Result<Vec<(usize, PointTimes)>, SearchError> {
     let counts: Vec<u32> = evaluator.cost.thread_counts().collect();
