@@ -10,6 +10,7 @@ mod enumerate;
 mod error;
 mod evaluator;
 mod exact;
+mod hypervolume;
 mod invalid;
 mod metric;
 mod model;
@@ -31,6 +32,7 @@ pub use enumerate::{Outcome, Progress, SearchOptions, enumerate, for_each_point}
 pub use error::SearchError;
 pub use evaluator::Evaluator;
 pub use exact::search;
+pub use hypervolume::{LogScale, hypervolume};
 pub use invalid::Invalid;
 pub use metric::{Metric, Task, Values};
 pub use model::{ModelEvaluator, PreparedBlock};

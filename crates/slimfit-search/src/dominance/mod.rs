@@ -13,6 +13,7 @@ mod tree;
 
 use divide::divide;
 use order::Ordered;
+pub(crate) use order::key as order_key;
 pub(crate) use tree::DominanceTree;
 
 /// Whether `a` is at most `b` in every objective.

@@ -3,7 +3,7 @@
 use super::compare;
 
 /// A number as an integer that orders alike; zeros of either sign are one.
-pub(super) fn key(value: f64) -> u64 {
+pub(crate) fn key(value: f64) -> u64 {
     // Adding +0 leaves every number but -0 as it is.
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
