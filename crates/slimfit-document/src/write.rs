@@ -2,8 +2,11 @@
 
 use crate::DocumentError;
 use std::fs;
-use std::io::{Error, ErrorKind, Write};
+use std::io::{BufWriter, Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+/// Bytes between the system calls of one file.
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it and renames it over `path`. Missing folders are created.
 /// A path that exists and is no regular file (`/dev/stdout`) is written to directly; a link's target is replaced, not
@@ -12,6 +15,17 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the folder cannot be written, the disk is full, or `path` is a folder. The old file is untouched then.
 pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), DocumentError> {
+    stream_atomically(path, |writer| writer.write_all(bytes))
+}
+
+/// The same for content too large to be held at once: `fill` writes it piece by piece through a buffer.
+///
+/// # Errors
+/// As [`write_atomically`], and what `fill` returns; the old file is untouched then.
+pub fn stream_atomically<F>(path: impl AsRef<Path>, fill: F) -> Result<(), DocumentError>
+where
+    F: FnOnce(&mut dyn Write) -> Result<(), Error>,
+{
     let path = path.as_ref();
     if path.is_dir() {
         return Err(DocumentError::new("write-failed", "this is a folder, not a file")
@@ -21,7 +35,8 @@ pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Docu
         return fs::OpenOptions::new()
             .write(true)
             .open(path)
-            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|file| filled(file, fill))
+            .map(|_| ())
             .map_err(|error| failed(path, &error));
     }
     let target: PathBuf = if path.is_symlink() {
@@ -31,7 +46,15 @@ pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Docu
     };
     let folder = folder_of(&target);
     create_directory(folder)?;
-    write_beside(folder, &target, bytes).map_err(|error| failed(path, &error))
+    write_beside(folder, &target, fill).map_err(|error| failed(path, &error))
+}
+
+/// The writer again, with everything written that `fill` gave.
+fn filled<W: Write>(writer: W, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<W, Error> {
+    let mut buffer = BufWriter::with_capacity(BUFFER_BYTES, writer);
+    fill(&mut buffer)?;
+    // Not left to the buffer's drop, which would swallow the error of a full disk.
+    buffer.into_inner().map_err(std::io::IntoInnerError::into_error)
 }
 
 /// Creates a folder and its parents; an existing one is right too.
@@ -53,7 +76,10 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn write_beside(folder: &Path, target: &Path, bytes: &[u8]) -> Result<(), Error> {
+fn write_beside<F>(folder: &Path, target: &Path, fill: F) -> Result<(), Error>
+where
+    F: FnOnce(&mut dyn Write) -> Result<(), Error>,
+{
     let mut builder = tempfile::Builder::new();
     builder.prefix(".slimfit-").suffix(".tmp");
     #[cfg(unix)]
@@ -63,8 +89,7 @@ fn write_beside(folder: &Path, target: &Path, bytes: &[u8]) -> Result<(), Error>
         let mode = fs::metadata(target).map_or(0o666, |metadata| metadata.permissions().mode());
         builder.permissions(fs::Permissions::from_mode(mode));
     }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    let file = filled(builder.tempfile_in(folder)?, fill)?;
     file.as_file().sync_all()?;
     file.persist(target).map_err(|error| error.error)?;
     #[cfg(unix)]
@@ -78,6 +103,12 @@ fn failed(path: &Path, error: &Error) -> DocumentError {
             "disk-full",
             "the disk is full: nothing was changed".to_owned(),
             Some("free some space and repeat"),
+        ),
+        ErrorKind::FileTooLarge => (
+            "disk-full",
+            "the file would be larger than this process or file system allows: nothing was changed"
+                .to_owned(),
+            Some("raise the limit (`ulimit -f`) or choose another place, and repeat"),
         ),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
             "write-failed",

@@ -1,6 +1,6 @@
 //! Reading and writing real files.
 
-use slimfit_document::{Document, MAXIMUM_BYTES, create_directory, write_atomically};
+use slimfit_document::{Document, MAXIMUM_BYTES, create_directory, stream_atomically, write_atomically};
 use std::fs;
 
 #[test]
@@ -60,9 +60,27 @@ fn a_folder_or_a_file_in_the_way_is_an_error_and_keeps_what_is_there() {
     assert_eq!(fs::read(&file).unwrap(), b"kept");
 }
 
+#[test]
+fn a_stream_that_fails_half_way_keeps_the_old_file_and_leaves_nothing_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let line = [b'x'; 4096];
+    stream_atomically(&path, |writer| (0..300).try_for_each(|_| writer.write_all(&line))).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), 300 * 4096);
+    let error = stream_atomically(&path, |writer| {
+        (0..300).try_for_each(|_| writer.write_all(b"half"))?;
+        Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+    });
+    assert_eq!(error.unwrap_err().code, "disk-full");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 300 * 4096);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_named() {
     let error = write_atomically("/dev/full", b"x").unwrap_err();
+    assert_eq!(error.code, "disk-full", "{error}");
+    let error = stream_atomically("/dev/full", |writer| writer.write_all(b"less than a buffer")).unwrap_err();
     assert_eq!(error.code, "disk-full", "{error}");
 }
