@@ -10,7 +10,7 @@ use slimfit_emit::{Emission, emit_config};
 use slimfit_formats::{config_out, load_model};
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_search::Workload;
-use slimfit_study::{Front, Study};
+use slimfit_study::{Front, InputKind, Study};
 use std::path::PathBuf;
 
 /// Arguments of `emit`.
@@ -100,8 +100,8 @@ fn from_study(arguments: &Arguments, folder: &std::path::Path) -> Result<Vec<Cho
     let context = match arguments.context {
         Some(context) => ContextRule::Fixed(context),
         None => {
-            let workload = Workload::from_document(&Document::read(study.input("workload.yaml"))?)?;
-            let recipe = Recipe::from_document(&Document::read(study.input("recipe.yaml"))?)?;
+            let workload = Workload::from_document(&Document::read(study.input(InputKind::Workload))?)?;
+            let recipe = Recipe::from_document(&Document::read(study.input(InputKind::Recipe))?)?;
             ContextRule::Workload(Box::new((workload, QualityModel::new(recipe))), front.head.recipe.tokens)
         }
     };

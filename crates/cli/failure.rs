@@ -15,6 +15,7 @@ use slimfit_search::SearchError;
 use slimfit_study::StudyError;
 use slimfit_workflow::WorkflowError;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: u8 = 2;
@@ -160,31 +161,52 @@ impl From<ReportError> for Failure {
     }
 }
 
-/// A store that cannot be written is most often a full disk: said as such.
+/// What is wrong with a study, and what to do about it.
 fn study(error: &StudyError) -> Failure {
-    let text = error.to_string();
-    if text.contains("disk is full") || text.contains("disk full") || text.contains("No space left") {
-        let full = DocumentError::new("disk-full", "the disk is full; what was finished before is whole");
-        let path = text.split('`').nth(1).unwrap_or_default().to_owned();
-        return Failure::Refused(full.file(path).hint("free some space and run the same command again"));
-    }
-    if let StudyError::Io { path, source } = error
-        && matches!(source.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory)
-    {
-        let refused =
-            DocumentError::new("write-failed", "a file lies where the folder of the study should be");
-        return Failure::Refused(refused.file(path.display().to_string()).hint("name another folder"));
-    }
-    if text.contains("readonly") || text.contains("unable to open") || text.contains("Permission denied") {
-        let path = text.split('`').nth(1).unwrap_or_default().to_owned();
-        let refused =
-            DocumentError::new("write-failed", "the folder of the study cannot be written").file(path);
-        return Failure::Refused(
-            refused.hint("choose another folder with `--out`, or change its permissions"),
-        );
-    }
-    Failure::sentence("study", error)
+    let of = |code: &str, path: &Path, message: &str| {
+        DocumentError::new(code, message).file(path.display().to_string())
+    };
+    let refused = match error {
+        StudyError::Full(path) => of("disk-full", path, "the disk is full; what was finished before is whole")
+            .hint("free some space and run the same command again"),
+        StudyError::Refused(path) => of(
+            "write-failed",
+            path,
+            "the system refuses to write: a file-size limit, a quota or a failing disk; what was finished before is whole",
+        )
+        .hint("`ulimit -f` shows the limit and `quota` the quota; make room and run the same command again"),
+        StudyError::Io { path, source }
+            if matches!(source.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) =>
+        {
+            of("write-failed", path, "a file lies where the folder of the study should be")
+                .hint("name another folder")
+        }
+        StudyError::Io { path, source }
+            if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+        {
+            of("write-failed", path, UNWRITABLE).hint(UNWRITABLE_HINT)
+        }
+        StudyError::ReadOnly(path) => of("write-failed", path, UNWRITABLE).hint(UNWRITABLE_HINT),
+        StudyError::Busy(path) => of("study-busy", path, "another process holds the study")
+            .hint("wait until it is done, or end it; nothing of the study is lost"),
+        StudyError::NotAStudy(path) => of("study", path, "this file is no study of slimfit")
+            .hint("name another folder, or move the file away"),
+        StudyError::Newer { path, found, known } => {
+            of("study-version", path, "the study was written by a newer version of slimfit")
+                .field("user_version")
+                .found(found)
+                .allowed(format!("1 to {known}"))
+                .hint("read it with that version, or search into another folder; this file stays as it is")
+        }
+        StudyError::Damaged { path, problem } => of("study-damaged", path, &format!("the study is damaged: {problem}"))
+            .hint("`front.json` and `front.csv` beside it are whole; search again into another folder"),
+        other => return Failure::sentence("study", other),
+    };
+    refused.into()
 }
+
+const UNWRITABLE: &str = "the folder of the study cannot be written";
+const UNWRITABLE_HINT: &str = "choose another folder with `--out`, or change its permissions";
 
 /// Tells the user, and gives the exit code.
 pub fn report(failure: &Failure, json: bool) -> ExitCode {

@@ -142,8 +142,8 @@ fn given(folder: &Path, options: &RunOptions) -> Result<Study, Failure> {
     let study = Study::create(folder)?;
     if options.state(&study)? == RunState::Other {
         let found = study
-            .front()?
-            .map_or_else(|| "other inputs".to_owned(), |front| format!("space `{}`", front.head.space.name));
+            .head()?
+            .map_or_else(|| "other inputs".to_owned(), |head| format!("space `{}`", head.space.name));
         return Err(slimfit_study::StudyError::OtherStudy { path: folder.to_owned(), found }.into());
     }
     Ok(study)

@@ -126,8 +126,7 @@ fn objectives(names: &[String], recipe: &Recipe) -> Result<Option<Vec<Metric>>, 
 
 /// A folder that holds the study of other inputs stays as it is.
 fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
-    let Some(known) = study.front()? else { return Ok(()) };
-    let head = &known.head;
+    let Some(head) = study.head()? else { return Ok(()) };
     let same = head.space == inputs.space.named_hash()
         && head.profile.fingerprint_id == inputs.profile.fingerprint.id()
         && head.profile.name == inputs.profile.name

@@ -5,7 +5,9 @@ use crate::private::without_user_paths;
 use serde::{Deserialize, Serialize};
 use slimfit_document::Document;
 use slimfit_hardware::HardwareProfile;
-use slimfit_study::{CloudPoint, Explanation, Front, Measurement, ReferenceModel, Study, Verification};
+use slimfit_study::{
+    CloudPoint, Explanation, Front, InputKind, Measurement, ReferenceModel, Study, Verification,
+};
 
 /// Everything a report shows. Any part may be missing: the page then says so in its place.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ impl ReportInput {
     /// # Errors
     /// When the store or the copy of the profile cannot be read. Missing records are no error.
     pub fn from_study(study: &Study) -> Result<Self, ReportError> {
-        let profile_file = study.input("profile.yaml");
+        let profile_file = study.input(InputKind::Profile);
         let profile =
             if profile_file.is_file() { Some(Document::read(&profile_file)?.parse()?) } else { None };
         Ok(Self {

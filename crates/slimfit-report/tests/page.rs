@@ -6,7 +6,9 @@ mod fixture;
 use sha2::{Digest, Sha256};
 use slimfit_quantity::Source;
 use slimfit_report::{ReportInput, render_html, write_report};
-use slimfit_study::{Constraint, Front, QualityTableRef, Study, TrainingRef};
+use slimfit_study::{
+    Constraint, Findings, Front, Input, InputKind, QualityTableRef, SearchRequest, Study, TrainingRef,
+};
 use std::path::Path;
 
 const LIMIT: usize = 3_000_000;
@@ -300,14 +302,39 @@ fn a_half_written_study_gives_a_page_that_says_so() {
     assert!(render_html(&input).unwrap().contains("holds no search result yet"));
 
     let full = fixture::full();
-    study.set_front(full.front.as_ref().unwrap()).unwrap();
+    let profile = full.profile.as_ref().unwrap();
+    let front = full.front.as_ref().unwrap();
+    let request = SearchRequest {
+        program_version: full.tool_version.clone(),
+        inputs: vec![Input::new(InputKind::Profile, &profile.name, profile.to_yaml().unwrap())],
+        engine: front.head.engine.clone(),
+        tokens: front.head.recipe.tokens,
+        objectives: front.head.objectives.iter().map(|objective| objective.name.clone()).collect(),
+        limits: front.head.constraints.clone(),
+        seed: 1,
+        sample: 4000,
+        settings: String::new(),
+    };
+    let search = study.begin_search(&request).unwrap();
+    let findings = Findings {
+        front,
+        indices: &[],
+        cloud: &full.cloud,
+        explanations: &full.explanations,
+        references: &full.references,
+    };
+    study.finish_search(search.id, &findings).unwrap();
     for measurement in &full.measurements {
         study.add_measurement(measurement).unwrap();
     }
-    study.keep_input("profile.yaml", &full.profile.as_ref().unwrap().to_yaml().unwrap()).unwrap();
     let input = ReportInput::from_study(&study).unwrap();
     assert!(input.front == full.front, "the front comes back whole");
     assert!(input.profile == full.profile, "the profile comes back whole");
+    assert!(
+        input.cloud == full.cloud && input.references == full.references,
+        "what lies beside it comes back"
+    );
+    assert!(input.explanations == full.explanations, "the terms of predictions come back");
     let page = render_html(&input).unwrap();
     assert!(page.contains("No predictions were checked on this device"));
 }

@@ -14,8 +14,7 @@ use slimfit_study::{
 };
 use std::collections::BTreeMap;
 
-/// The schema name of `front.json`.
-pub const FRONT_SCHEMA: &str = "slimfit/front/v1";
+pub use slimfit_study::FRONT_SCHEMA;
 
 /// A model that exists, to be priced beside the points of a front.
 #[derive(Debug, Clone)]

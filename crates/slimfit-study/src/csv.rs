@@ -2,23 +2,31 @@
 
 use crate::{Front, FrontPoint};
 use slimfit_quantity::Source;
-use std::fmt::Write as _;
+use std::io::{Error, Write};
 
 /// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags, and which
 /// objectives are measured instead of modelled.
 pub fn front_csv(front: &Front) -> String {
+    let mut bytes = Vec::new();
+    write_front_csv(&mut bytes, front).expect("memory takes every byte");
+    String::from_utf8(bytes).expect("text was written")
+}
+
+/// The same, line by line.
+pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(), Error> {
     let objectives: Vec<&str> =
         front.head.objectives.iter().map(|objective| objective.name.as_str()).collect();
-    let mut text = String::from(
-        "id,layers,hidden_size,vocabulary_size,tied_embeddings,weights,kv,parameters,non_embedding,active,threads",
-    );
+    write!(
+        writer,
+        "id,layers,hidden_size,vocabulary_size,tied_embeddings,weights,kv,parameters,non_embedding,active,threads"
+    )?;
     for name in &objectives {
-        let _ = write!(text, ",{name},{name}_low,{name}_high");
+        write!(writer, ",{name},{name}_low,{name}_high")?;
     }
-    text.push_str(",tie_group,representative,picks,flags,measured\n");
+    writeln!(writer, ",tie_group,representative,picks,flags,measured")?;
     for point in &front.points {
-        let _ = write!(
-            text,
+        write!(
+            writer,
             "{},{},{},{},{},{},{},{},{},{},{}",
             point.id,
             point.architecture.depth(),
@@ -31,29 +39,29 @@ pub fn front_csv(front: &Front) -> String {
             point.parameters.non_embedding,
             point.parameters.active,
             point.threads
-        );
+        )?;
         for name in &objectives {
             let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let interval = point.intervals.get(*name);
-            let _ = write!(
-                text,
+            write!(
+                writer,
                 ",{},{},{}",
                 number(point.objectives.get(*name).copied()),
                 number(interval.map(|interval| interval.low)),
                 number(interval.map(|interval| interval.high))
-            );
+            )?;
         }
-        let _ = writeln!(
-            text,
+        writeln!(
+            writer,
             ",{},{},{},{},{}",
             point.tie_group,
             point.representative,
             point.picks.join(" "),
             point.flags.join(" "),
             measured(point).join(" ")
-        );
+        )?;
     }
-    text
+    Ok(())
 }
 
 fn measured(point: &FrontPoint) -> Vec<&str> {

@@ -4,26 +4,43 @@
 mod csv;
 mod error;
 mod explanation;
+mod findings;
 mod front;
+mod front_files;
+mod input;
 mod measurement;
+mod natural;
+mod parts;
+mod progress;
 mod quality;
+mod searches;
 mod store;
+mod study;
+mod units;
 mod verification;
+mod worker;
 
 pub use csv::front_csv;
 pub use error::StudyError;
 pub use explanation::{CloudPoint, Explanation, OperationCost, PublishedScore, ReferenceModel};
+pub use findings::{FRONT_SCHEMA, Findings};
 pub use front::{
     BoundCount, BrokenLimit, Constraint, Front, FrontPoint, Interval, NamedHash, NearestMiss, Objective,
     ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
+pub use input::{Input, InputKind, InputRef};
 pub use measurement::{
     ExternalEngine, FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles,
     PredictedTail, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
+pub use natural::{Natural, NaturalError};
+pub use progress::{Miss, PointSet, SearchProgress};
 pub use quality::{AnchorRef, NoiseTerm, NotPredictedTask, QualityNotes, QualityTableRef, TrainingRef};
-pub use store::Study;
+pub use searches::{BegunSearch, RequestRecord, SearchId, SearchRecord, SearchRequest};
+pub use study::Study;
+pub use units::Units;
 pub use verification::{
     BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, PredictedValue, Skipped,
     Verification, VerificationRow,
 };
+pub use worker::{Claim, LEASE, SaveOutcome, Worker};

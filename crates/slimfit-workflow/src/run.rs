@@ -16,7 +16,7 @@ use slimfit_probe::PowerSource;
 use slimfit_quality::{Anchor, QualityModel, Recipe, TrainingPlan};
 use slimfit_runtime::WeightsFrom;
 use slimfit_search::{ExtraRows, Metric, QualityTable, Space, Workload, shortlist};
-use slimfit_study::{FrontPoint, Measurement, Study};
+use slimfit_study::{FrontPoint, Input, InputKind, Measurement, Study};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -132,7 +132,7 @@ impl RunOptions {
     /// When the store cannot be read.
     pub fn state(&self, study: &Study) -> Result<RunState, WorkflowError> {
         let Some(known) = study.latest::<String>(INPUTS, "")? else {
-            return Ok(if study.front()?.is_some() { RunState::Other } else { RunState::Fresh });
+            return Ok(if study.head()?.is_some() { RunState::Other } else { RunState::Fresh });
         };
         if known != self.digest() {
             return Ok(RunState::Other);
@@ -163,10 +163,10 @@ pub fn run_all(
         let profile =
             measure_machine(&options.profile_folder, options.isa, budget, &options.power, &mut inner)?;
         slimfit_hardware::save_local(&options.profile_folder, &profile)?;
-        study.keep_input("profile.yaml", &profile.to_yaml()?)?;
+        study.keep_input(&Input::new(InputKind::Profile, &profile.name, profile.to_yaml()?))?;
         Ok(Vec::new())
     })?;
-    let profile = HardwareProfile::load(study.input("profile.yaml"))?;
+    let profile = HardwareProfile::load(study.input(InputKind::Profile))?;
 
     step("search", study, &mut steps, || {
         search_step(options, &profile, study, observer).map(|()| Vec::new())

@@ -11,7 +11,10 @@ use slimfit_search::{
     Candidate, ExtraRows, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space, Workload,
     search, shortlist,
 };
-use slimfit_study::{Front, FrontPoint, ProfileRef, PublishedScore, ReferenceModel, Study};
+use slimfit_study::{
+    Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, Natural, ProfileRef,
+    PublishedScore, ReferenceModel, SearchRequest, Study,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -74,6 +77,43 @@ impl SearchInputs {
         QualityModel::new(self.recipe.clone()).anchored(&self.anchors)
     }
 
+    /// Everything that decides the result, for the study.
+    fn request(&self, options: &SearchOptions<'_>) -> Result<SearchRequest, WorkflowError> {
+        let mut kept = vec![
+            Input::new(InputKind::Profile, &self.profile.name, self.profile.to_yaml()?),
+            Input::new(InputKind::Space, self.space.name(), self.space.text()),
+            Input::new(InputKind::Workload, &self.workload.name, self.workload.text()),
+            Input::new(InputKind::Recipe, &self.recipe.name, &self.recipe_text),
+        ];
+        if let Some((table, _)) = &self.quality_table {
+            kept.push(Input::new(InputKind::QualityTable, InputKind::QualityTable.name(), table.text()));
+        }
+        let assumed: Vec<&str> = Assumption::ALL
+            .into_iter()
+            .filter(|assumption| self.space.assumes(*assumption))
+            .map(Assumption::name)
+            .collect();
+        let extra_rows = self.quality_table.as_ref().map(|(_, extra)| extra);
+        Ok(SearchRequest {
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: kept,
+            engine: self.engine.name().to_owned(),
+            tokens: self.tokens,
+            objectives: options.objectives.iter().map(|metric| metric.name().to_owned()).collect(),
+            limits: options
+                .limits
+                .iter()
+                .map(|(metric, limit)| Constraint { name: metric.name().to_owned(), limit: *limit })
+                .collect(),
+            seed: options.seed,
+            sample: options.sample as u64,
+            settings: format!(
+                "assume {assumed:?}; {:?}; anchors {:?}; {:?}; extra rows {extra_rows:?}",
+                self.engine_options, self.anchors, self.training
+            ),
+        })
+    }
+
     /// What prices the points.
     ///
     /// # Errors
@@ -101,8 +141,9 @@ pub struct SearchSettings<'a> {
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 
-/// Searches, and keeps in `study`: copies of the inputs, the front (also as `front.json` and `front.csv`), a sample of
-/// the dominated points, the terms of the most telling points and public models as reference marks.
+/// Searches, and keeps in `study`: what decides the result, with the inputs, and what was found: the front (also as
+/// `front.json` and `front.csv`), a sample of the dominated points, the terms of the most telling points and public models
+/// as reference marks.
 ///
 /// # Errors
 /// When the space cannot be priced, the study cannot be written, or the user stopped it before anything was found.
@@ -133,6 +174,7 @@ pub fn search_into_study(
         cancel: Some(settings.cancel),
         progress: Some(settings.progress),
     };
+    let begun = study.begin_search(&inputs.request(&options)?)?;
     let outcome = search(&inputs.space, &evaluator, &options)?;
     if settings.cancel.load(Ordering::Relaxed) && outcome.front.is_empty() {
         return Err(WorkflowError::Interrupted);
@@ -153,18 +195,17 @@ pub fn search_into_study(
     if let Some((table, _)) = &inputs.quality_table {
         front.head.quality_table = Some(table.record(evaluator.measured_table()));
         front.head.warnings.extend(table.warnings(evaluator.measured_table()));
-        study.keep_input("quality-table.csv", table.text())?;
     }
     front.head.study = Some(study.folder().display().to_string());
-    study.keep_input("profile.yaml", &inputs.profile.to_yaml()?)?;
-    study.keep_input("space.yaml", inputs.space.text())?;
-    study.keep_input("workload.yaml", inputs.workload.text())?;
-    study.keep_input("recipe.yaml", &inputs.recipe_text)?;
-    study.set_cloud(&cloud)?;
-    explain(&front, &cost, &evaluator, &inputs.workload, study)?;
-    study.set_references(&references(&front, &evaluator))?;
-    // Last: a study with a front has all the rest.
-    study.set_front(&front)?;
+    let indices: Vec<Natural> = outcome.front.iter().map(|found| Natural::from(found.index)).collect();
+    let findings = Findings {
+        front: &front,
+        indices: &indices,
+        cloud: &cloud,
+        explanations: &explain(&front, &cost, &evaluator, &inputs.workload)?,
+        references: &references(&front, &evaluator),
+    };
+    study.finish_search(begun.id, &findings)?;
     Ok(front)
 }
 
@@ -231,18 +272,18 @@ fn explain(
     cost: &CostModel,
     evaluator: &ModelEvaluator<'_>,
     workload: &Workload,
-    study: &Study,
-) -> Result<(), WorkflowError> {
+) -> Result<Vec<Explanation>, WorkflowError> {
+    let mut explanations = Vec::new();
     for place in shortlist(front, EXPLAINED) {
         let point = &front.points[place];
         let run = workload.run_shape(evaluator.law(), point.architecture.vocabulary_size);
         let plan = cost.plan(&point.architecture, point.weights, point.kv, point.threads, run)?;
         let phases = [Phase::Decode, Phase::Prefill].into_iter();
         for phase in phases.filter(|phase| cost.has_prefill() || *phase == Phase::Decode) {
-            study.add_explanation(&cost.explain(&point.id, phase, &plan, run, point.threads)?)?;
+            explanations.push(cost.explain(&point.id, phase, &plan, run, point.threads)?);
         }
     }
-    Ok(())
+    Ok(explanations)
 }
 
 /// Public models of similar size, priced on the same device with the front's most usual weight format.

@@ -1,0 +1,36 @@
+//! How long a study takes to keep and to give back a large front: `cargo run --release -p slimfit-study --example
+//! large_front -- 200000`.
+
+#[path = "../tests/made_up/mod.rs"]
+mod made_up;
+
+use slimfit_study::{Findings, Natural, Study};
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let points: usize = std::env::args().nth(1).as_deref().unwrap_or("200000").parse()?;
+    let folder = tempfile::tempdir()?;
+    let study = Study::create(folder.path())?;
+    let front = made_up::front(points);
+    let indices: Vec<Natural> = (0..points as u64).map(|place| Natural::from(place << 20)).collect();
+    let cloud = made_up::cloud(100_000);
+    let findings =
+        Findings { front: &front, indices: &indices, cloud: &cloud, explanations: &[], references: &[] };
+    let search = study.begin_search(&made_up::request(1))?;
+    timed("written: store, front.json and front.csv", || study.finish_search(search.id, &findings))?;
+    let read = timed("read back", || study.front())?;
+    assert!(read.as_ref() == Some(&front), "the front comes back as it was");
+    timed("head alone", || study.head())?;
+    for name in ["study.sqlite", "study.sqlite-wal", "front.json", "front.csv"] {
+        let bytes = std::fs::metadata(folder.path().join(name)).map_or(0, |metadata| metadata.len());
+        println!("{name}: {:.1} MB, {} bytes a point", bytes as f64 / 1e6, bytes / points.max(1) as u64);
+    }
+    Ok(())
+}
+
+fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    println!("{what}: {:.2} s", began.elapsed().as_secs_f64());
+    done
+}
