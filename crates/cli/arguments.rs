@@ -2,7 +2,7 @@
 
 use crate::{
     calibrate, completions, emit, explain, inspect, measure, models, profile, quality, report, run, search,
-    verify,
+    space, verify,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -52,6 +52,8 @@ pub enum Command {
     Inspect(inspect::Arguments),
     /// List the built-in public models.
     Models(models::Arguments),
+    /// Check a search space: its exact size, the range of its models, ten of them.
+    Space(space::Arguments),
     /// Find the architectures worth their cost on a device.
     Search(search::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.

@@ -29,6 +29,7 @@ mod quality;
 mod report;
 mod run;
 mod search;
+mod space;
 mod table;
 mod timed;
 mod verify;
@@ -84,6 +85,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Profile(arguments) => profile::run(&arguments, output),
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Models(arguments) => models::run(&arguments, output),
+        Command::Space(arguments) => space::run(&arguments, output),
         Command::Search(arguments) => search::run(&arguments, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Quality(arguments) => quality::run(&arguments, output),

@@ -62,6 +62,28 @@ fn inspect_counts_tensors_and_bytes_that_add_up() {
 }
 
 #[test]
+fn space_tells_its_size_its_range_and_ten_points() {
+    for (name, size) in [("slm-demo", 101_088_u64), ("slm-edge", 1_170_324_000)] {
+        let object = Slimfit::new(["space", name, "--json"]).run().done().object("space-summary");
+        assert_eq!(object["size"], size);
+        assert!(object["possible"].as_u64().unwrap() < size);
+        let product: u64 =
+            object["axes"].as_array().unwrap().iter().map(|axis| axis["values"].as_u64().unwrap()).product();
+        assert_eq!(product, size);
+        let examples = object["examples"].as_array().unwrap();
+        assert_eq!(examples.len(), 10);
+        let parameters: Vec<u64> =
+            examples.iter().map(|point| point["parameters"].as_u64().unwrap()).collect();
+        assert!(parameters.is_sorted(), "{parameters:?}");
+    }
+    let text = Slimfit::new(["space", "slm-edge"]).run().done().stdout;
+    assert!(text.contains("1 170 324 000") && text.contains("left out without `--assume`"), "{text}");
+    let refused = Slimfit::new(["space", "slm-egde"]).run();
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("did you mean `slm-edge`?"), "{}", refused.stderr);
+}
+
+#[test]
 fn inspect_reads_back_what_it_printed() {
     let folder = tempfile::tempdir().unwrap();
     let first = Slimfit::new(["inspect", "qwen2.5-0.5b", "--json"]).run().done().object("inspect");
@@ -135,8 +157,36 @@ fn every_valid_point_can_be_written_out() {
     let arguments = ["search", "--out", "dumped", "--dump-all", "all.csv", "--json"];
     let head = Slimfit::new(arguments).folder(machine.folder()).run().done().object("search");
     let text = std::fs::read_to_string(machine.folder().join("all.csv")).unwrap();
-    assert_eq!(text.lines().count() as u64 - 1, head["evaluated"].as_u64().unwrap());
-    assert!(text.lines().next().unwrap().starts_with("id,layers,"));
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert!(columns.starts_with(&["id", "layers"]), "{columns:?}");
+    let objectives: Vec<usize> = head["objectives"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|objective| columns.iter().position(|column| objective["name"] == **column).unwrap())
+        .collect();
+    let points: Vec<(&str, Vec<f64>)> = lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            (cells[0], objectives.iter().map(|&column| cells[column].parse().unwrap()).collect())
+        })
+        .collect();
+    // Bounds leave some valid points unseen, and nothing else does.
+    let seen = head["evaluated"].as_u64().unwrap();
+    let pruned: u64 =
+        head["pruned"].as_array().unwrap().iter().map(|bound| bound["count"].as_u64().unwrap()).sum();
+    assert!((seen..=seen + pruned).contains(&(points.len() as u64)), "{} {head}", points.len());
+    // The front is that of the dump, by the definition.
+    let front = machine.json("dumped/front.json");
+    let front: std::collections::BTreeSet<&str> =
+        front["points"].as_array().unwrap().iter().map(|point| point["id"].as_str().unwrap()).collect();
+    let (on, off): (Vec<_>, Vec<_>) = points.iter().partition(|(id, _)| front.contains(id));
+    assert_eq!(on.len(), front.len());
+    let dominates = |a: &[f64], b: &[f64]| a != b && a.iter().zip(b).all(|(a, b)| a <= b);
+    let dominated = |point: &[f64]| on.iter().any(|(_, other)| dominates(other, point));
+    assert!(on.iter().all(|(_, point)| !dominated(point)));
+    assert!(off.iter().all(|(_, point)| dominated(point)));
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub use error::CostError;
 pub use model::{Bound, CostModel, StepCost, Terms};
 pub use predict::{
     DECODE_HALF_WIDTH, DECODE_HALF_WIDTH_TOGETHER, PREFILL_HALF_WIDTH, PREFILL_HALF_WIDTH_TOGETHER,
-    PROCESS_BYTES, Prediction, RunShape, RunTime};
+    PROCESS_BYTES, Prediction, RunShape, RunTime,
+};
 pub use regime::{Regime, RegimeId};
 pub use tails::{EXCESS_FACTOR, Percentile, Percentiles, TailModel};

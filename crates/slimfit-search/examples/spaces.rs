@@ -1,6 +1,6 @@
 //! Searches spaces and prints how long each takes, what bounds ruled out, and how large the front is.
 //!
-//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [SPACE…]`; without a profile a made-up device.
+//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [SPACE…]`; without a profile a made-up device.
 
 #[path = "../tests/profile/mod.rs"]
 mod profile;
@@ -9,12 +9,18 @@ use slimfit_cost::CostModel;
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_search::{ModelEvaluator, SearchOptions, Space, Workload, enumerate, search};
+use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut spaces: Vec<String> = std::env::args().skip(1).collect();
     let mut device = profile::synthetic(false);
     if let Some(place) = spaces.iter().position(|argument| argument == "--profile") {
         device = HardwareProfile::load(&spaces[place + 1])?;
+        spaces.drain(place..place + 2);
+    }
+    let mut limit = None;
+    if let Some(place) = spaces.iter().position(|argument| argument == "--seconds") {
+        limit = Some(Duration::from_secs_f64(spaces[place + 1].parse()?));
         spaces.drain(place..place + 2);
     }
     let checked = spaces.iter().position(|argument| argument == "--check").map(|place| spaces.remove(place));
@@ -35,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             workers: std::thread::available_parallelism()?.get(),
             seed: 0,
             sample: 20_000,
-            deadline: None,
+            deadline: limit.map(|limit| Instant::now() + limit),
             cancel: None,
             progress: None,
         };
@@ -54,6 +60,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let same = all.front == outcome.front;
             let seconds = all.duration.as_secs_f64();
             println!("    one by one in {seconds:.2} s: front {}, the same: {same}", all.front.len());
+        }
+        if outcome.unvisited > 0 {
+            println!("    {} unvisited", outcome.unvisited);
         }
         for bound in &outcome.pruned {
             println!("    {} pruned: {}", bound.count, bound.bound);

@@ -19,6 +19,7 @@ mod parts;
 mod picks;
 mod sample;
 mod space;
+mod summary;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -38,5 +39,6 @@ pub use metric::{Metric, Task, Values};
 pub use model::{ModelEvaluator, PreparedBlock};
 pub use picks::shortlist;
 pub use space::{Axis, Block, Fixed, Inner, Mixture, Point, SPACE_SCHEMA, Space, Window};
+pub use summary::SpaceSummary;
 pub use table::{BoundTable, ExtraRows, Level, QualityTable};
 pub use workload::{WORKLOAD_SCHEMA, Workload};

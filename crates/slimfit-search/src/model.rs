@@ -86,6 +86,30 @@ pub(crate) struct LayerParameters {
     pub(crate) rest: u64,
 }
 
+impl LayerParameters {
+    /// Counts a block.
+    ///
+    /// # Errors
+    /// Why it is no model.
+    pub(crate) fn of(space: &Space, block: &Block) -> Result<Self, Invalid> {
+        let plain = Block { window: None, ..*block };
+        let vocabulary = space.vocabularies()[0];
+        let count = |layers| {
+            let architecture = space.architecture(&plain, layers, vocabulary, true);
+            match architecture.validate().and_then(|()| architecture.checked_parameters()) {
+                Ok(parameters) => Ok((parameters.non_embedding, parameters.total - parameters.active)),
+                Err(ArchitectureError::Field { field, .. }) => {
+                    Err(Invalid::owned(format!("impossible `{field}`")))
+                }
+                Err(error) => Err(Invalid::owned(error.to_string())),
+            }
+        };
+        let ((one, idle), (two, _)) = (count(1)?, count(2)?);
+        let layer = two - one;
+        Ok(Self { layer, idle, rest: one - layer })
+    }
+}
+
 /// A point with its parameters counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counted {
@@ -225,27 +249,6 @@ impl<'a> ModelEvaluator<'a> {
         let Metric::Score(task) = metric else { return 0.0 };
         let anchor = self.quality.anchor_for(task.name(), non_embedding);
         anchor.map_or(0.0, |(shift, _)| shift.shift_nats)
-    }
-
-    /// Counts a block.
-    ///
-    /// # Errors
-    /// Why it is no model.
-    pub(crate) fn layer_parameters(&self, space: &Space, block: &Block) -> Result<LayerParameters, Invalid> {
-        let plain = Block { window: None, ..*block };
-        let count = |layers| {
-            let architecture = space.architecture(&plain, layers, self.vocabularies[0].0, true);
-            match architecture.validate().and_then(|()| architecture.checked_parameters()) {
-                Ok(parameters) => Ok((parameters.non_embedding, parameters.total - parameters.active)),
-                Err(ArchitectureError::Field { field, .. }) => {
-                    Err(Invalid::owned(format!("impossible `{field}`")))
-                }
-                Err(error) => Err(Invalid::owned(error.to_string())),
-            }
-        };
-        let ((one, idle), (two, _)) = (count(1)?, count(2)?);
-        let layer = two - one;
-        Ok(LayerParameters { layer, idle, rest: one - layer })
     }
 
     /// Stored parameters of a point, embeddings included.
@@ -512,7 +515,7 @@ impl Evaluator for ModelEvaluator<'_> {
     }
 
     fn prepare<'s>(&'s self, space: &'s Space, block: &Block) -> Result<PreparedBlock<'s>, Invalid> {
-        let counts = self.layer_parameters(space, block)?;
+        let counts = LayerParameters::of(space, block)?;
         let empty = |formats: usize| formats * self.vocabularies.len();
         Ok(PreparedBlock {
             space,

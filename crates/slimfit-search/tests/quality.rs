@@ -493,8 +493,9 @@ fn shipped_spaces_leave_single_ablations_out_unless_assumed() {
         let space = Space::load(name, &[]).unwrap();
         let evaluator = world.evaluator(&space);
         let (mut candidates, mut refused) = (0, 0);
-        // Every 83rd block, whole.
-        for block in (0..space.blocks()).step_by(83) {
+        // Some blocks of every kind, whole.
+        let stride = usize::try_from(space.blocks() / 600).unwrap().max(83) | 1;
+        for block in (0..space.blocks()).step_by(stride) {
             let Ok(mut prepared) = space.block(block).and_then(|block| evaluator.prepare(&space, &block))
             else {
                 continue;
@@ -517,6 +518,6 @@ fn shipped_spaces_leave_single_ablations_out_unless_assumed() {
         }
         assert!(candidates > 100, "{name}");
         // Some blocks of every space but the demo's smallest have a single key head: they are counted as such.
-        assert!(refused > 0 || name == "slm-demo" || name == "slm-1b", "{name}: nothing was refused");
+        assert!(refused > 0 || name == "slm-demo", "{name}: nothing was refused");
     }
 }

@@ -13,6 +13,10 @@ pub(crate) fn write(folder: &Path, front: &Front) -> Result<(), StudyError> {
     Ok(())
 }
 
+/// Points of a front whose records all stand in `front.json`. Of a larger one it has those that stand for their ties and those
+/// that were picked: three kilobytes for each of hundreds of thousands of points serve nobody, and `front.csv` has them all.
+const MOST_LISTED: usize = 50_000;
+
 /// The head's fields first, each on a line of its own, then the points, one a line: as long as the front is, and no longer
 /// than it has to be.
 fn write_json(writer: &mut dyn Write, front: &Front) -> Result<(), Error> {
@@ -24,9 +28,12 @@ fn write_json(writer: &mut dyn Write, front: &Front) -> Result<(), Error> {
     }
     let head = serde_json::to_string_pretty(&Head { schema: &front.schema, head: &front.head })?;
     let head = head.strip_suffix("\n}").expect("an object of several lines");
-    write!(writer, "{head},\n  \"points\": [")?;
+    let all = front.points.len() <= MOST_LISTED;
+    let listed = front.points.iter().filter(|point| all || point.representative || !point.picks.is_empty());
+    let how = if all { "all" } else { "representatives" };
+    write!(writer, "{head},\n  \"listed\": \"{how}\",\n  \"points\": [")?;
     let mut line = Vec::new();
-    for (place, point) in front.points.iter().enumerate() {
+    for (place, point) in listed.enumerate() {
         line.clear();
         line.extend_from_slice(if place == 0 { b"\n    " } else { b",\n    " });
         serde_json::to_writer(&mut line, point)?;

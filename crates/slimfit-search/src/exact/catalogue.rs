@@ -1,9 +1,9 @@
 //! The layers that a space offers, sorted by what they have in common: for each hidden size a list of attentions, a list
 //! of feed-forward parts, and which of their pairs are blocks of the space.
 
-use crate::model::Counted;
+use crate::model::{Counted, LayerParameters};
 use crate::space::{Block, Mixture};
-use crate::{Invalid, ModelEvaluator, Space};
+use crate::{Invalid, Space};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::ops::Range;
@@ -68,7 +68,7 @@ struct Combination {
 
 impl Catalogue {
     /// Sorts the blocks of `space`.
-    pub(crate) fn new(space: &Space, evaluator: &ModelEvaluator<'_>) -> Self {
+    pub(crate) fn new(space: &Space) -> Self {
         let (windows, experts) = space.window_and_expert_counts();
         // Points that share one combination of the axes that shape a layer.
         let points = windows * space.inner_size();
@@ -85,7 +85,7 @@ impl Catalogue {
         }
         let mut widths = Vec::new();
         for (hidden_size, combinations) in by_width {
-            let width = Width::new(space, evaluator, hidden_size, &combinations, experts, |reason, count| {
+            let width = Width::new(space, hidden_size, &combinations, experts, |reason, count| {
                 *invalid.entry(reason).or_insert(0) += count * points;
             });
             widths.extend(width);
@@ -118,7 +118,6 @@ impl Width {
     /// Counts the parameters of each layer; `refuse` hears of pairs that are no model at all.
     fn new(
         space: &Space,
-        evaluator: &ModelEvaluator<'_>,
         hidden_size: u64,
         combinations: &[Combination],
         window_stride: u64,
@@ -127,7 +126,7 @@ impl Width {
         let attentions = distinct(combinations.iter().map(|pair| pair.attention));
         let feed_forwards = distinct(combinations.iter().map(|pair| pair.feed_forward));
         let count = |attention: AttentionShape, feed_forward: FeedForwardShape| {
-            evaluator.layer_parameters(space, &block(hidden_size, attention, feed_forward))
+            LayerParameters::of(space, &block(hidden_size, attention, feed_forward))
         };
         // What is wrong with a pair is wrong with one of its halves, so a pair that is a model tells the halves apart.
         let Some(anchor) = combinations.iter().find(|pair| count(pair.attention, pair.feed_forward).is_ok())

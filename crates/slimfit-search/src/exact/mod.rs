@@ -24,7 +24,7 @@
 //! are all points of the space.
 
 mod bounds;
-mod catalogue;
+pub(crate) mod catalogue;
 mod held;
 mod quality;
 mod sheet;
@@ -57,7 +57,7 @@ pub fn search(
 ) -> Result<Outcome, SearchError> {
     check(space, evaluator.metrics(), options)?;
     let start = Instant::now();
-    let catalogue = Catalogue::new(space, evaluator);
+    let catalogue = Catalogue::new(space);
     let units = units(space, &catalogue);
     let (mut all, visited) = run(space, evaluator, options, &catalogue, &units, Goal::Front)?;
     for (reason, count) in &catalogue.invalid {

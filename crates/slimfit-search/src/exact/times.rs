@@ -36,7 +36,7 @@ pub(crate) fn times(
     evaluator: &ModelEvaluator<'_>,
     found: &[Found],
 ) -> Result<Vec<PointTimes>, SearchError> {
-    let catalogue = Catalogue::new(space, evaluator);
+    let catalogue = Catalogue::new(space);
     let mut rows: Vec<HashMap<AttentionShape, usize>> = Vec::new();
     let mut columns: Vec<HashMap<FeedForwardShape, usize>> = Vec::new();
     let mut widths: HashMap<u64, usize> = HashMap::new();
@@ -47,15 +47,12 @@ pub(crate) fn times(
     }
     let mut units: BTreeMap<(usize, usize, usize), Vec<Place>> = BTreeMap::new();
     for (place, point) in found.iter().enumerate() {
-        let block = space.block(point.index / space.inner_size()).map_err(|reason| lost(point, reason.reason()))?;
+        let block =
+            space.block(point.index / space.inner_size()).map_err(|reason| lost(point, reason.reason()))?;
         let inner = space.inner(point.index % space.inner_size());
-        let attention = AttentionShape {
-            head_size: block.head_size,
-            heads: block.heads,
-            kv_heads: block.kv_heads,
-        };
-        let feed_forward =
-            FeedForwardShape { size: block.ffn, gated: block.gated, experts: block.experts };
+        let attention =
+            AttentionShape { head_size: block.head_size, heads: block.heads, kv_heads: block.kv_heads };
+        let feed_forward = FeedForwardShape { size: block.ffn, gated: block.gated, experts: block.experts };
         let known = || {
             let width = *widths.get(&block.hidden_size)?;
             Some((width, (*rows[width].get(&attention)?, *columns[width].get(&feed_forward)?)))
@@ -118,8 +115,7 @@ fn times_of_units(
             for ((place, usual), time) in places.iter().zip(&usual).zip(&mut others) {
                 if usual.threads == *threads {
                     let thread_place = place_of(cost, *threads).unwrap_or(thread_place);
-                    *time =
-                        Some(price(space, &other, &mut unit, pool, place, found, Some(thread_place))?);
+                    *time = Some(price(space, &other, &mut unit, pool, place, found, Some(thread_place))?);
                 }
             }
         }

@@ -202,6 +202,29 @@ impl Space {
         names
     }
 
+    /// How many values each axis offers, in the order files list them.
+    pub fn axis_lengths(&self) -> Vec<(&'static str, usize)> {
+        let numbers = |axis: Axis| (axis.name(), self.numbers[axis as usize].len());
+        let mut lengths = vec![
+            numbers(Axis::Layers),
+            numbers(Axis::HiddenSize),
+            numbers(Axis::HeadSize),
+            numbers(Axis::Heads),
+            numbers(Axis::KvHeads),
+            numbers(Axis::Ffn),
+        ];
+        lengths.extend([
+            ("gated", self.gated.len()),
+            ("experts", self.experts.len()),
+            ("window", self.windows.len()),
+            numbers(Axis::VocabularySize),
+            ("tied_embeddings", self.tied.len()),
+            ("weights", self.weights.len()),
+            ("kv", self.kv.len()),
+        ]);
+        lengths
+    }
+
     /// Assumptions in force.
     pub fn assumes(&self, assumption: Assumption) -> bool {
         self.assume.contains(&assumption)

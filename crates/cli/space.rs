@@ -1,0 +1,160 @@
+//! `slimfit space`.
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::table::table;
+use serde_json::{Value, json};
+use slimfit_quality::Assumption;
+use slimfit_quantity::format_count;
+use slimfit_search::{Point, Space, SpaceSummary};
+use std::fmt::Write as _;
+
+/// Points that are shown.
+const EXAMPLES: usize = 10;
+
+/// Arguments of `space`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  slimfit space slm-edge\n  slimfit space my-space.yaml --assume vocab,mqa --json"
+)]
+pub struct Arguments {
+    /// A built-in search space or a file.
+    space: String,
+    /// Let in weakly founded values that the space lists: `mqa`, `vocab`, `loops`.
+    #[arg(long, value_delimiter = ',')]
+    assume: Vec<String>,
+    /// Seed of the examples.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    let assume =
+        arguments.assume.iter().map(|name| Assumption::named(name)).collect::<Result<Vec<_>, _>>()?;
+    let space = Space::load(&arguments.space, &assume)?;
+    let summary = space.summary(EXAMPLES, arguments.seed);
+    let hash = space.named_hash();
+    if output.is_json() {
+        let fields = json!({
+            "seed": arguments.seed,
+            "warnings": [],
+            "name": hash.name,
+            "sha256": hash.sha256,
+            "description": space.description(),
+            "size": integer(summary.size),
+            "possible": integer(summary.possible),
+            "parameters": summary.parameters.map(|(least, most)| json!({ "least": least, "most": most })),
+            "axes": space.axis_lengths().into_iter().map(|(name, values)| json!({ "name": name, "values": values })).collect::<Vec<_>>(),
+            "assumptions": Assumption::ALL
+                .into_iter()
+                .filter(|assumption| space.lists(*assumption))
+                .map(|assumption| json!({ "name": assumption.name(), "in_force": space.assumes(assumption) }))
+                .collect::<Vec<_>>(),
+            "examples": summary.examples.iter().map(example).collect::<Vec<_>>(),
+        });
+        output.object("space-summary", "space", fields)?;
+        return Ok(Outcome::Done);
+    }
+    output.text(&text(&space, &summary))?;
+    Ok(Outcome::Done)
+}
+
+/// Integers that a double does not hold are strings.
+fn integer(value: u64) -> Value {
+    if value > 1 << 53 { json!(value.to_string()) } else { json!(value) }
+}
+
+fn example(point: &Point) -> Value {
+    json!({
+        "id": point.architecture.id(point.weights, point.kv),
+        "parameters": point.architecture.parameters().total,
+        "weights": point.weights,
+        "kv": point.kv,
+        "architecture": point.architecture,
+    })
+}
+
+fn text(space: &Space, summary: &SpaceSummary) -> String {
+    let mut text = format!("{}: {}\n\n", space.name(), space.description());
+    let _ = writeln!(text, "points      {}", grouped(summary.size));
+    let _ = writeln!(
+        text,
+        "possible    {} whose layers can exist and whose parameters keep the space's bounds",
+        grouped(summary.possible)
+    );
+    if let Some((least, most)) = summary.parameters {
+        let (least, most) = (format_count(least as f64), format_count(most as f64));
+        let _ = writeln!(text, "parameters  {least} to {most} before those bounds");
+    }
+    let lengths: Vec<String> =
+        space.axis_lengths().into_iter().map(|(name, values)| format!("{name} {values}")).collect();
+    let _ = writeln!(text, "axes        {}", lengths.join(" × "));
+    for assumption in Assumption::ALL.into_iter().filter(|assumption| space.lists(*assumption)) {
+        let how = if space.assumes(assumption) { "in force" } else { "left out without `--assume`" };
+        let _ = writeln!(text, "{:<12}{}: {how}", assumption.name(), assumption.what());
+    }
+    if summary.examples.is_empty() {
+        text.push_str("\nno possible point was met\n");
+        return text;
+    }
+    let mut rows = table(&[
+        "parameters",
+        "layers",
+        "hidden",
+        "heads",
+        "ffn",
+        "window",
+        "vocabulary",
+        "",
+        "weights",
+        "kv",
+        "id",
+    ]);
+    for point in &summary.examples {
+        let architecture = &point.architecture;
+        let layer = &architecture.layers[0];
+        let windows: Vec<u64> = architecture.layers.iter().filter_map(|run| run.attention.window).collect();
+        let full: u64 = architecture
+            .layers
+            .iter()
+            .filter(|run| run.attention.window.is_none())
+            .map(|run| run.repeat)
+            .sum();
+        let window = windows.first().map_or("none".to_owned(), |size| format!("{size}, {full} full"));
+        let ffn = match &layer.ffn {
+            slimfit_arch::FeedForward::Dense(mlp) => mlp.size.to_string(),
+            slimfit_arch::FeedForward::Moe(moe) => {
+                format!("{} of {} × {}", moe.top_k, moe.experts, moe.expert_size)
+            }
+        };
+        rows.add_row(vec![
+            format_count(architecture.parameters().total as f64),
+            architecture.depth().to_string(),
+            architecture.hidden_size.to_string(),
+            format!("{}/{} × {}", layer.attention.heads, layer.attention.kv_heads, layer.attention.head_size),
+            ffn,
+            window,
+            architecture.vocabulary_size.to_string(),
+            if architecture.tied_embeddings { "tied" } else { "" }.to_owned(),
+            point.weights.to_string(),
+            point.kv.to_string(),
+            architecture.id(point.weights, point.kv),
+        ]);
+    }
+    let _ = write!(text, "\n{rows}\n");
+    text
+}
+
+/// Digits in groups of three.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
