@@ -17,5 +17,5 @@ mod yaml;
 pub use document::{Document, MAXIMUM_BYTES, MAXIMUM_DEPTH, Syntax, read_text};
 pub use error::{DocumentError, ERROR_SCHEMA, ErrorDetails};
 pub use nearest::{nearest, suggestion};
-pub use write::{create_directory, stream_atomically, write_atomically};
+pub use write::{create_directory, stream_atomically, stream_in_place, write_atomically};
 pub use written::{WrittenFile, sha256_hex};

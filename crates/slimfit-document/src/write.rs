@@ -49,6 +49,21 @@ where
     write_beside(folder, &target, fill).map_err(|error| failed(path, &error))
 }
 
+/// Writes a file in place and syncs it: for a name that counts for nothing until something else says that it is whole. What
+/// `fill` could not end stays there.
+///
+/// # Errors
+/// As [`write_atomically`], and what `fill` returns.
+pub fn stream_in_place<F>(path: impl AsRef<Path>, fill: F) -> Result<(), DocumentError>
+where
+    F: FnOnce(&mut dyn Write) -> Result<(), Error>,
+{
+    let path = path.as_ref();
+    fs::File::create(path)
+        .and_then(|file| filled(file, fill)?.sync_all())
+        .map_err(|error| failed(path, &error))
+}
+
 /// The writer again, with everything written that `fill` gave.
 fn filled<W: Write>(writer: W, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<W, Error> {
     let mut buffer = BufWriter::with_capacity(BUFFER_BYTES, writer);

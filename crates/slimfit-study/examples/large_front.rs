@@ -1,10 +1,10 @@
-//! How long a study takes to keep and to give back a large front: `cargo run --release -p slimfit-study --example
+//! How long a study takes to keep and to give back a large front, and how far a search is that has found one: `cargo run --release -p slimfit-study --example
 //! large_front -- 200000`.
 
 #[path = "../tests/made_up/mod.rs"]
 mod made_up;
 
-use slimfit_study::{Findings, Natural, Study};
+use slimfit_study::{Findings, LEASE, Natural, PointSet, SaveOutcome, SearchProgress, Study};
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,6 +25,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let bytes = std::fs::metadata(folder.path().join(name)).map_or(0, |metadata| metadata.len());
         println!("{name}: {:.1} MB, {} bytes a point", bytes as f64 / 1e6, bytes / points.max(1) as u64);
     }
+    progress(&study, points)
+}
+
+/// Saves of an archive as large as the front: the first one, and one after a few points came and went.
+fn progress(study: &Study, points: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let search = study.begin_search(&made_up::request(2))?.id;
+    let mut worker = study.join_search(search, 1000, LEASE)?;
+    let mut archive: Vec<(Natural, [f64; 4])> =
+        (0..points as u64).map(|place| (Natural::from(place << 20), [place as f64; 4])).collect();
+    for (what, changed) in [("save of the whole archive", 0), ("save after 20 changes", 20)] {
+        for number in 0..changed.min(points) {
+            archive[number * points / changed].1 = [0.5; 4];
+        }
+        worker.claim(1)?;
+        let mut state = SearchProgress { archive: PointSet::new(4), ..SearchProgress::default() };
+        archive.iter().for_each(|(index, values)| state.archive.push(index.clone(), values));
+        let parts = study.progress(search)?.unwrap_or_default();
+        state.done = parts.into_iter().map(|part| part.done).next().unwrap_or_default();
+        let next = state.done.count();
+        state.done.insert(next..next + 1);
+        let outcome = timed(what, || worker.save(&state))?;
+        assert_eq!(outcome, SaveOutcome::Kept);
+    }
+    let parts = timed("progress read back", || study.progress(search))?;
+    assert_eq!(parts.map(|parts| parts[0].archive.len()), Some(points));
     Ok(())
 }
 

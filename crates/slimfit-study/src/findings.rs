@@ -13,6 +13,7 @@ use crate::{
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use slimfit_quantity::Source;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// The schema name of `front.json`.
@@ -60,19 +61,27 @@ impl Study {
             findings.indices.is_empty() || findings.indices.len() == front.points.len(),
             "each point of a front has one index"
         );
-        self.store.write(|store| {
+        let prepared = Cell::new(None);
+        let done = self.store.write(|store| {
             searches::check(store, search)?;
             if progress::is_finished(store, search)? {
                 return Ok(());
             }
-            insert(store, search, findings)?;
+            let finding = insert(store, search, findings)?;
             if front.head.unvisited == 0 {
                 progress::forget(store, search)?;
             }
-            // Before the commit: if the process dies between the two, the search is unfinished and is taken up again,
-            // which writes the files anew. After it, nothing would.
-            front_files::write(&self.folder, front)
-        })
+            prepared.set(Some(finding));
+            front_files::prepare(&self.folder, finding, front)
+        });
+        match (prepared.get(), done) {
+            (Some(_), Ok(())) => front_files::settle(&self.store, &self.folder),
+            (Some(finding), Err(error)) => {
+                front_files::discard(&self.folder, finding);
+                Err(error)
+            }
+            (None, done) => done,
+        }
     }
 
     /// The head of the newest front.
@@ -161,8 +170,8 @@ impl Study {
     }
 }
 
-/// Adds the rows of one finding.
-pub(crate) fn insert(store: &Store, search: SearchId, findings: &Findings<'_>) -> Result<(), StudyError> {
+/// Adds the rows of one finding, and returns its number.
+pub(crate) fn insert(store: &Store, search: SearchId, findings: &Findings<'_>) -> Result<i64, StudyError> {
     let front = findings.front;
     let finding = store.insert(
         "INSERT INTO finding (search, complete, head) VALUES (?1, ?2, ?3)",
@@ -186,7 +195,7 @@ pub(crate) fn insert(store: &Store, search: SearchId, findings: &Findings<'_>) -
     for model in findings.references {
         insert_record(store, finding, "reference", &model.name, &to_json(store, "reference", model)?)?;
     }
-    Ok(())
+    Ok(finding)
 }
 
 fn insert_record(store: &Store, finding: i64, kind: &str, key: &str, json: &str) -> Result<(), StudyError> {

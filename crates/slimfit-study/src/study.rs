@@ -4,7 +4,7 @@
 //! killed loses at most the record it was writing.
 
 use crate::store::{Durability, Store};
-use crate::{Measurement, StudyError, Verification};
+use crate::{Measurement, StudyError, Verification, front_files};
 use rusqlite::params;
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,9 @@ impl Study {
     }
 
     fn connect(folder: &Path) -> Result<Self, StudyError> {
-        Ok(Self { folder: folder.to_owned(), store: Store::open(folder, Durability::Synced)? })
+        let store = Store::open(folder, Durability::Synced)?;
+        front_files::settle(&store, folder)?;
+        Ok(Self { folder: folder.to_owned(), store })
     }
 
     /// The folder.

@@ -196,7 +196,11 @@ impl Worker {
         let expires = expiry(self.lease);
         let rows =
             self.store.execute("UPDATE worker SET expires = ?2 WHERE id = ?1", params![self.id, expires])?;
-        assert!(rows == 1, "a worker that holds its lock is never removed from an unfinished search");
+        if rows == 0 {
+            let lock = lock_path(&self.folder, self.id);
+            let problem = format!("`{}` was removed while its worker lived", lock.display());
+            return Err(StudyError::damaged(self.store.file(), problem));
+        }
         Ok(())
     }
 
