@@ -2,7 +2,7 @@
 
 use crate::{
     calibrate, completions, emit, explain, inspect, measure, models, profile, quality, report, run, search,
-    space, verify,
+    space, study, verify,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -70,6 +70,8 @@ pub enum Command {
     Emit(emit::Arguments),
     /// Draw a study: page, charts, tables.
     Report(report::Arguments),
+    /// List what lies in a study, and write its tables for other programs.
+    Study(study::Arguments),
     /// Print a script that completes commands and options in your shell.
     Completions(completions::Arguments),
 }

@@ -30,6 +30,7 @@ mod report;
 mod run;
 mod search;
 mod space;
+mod study;
 mod table;
 mod timed;
 mod verify;
@@ -94,6 +95,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, output),
         Command::Emit(arguments) => emit::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::Study(arguments) => study::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, output),
     }
 }

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::what::{What, metric};
 use crate::{Outcome, date, device, front_text, interrupt};
 use serde_json::json;
-use slimfit_document::{DocumentError, WrittenFile, sha256_hex};
+use slimfit_document::WrittenFile;
 use slimfit_kernels::Isa;
 use slimfit_quality::Recipe;
 use slimfit_search::Metric;
@@ -159,15 +159,5 @@ fn written(out: &Path, has_table: bool) -> Result<Vec<WrittenFile>, Failure> {
 }
 
 fn described(path: &Path, kind: &str) -> Result<WrittenFile, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::from(
-            DocumentError::new("file-unreadable", error.to_string()).file(path.display().to_string()),
-        )
-    })?;
-    Ok(WrittenFile {
-        path: path.display().to_string(),
-        kind: kind.to_owned(),
-        bytes: bytes.len() as u64,
-        sha256: sha256_hex(&bytes),
-    })
+    Ok(WrittenFile::of(path, kind)?)
 }

@@ -17,4 +17,5 @@ mod quality_fit;
 mod refusals;
 mod run_refusals;
 mod search_quality;
+mod study;
 mod tails;

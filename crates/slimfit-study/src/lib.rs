@@ -1,9 +1,12 @@
 //! The records of evaluations and measurements, and their store.
 #![doc = include_str!("../README.md")]
 
+mod contents;
 mod csv;
 mod error;
+mod evaluation;
 mod explanation;
+mod export;
 mod findings;
 mod front;
 mod front_files;
@@ -20,9 +23,12 @@ mod units;
 mod verification;
 mod worker;
 
+pub use contents::{RecordCount, SearchContents, StudyContents};
 pub use csv::front_csv;
 pub use error::StudyError;
+pub use evaluation::Evaluation;
 pub use explanation::{CloudPoint, Explanation, OperationCost, PublishedScore, ReferenceModel};
+pub use export::{Column, ExportFormat, ExportTable, Table, Values};
 pub use findings::{FRONT_SCHEMA, Findings};
 pub use front::{
     BoundCount, BrokenLimit, Constraint, Front, FrontPoint, Interval, NamedHash, NearestMiss, Objective,

@@ -69,7 +69,7 @@ impl Store {
             (0, 0) => tables == 0,
             // Version 1 left no mark of its own.
             (0, 1) => self.one::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'record'")? == 1,
-            (schema::APPLICATION, _) => true,
+            (schema::APPLICATION, found) => found >= 2,
             _ => false,
         };
         if !known {
