@@ -1,8 +1,8 @@
 //! What may stand on the command line. Each command's own arguments lie beside its code.
 
 use crate::{
-    calibrate, completions, emit, explain, inspect, measure, models, profile, quality, report, run, search,
-    space, study, verify,
+    calibrate, completions, emit, explain, inspect, measure, models, profile, quality, rank, report, run,
+    search, space, study, verify,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -54,6 +54,8 @@ pub enum Command {
     Models(models::Arguments),
     /// Check a search space: its exact size, the range of its models, ten of them.
     Space(space::Arguments),
+    /// Say which of the models that exist is best on a device: public ones and files of yours.
+    Rank(rank::Arguments),
     /// Find the architectures worth their cost on a device.
     Search(search::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.

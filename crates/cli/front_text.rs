@@ -130,7 +130,8 @@ fn row(point: &FrontPoint, ties: &str, columns: &[&Objective]) -> Vec<String> {
     cells
 }
 
-fn label(name: &str) -> String {
+/// What a table calls an objective.
+pub fn label(name: &str) -> String {
     match name {
         "loss" => "loss",
         "loss_per_byte" => "loss per byte",

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod calibrate;
+mod candidates_text;
 mod completions;
 mod date;
 mod device;
@@ -26,6 +27,7 @@ mod profile_check;
 mod profile_text;
 mod progress;
 mod quality;
+mod rank;
 mod report;
 mod run;
 mod search;
@@ -87,6 +89,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Models(arguments) => models::run(&arguments, output),
         Command::Space(arguments) => space::run(&arguments, output),
+        Command::Rank(arguments) => rank::run(&arguments, output),
         Command::Search(arguments) => search::run(&arguments, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Quality(arguments) => quality::run(&arguments, output),

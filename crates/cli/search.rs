@@ -6,13 +6,14 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
 use crate::what::{What, metric};
-use crate::{Outcome, date, device, front_text, interrupt};
+use crate::{Outcome, candidates_text, date, device, front_text, interrupt};
 use serde_json::json;
 use slimfit_document::WrittenFile;
 use slimfit_kernels::Isa;
 use slimfit_quality::Recipe;
 use slimfit_search::Metric;
 use slimfit_study::Study;
+use slimfit_workflow::candidates::gather;
 use slimfit_workflow::{SearchInputs, SearchSettings, search_into_study};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,10 @@ pub struct Arguments {
     /// `training_flops` …; or to maximise: `score_hellaswag` and other tasks of the recipe.
     #[arg(long, value_delimiter = ',')]
     objectives: Vec<String>,
+    /// Also rank models that exist: `public` for all of `slimfit models`, a built-in name, a `.gguf`, a `config.json`, or a
+    /// folder of those; may be repeated. `slimfit rank` does so without a search.
+    #[arg(long, value_name = "MODELS")]
+    candidates: Vec<String>,
     /// List also the points that tie with each shown one: they differ by less than the noise of the prediction.
     #[arg(long)]
     show_ties: bool,
@@ -76,6 +81,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         training: what.training()?,
         quality_table,
         space,
+        candidates: if arguments.candidates.is_empty() { None } else { Some(gather(&arguments.candidates)?) },
     };
     let limits = what.limits(&inputs.space, &inputs.recipe)?;
     let objectives = objectives(&arguments.objectives, &inputs.recipe)?;
@@ -112,6 +118,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     } else {
         output.warnings(&front.head.warnings);
         output.text(&front_text::summary(&front, arguments.show_ties))?;
+        if !arguments.candidates.is_empty() {
+            let table = candidates_text::text(&front.head.existing, candidates_text::SHOWN);
+            output.text(&format!("\nmodels that exist, as trained by their makers\n{table}"))?;
+        }
         note(&format!("study in {}; `slimfit report --study {}` draws it", out.display(), out.display()));
     }
     Ok(interrupt::outcome())

@@ -27,6 +27,26 @@ pub struct What {
     /// Let in weakly founded values that the space lists: `mqa`, `vocab`, `loops`.
     #[arg(long, value_delimiter = ',')]
     assume: Vec<String>,
+    #[command(flatten)]
+    limits: LimitArguments,
+    /// A trained sibling of known score, which moves the level of its task: `smollm2-360m=hellaswag:54.5`, with `@4T`
+    /// after the name where its training tokens are not known.
+    #[arg(long, value_name = "MODEL[@TOKENS]=TASK:SCORE")]
+    anchor: Vec<String>,
+    #[command(flatten)]
+    training: TrainingArguments,
+    /// Measured scores that replace predictions for the points they name: CSV with `id` or axes, then `loss`,
+    /// `loss_per_byte` or `score_<task>`, and `sigma`.
+    #[arg(long, value_name = "FILE.csv")]
+    quality_table: Option<PathBuf>,
+    /// What to do with rows of the table that name no candidate.
+    #[arg(long, value_name = "HOW", default_value = "refuse", requires = "quality_table")]
+    quality_table_extra: Extra,
+}
+
+/// What a model may cost at most and must be worth at least.
+#[derive(Debug, clap::Args)]
+pub struct LimitArguments {
     /// Most memory: `1GiB`.
     #[arg(long, value_name = "SIZE", value_parser = slimfit_quantity::parse_bytes)]
     max_memory: Option<u64>,
@@ -51,19 +71,6 @@ pub struct What {
     /// Lowest score of a task, in percent: `hellaswag:40`.
     #[arg(long, value_name = "TASK:PERCENT", value_delimiter = ',')]
     min_score: Vec<String>,
-    /// A trained sibling of known score, which moves the level of its task: `smollm2-360m=hellaswag:54.5`, with `@4T`
-    /// after the name where its training tokens are not known.
-    #[arg(long, value_name = "MODEL[@TOKENS]=TASK:SCORE")]
-    anchor: Vec<String>,
-    #[command(flatten)]
-    training: TrainingArguments,
-    /// Measured scores that replace predictions for the points they name: CSV with `id` or axes, then `loss`,
-    /// `loss_per_byte` or `score_<task>`, and `sigma`.
-    #[arg(long, value_name = "FILE.csv")]
-    quality_table: Option<PathBuf>,
-    /// What to do with rows of the table that name no candidate.
-    #[arg(long, value_name = "HOW", default_value = "refuse", requires = "quality_table")]
-    quality_table_extra: Extra,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -124,12 +131,7 @@ impl What {
 
     /// Siblings of known score.
     pub fn anchors(&self) -> Result<Vec<Anchor>, Failure> {
-        let lookup = |reference: &str| -> Result<AnchorModel, Failure> {
-            let found = load_model(reference).map_err(|error| error.into_document().field("--anchor"))?;
-            let tokens = found.published.and_then(|published| published.tokens);
-            Ok(AnchorModel { architecture: found.architecture, tokens })
-        };
-        self.anchor.iter().map(|text| Anchor::parse(text, lookup)).collect()
+        anchors(&self.anchor)
     }
 
     /// How the training is counted.
@@ -159,6 +161,20 @@ impl What {
     /// The limits given, for this space.
     pub fn limits(&self, space: &Space, recipe: &Recipe) -> Result<Vec<(Metric, f64)>, Failure> {
         let loss = if space.vocabulary_is_axis() { Metric::LossPerByte } else { Metric::Loss };
+        let mut limits = self.limits.limits(loss, recipe)?;
+        let given = [
+            ("--max-training-flops", Metric::TrainingFlops, self.training.max_training_flops),
+            ("--max-training-seconds", Metric::TrainingSeconds, self.training.max_training_seconds),
+            ("--max-training-cost", Metric::TrainingCost, self.training.max_training_cost),
+        ];
+        add_given(&mut limits, &given)?;
+        Ok(limits)
+    }
+}
+
+impl LimitArguments {
+    /// The limits given; `loss` is what `--max-loss` is of.
+    pub fn limits(&self, loss: Metric, recipe: &Recipe) -> Result<Vec<(Metric, f64)>, Failure> {
         let given = [
             ("--max-memory", Metric::MemoryBytes, self.max_memory.map(|bytes| bytes as f64)),
             ("--max-ttft", Metric::TtftSeconds, self.max_ttft),
@@ -167,21 +183,33 @@ impl What {
             ("--max-tpot-p95", Metric::TpotP95Seconds, self.max_tpot_p95),
             ("--max-loss", loss, self.max_loss),
             ("--max-energy", Metric::JoulesPerToken, self.max_energy),
-            ("--max-training-flops", Metric::TrainingFlops, self.training.max_training_flops),
-            ("--max-training-seconds", Metric::TrainingSeconds, self.training.max_training_seconds),
-            ("--max-training-cost", Metric::TrainingCost, self.training.max_training_cost),
         ];
         let mut limits = Vec::new();
-        for (flag, metric, value) in given {
-            let Some(value) = value else { continue };
-            above_zero(flag, value)?;
-            limits.push((metric, value));
-        }
+        add_given(&mut limits, &given)?;
         for text in &self.min_score {
             limits.push(least_score(text, recipe)?);
         }
         Ok(limits)
     }
+}
+
+/// Siblings of known score, as they are written.
+pub fn anchors(texts: &[String]) -> Result<Vec<Anchor>, Failure> {
+    let lookup = |reference: &str| -> Result<AnchorModel, Failure> {
+        let found = load_model(reference).map_err(|error| error.into_document().field("--anchor"))?;
+        let tokens = found.published.and_then(|published| published.tokens);
+        Ok(AnchorModel { architecture: found.architecture, tokens })
+    };
+    texts.iter().map(|text| Anchor::parse(text, lookup)).collect()
+}
+
+fn add_given(limits: &mut Vec<(Metric, f64)>, given: &[(&str, Metric, Option<f64>)]) -> Result<(), Failure> {
+    for &(flag, metric, value) in given {
+        let Some(value) = value else { continue };
+        above_zero(flag, value)?;
+        limits.push((metric, value));
+    }
+    Ok(())
 }
 
 fn above_zero(flag: &str, value: f64) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 mod axes;
 mod calibrate;
+mod candidates;
 mod contract;
 #[cfg(unix)]
 mod engine;

@@ -241,6 +241,10 @@ pub struct Scores {
     pub across_recipes: f64,
     /// One curve per task.
     pub tasks: BTreeMap<String, ScoreCurve>,
+    /// How each task is measured, in the words of the sources that scores are compared with: the number of examples,
+    /// normalisation, harness. Published scores compare with predicted ones only where these words are the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// Tasks that cannot be predicted, with the reason.
     pub not_predicted: BTreeMap<String, String>,
 }

@@ -128,6 +128,10 @@ pub(crate) fn tied(front: &Front) -> BTreeMap<u64, u64> {
 /// The head as `front.json` has it; `points` in full as far as they fit, `more` as columns, the rest counted.
 fn front_value(front: &Front, budget: Budget) -> Result<Value, ReportError> {
     let mut value = serde_json::to_value(&front.head)?;
+    if let Some(head) = value.as_object_mut() {
+        // The page writes out what it shows of them; `front.json` holds them all.
+        head.remove("candidates");
+    }
     let mut points = Vec::new();
     let mut more = Columns::default();
     let (mut bytes, mut left_out) = (0, 0);

@@ -79,9 +79,10 @@ fn every_number_in_sight_says_where_it_comes_from() {
     if let Some(front) = &mut nan.front {
         front.points[3].objectives.insert("loss".to_owned(), f64::NAN);
     }
-    for input in
-        [fixture::full(), nan, ReportInput::default(), ReportInput { verification: None, ..fixture::full() }]
-    {
+    let mut ranked = fixture::full();
+    ranked.front.as_mut().unwrap().head.existing = fixture::candidates();
+    let without = ReportInput { verification: None, ..fixture::full() };
+    for input in [fixture::full(), nan, ranked, ReportInput::default(), without] {
         let page = without_scripts(&render_html(&input).unwrap());
         let body = &page[page.find("<body>").unwrap()..page.find("</body>").unwrap()];
         let mut open: Vec<(String, bool)> = Vec::new();
@@ -367,6 +368,31 @@ fn no_folder_and_no_host_reaches_the_page() {
         let host = host.trim();
         assert!(host.len() < 5 || !page.contains(host), "{host}");
     }
+}
+
+#[test]
+fn existing_models_are_ranked_with_their_reasons_and_without_the_folders_of_their_files() {
+    let mut input = fixture::full();
+    input.front.as_mut().unwrap().head.existing = fixture::candidates();
+    let page = without_scripts(&render_html(&input).unwrap());
+    let section =
+        &page[page.find("Models that exist, ranked").unwrap()..page.find("Comparing two studies").unwrap()];
+    for part in [
+        "id=\"candidates-table\"",
+        "best-known",
+        "54.3",
+        "Leaderboard of tests",
+        "breaks a limit",
+        "limit <span data-source=\"read\">100 MiB</span>",
+        "predicted to be beaten by ",
+        "a new model, point ",
+        "broken.gguf: damaged",
+    ] {
+        assert!(section.contains(part), "no `{part}` in {section}");
+    }
+    assert!(!page.contains("secret-folder") && !render_html(&input).unwrap().contains("secret-folder"));
+    // Every number of it has a source, as the rest of the page.
+    assert!(!without_scripts(&render_html(&fixture::full()).unwrap()).contains("Models that exist, ranked"));
 }
 
 #[test]

@@ -3,15 +3,20 @@
 use crate::archive::Found;
 use crate::exact::{PointTimes, times};
 use crate::table::MeasuredValue;
-use crate::{Metric, ModelEvaluator, Outcome, Point, SearchError, SearchOptions, Space, picks, ties};
+use crate::{
+    Appraiser, Metric, ModelEvaluator, ModelFormats, Outcome, Point, SearchError, SearchOptions, Space,
+    picks, ties,
+};
 use slimfit_arch::Architecture;
-use slimfit_cost::{CostError, Prediction, RunShape};
+use slimfit_cost::Prediction;
+use slimfit_plan::WeightFormats;
 use slimfit_quality::{QualityError, QualityEstimate, TrainingCost};
 use slimfit_quantity::{Figure, NumberFormat, Predicted, Source, Warning};
 use slimfit_study::{
-    BrokenLimit, CloudPoint, Constraint, Front, FrontPoint, Interval, NearestMiss, ParameterCounts,
-    ProfileRef, PublishedScore, RecipeRef, ReferenceModel, SearchHead,
+    BrokenLimit, Candidates, CloudPoint, Constraint, Front, FrontPoint, Interval, NearestMiss,
+    ParameterCounts, ProfileRef, PublishedScore, RecipeRef, ReferenceModel, SearchHead,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use slimfit_study::FRONT_SCHEMA;
@@ -30,11 +35,14 @@ pub struct Candidate<'a> {
 }
 
 /// Everything that can be said about one model on the device of a search.
-struct Description {
-    prediction: Prediction,
-    estimate: Option<QualityEstimate>,
-    bytes_per_token: Predicted,
-    training: Option<TrainingCost>,
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) prediction: Prediction,
+    pub(crate) estimate: Option<QualityEstimate>,
+    /// Why there is no estimate, where one was asked for.
+    pub(crate) refusal: Option<QualityError>,
+    pub(crate) bytes_per_token: Predicted,
+    pub(crate) training: Option<TrainingCost>,
 }
 
 impl ModelEvaluator<'_> {
@@ -93,6 +101,8 @@ impl ModelEvaluator<'_> {
             workload: self.workload.name.clone(),
             recipe: RecipeRef { name: self.quality.recipe().name.clone(), tokens: self.tokens },
             objectives: options.objectives.iter().map(|metric| metric.objective()).collect(),
+            assume: Vec::new(),
+            existing: Candidates::default(),
             constraints: options
                 .limits
                 .iter()
@@ -165,7 +175,9 @@ impl ModelEvaluator<'_> {
         let Point { architecture, weights, kv, .. } = searched(space, found)?;
         let run = self.workload.run_shape(&self.law, architecture.vocabulary_size);
         let prediction = self.cost.predict_time(times.usual, times.elsewhere, run)?;
-        let description = self.description_of(&architecture, weights, kv, prediction)?;
+        let formats = ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv };
+        let description =
+            self.appraiser().described(&architecture, formats, Some(self.tokens), prediction)?;
         let parameters = architecture.parameters();
         let measured = self.table.of_point(found.index);
         let measured = |metric: Metric| measured.and_then(|entry| entry.of(metric));
@@ -255,33 +267,24 @@ impl ModelEvaluator<'_> {
         weights: NumberFormat,
         kv: NumberFormat,
     ) -> Result<Description, SearchError> {
-        architecture.validate().map_err(|error| CostError::Plan(error.into()))?;
-        let run: RunShape = self.workload.run_shape(&self.law, architecture.vocabulary_size);
-        let prediction = self.cost.predict(architecture, weights, kv, run, None)?;
-        self.description_of(architecture, weights, kv, prediction)
+        let formats = ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv };
+        self.appraiser().description(architecture, formats, Some(self.tokens))
     }
 
-    fn description_of(
-        &self,
-        architecture: &Architecture,
-        weights: NumberFormat,
-        kv: NumberFormat,
-        prediction: Prediction,
-    ) -> Result<Description, SearchError> {
-        let text = self.workload.bytes();
-        let estimate = match self.quality.estimate(architecture, weights, kv, self.tokens, &text) {
-            Ok(estimate) => Some(estimate),
-            Err(QualityError::Refused { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let bytes_per_token = self.law.bytes_per_token_interval(architecture.vocabulary_size);
-        let training = self.training.cost(self.law.recipe(), architecture, self.tokens).ok();
-        Ok(Description { prediction, estimate, bytes_per_token, training })
+    /// What appraises models that are no points of the space.
+    pub fn appraiser(&self) -> Appraiser<'_> {
+        Appraiser {
+            cost: self.cost,
+            quality: self.quality,
+            workload: self.workload,
+            training: self.training,
+            law: Cow::Borrowed(&self.law),
+        }
     }
 }
 
 impl Description {
-    fn metric(&self, metric: Metric, parameters: u64) -> Option<Predicted> {
+    pub(crate) fn metric(&self, metric: Metric, parameters: u64) -> Option<Predicted> {
         let prediction = &self.prediction;
         match metric {
             Metric::Loss => self.estimate.as_ref().map(|estimate| estimate.loss),
@@ -309,7 +312,7 @@ impl Description {
     }
 
     /// Half of the 90 % interval against candidates of the same recipe, where it is not that of the value itself.
-    fn relative_noise(&self, metric: Metric) -> Option<f64> {
+    pub(crate) fn relative_noise(&self, metric: Metric) -> Option<f64> {
         let Metric::Score(task) = metric else { return None };
         Some(self.estimate.as_ref()?.scores.get(task.name())?.same_recipe_points)
     }

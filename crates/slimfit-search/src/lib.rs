@@ -3,7 +3,9 @@
 //! It asks an [`Evaluator`] about points; it measures nothing, draws nothing and prints nothing.
 #![doc = include_str!("../README.md")]
 
+mod appraiser;
 mod archive;
+mod compare;
 mod describe;
 mod dominance;
 mod enumerate;
@@ -26,7 +28,9 @@ mod testing;
 mod ties;
 mod workload;
 
+pub use appraiser::{Appraisal, Appraiser, ModelFormats};
 pub use archive::Found;
+pub use compare::{Comparison, Difference, Standing};
 pub use describe::{Candidate, FRONT_SCHEMA};
 pub use dominance::{dominates, non_dominated};
 pub use enumerate::{Outcome, Progress, SearchOptions, enumerate, for_each_point};

@@ -5,13 +5,26 @@
 //! of shapes and axes counts: what candidates of one recipe share cannot tell them apart.
 
 use crate::Metric;
-use slimfit_study::FrontPoint;
+use slimfit_study::{FrontPoint, Interval};
 
 /// One objective of one point, so that noise adds in quadrature: nats as they are, costs as logarithms.
-#[derive(Clone, Copy)]
-struct Noisy {
-    value: f64,
-    half_width: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Noisy {
+    pub(crate) value: f64,
+    pub(crate) half_width: f64,
+}
+
+impl Noisy {
+    /// `relative`: half of the interval against what it is compared with, where it is not `interval`'s.
+    pub(crate) fn new(metric: Metric, value: f64, interval: Option<Interval>, relative: Option<f64>) -> Self {
+        let (low, high) = interval.map_or((value, value), |interval| (interval.low, interval.high));
+        if metric.is_quality() {
+            Self { value, half_width: relative.unwrap_or((high - low) / 2.0) }
+        } else {
+            let least = low.max(value * 1e-3);
+            Self { value: value.ln(), half_width: (high / least).ln() / 2.0 }
+        }
+    }
 }
 
 /// Numbers the tie groups of `points` from 1 and marks their representatives.
@@ -56,16 +69,10 @@ fn cost(point: &FrontPoint, objectives: &[Metric]) -> f64 {
 }
 
 fn noisy(point: &FrontPoint, metric: Metric) -> Noisy {
-    let value = point.objectives.get(metric.name()).copied().unwrap_or(f64::INFINITY);
-    let (low, high) =
-        point.intervals.get(metric.name()).map_or((value, value), |interval| (interval.low, interval.high));
-    if metric.is_quality() {
-        let relative = point.relative_noise.get(metric.name()).copied();
-        Noisy { value, half_width: relative.unwrap_or((high - low) / 2.0) }
-    } else {
-        let least = low.max(value * 1e-3);
-        Noisy { value: value.ln(), half_width: (high / least).ln() / 2.0 }
-    }
+    let name = metric.name();
+    let value = point.objectives.get(name).copied().unwrap_or(f64::INFINITY);
+    let relative = point.relative_noise.get(name).copied();
+    Noisy::new(metric, value, point.intervals.get(name).copied(), relative)
 }
 
 /// Half-widths are those of 90 % intervals, so their quadrature is the 90 % half-width of the difference.

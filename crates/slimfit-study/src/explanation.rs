@@ -73,6 +73,9 @@ pub struct PublishedScore {
     pub task: String,
     /// The score, in percent.
     pub percent: f64,
+    /// How it was measured: scores of unlike settings must not be compared. Absent in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setting: Option<String>,
     /// Where it was published, with the setting.
     pub source: String,
 }

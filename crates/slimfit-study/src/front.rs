@@ -1,5 +1,6 @@
 //! What a search found: the head that every search prints, and the points of the front.
 
+use crate::Candidates;
 use crate::quality::{AnchorRef, QualityNotes, QualityTableRef, TrainingRef};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
@@ -36,6 +37,9 @@ pub struct SearchHead {
     pub objectives: Vec<Objective>,
     /// Limits that every point keeps.
     pub constraints: Vec<Constraint>,
+    /// Weakly founded values that were let in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assume: Vec<String>,
     /// How sure the quality figures are, and what has none. Absent in fronts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityNotes>,
@@ -79,6 +83,9 @@ pub struct SearchHead {
     /// Where no point keeps all limits: the one that comes nearest, and what it breaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest_miss: Option<NearestMiss>,
+    /// Models that exist, ranked beside the points, where the search was asked about some.
+    #[serde(flatten)]
+    pub existing: Candidates,
     /// The study's folder, as the user named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub study: Option<String>,

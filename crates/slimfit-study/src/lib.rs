@@ -1,6 +1,7 @@
 //! The records of evaluations and measurements, and their store.
 #![doc = include_str!("../README.md")]
 
+mod candidate;
 mod contents;
 mod csv;
 mod error;
@@ -23,6 +24,10 @@ mod units;
 mod verification;
 mod worker;
 
+pub use candidate::{
+    CandidateModel, CandidateOrigin, CandidateTraining, Candidates, Dominator, DominatorKind, PricedFormat,
+    RankedBy, SkippedCandidate,
+};
 pub use contents::{RecordCount, SearchContents, StudyContents};
 pub use csv::front_csv;
 pub use error::StudyError;

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod calibrate;
+pub mod candidates;
 pub mod comparison;
 mod energy;
 mod engine;

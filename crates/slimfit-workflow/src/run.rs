@@ -231,6 +231,7 @@ fn search_step(
         anchors: options.anchors.clone(),
         training: options.training,
         quality_table: options.quality_table.clone(),
+        candidates: None,
     };
     observer.at("search", 0.0)?;
     let settings = SearchSettings {

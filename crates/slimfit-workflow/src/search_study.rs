@@ -1,6 +1,7 @@
 //! Searches a space for a device and keeps everything that was found in a study.
 
 use crate::WorkflowError;
+use crate::candidates::{Competitors, ExistingModels, RankingOptions, rank, scores};
 use slimfit_cost::{CostError, CostModel, Engine, EngineOptions, PREFILL_UNAVAILABLE};
 use slimfit_formats::builtin;
 use slimfit_hardware::HardwareProfile;
@@ -13,7 +14,7 @@ use slimfit_search::{
 };
 use slimfit_study::{
     Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, Natural, ProfileRef,
-    PublishedScore, ReferenceModel, SearchRequest, Study,
+    ReferenceModel, SearchRequest, Study,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -50,6 +51,8 @@ pub struct SearchInputs {
     pub training: TrainingPlan,
     /// Measured scores, and what happens to rows that name no point.
     pub quality_table: Option<(QualityTable, ExtraRows)>,
+    /// Models that exist, to be ranked beside the points.
+    pub candidates: Option<ExistingModels>,
 }
 
 impl SearchInputs {
@@ -190,8 +193,22 @@ pub fn search_into_study(
     {
         front.head.warnings.push(no_energy(&error));
     }
-    front.head.warnings.extend(engine_warnings(&cost, inputs));
+    front.head.warnings.extend(engine_warnings(&cost, &inputs.profile));
     front.head.warnings.extend(assumption_warnings(&front, inputs));
+    let in_force = Assumption::ALL.into_iter().filter(|assumption| inputs.space.assumes(*assumption));
+    front.head.assume = in_force.map(|assumption| assumption.name().to_owned()).collect();
+    if let Some(found) = &inputs.candidates {
+        let costs = options.objectives.iter().filter(|metric| !metric.is_quality() && !metric.is_training());
+        let ranking = RankingOptions {
+            weights: inputs.space.weights(),
+            kv: inputs.space.kv(),
+            limits: &settings.limits,
+            costs: costs.copied().collect(),
+            tokens: Some(inputs.tokens),
+        };
+        let competitors = Competitors { points: &front.points, objectives: &options.objectives };
+        front.head.existing = rank(found, &evaluator.appraiser(), &ranking, Some(&competitors))?;
+    }
     if let Some((table, _)) = &inputs.quality_table {
         front.head.quality_table = Some(table.record(evaluator.measured_table()));
         front.head.warnings.extend(table.warnings(evaluator.measured_table()));
@@ -203,7 +220,7 @@ pub fn search_into_study(
         indices: &indices,
         cloud: &cloud,
         explanations: &explain(&front, &cost, &evaluator, &inputs.workload)?,
-        references: &references(&front, &evaluator),
+        references: &references(&front, &evaluator, inputs.candidates.as_ref()),
     };
     study.finish_search(begun.id, &findings)?;
     Ok(front)
@@ -247,15 +264,15 @@ fn assumption_warnings(front: &Front, inputs: &SearchInputs) -> Vec<Warning> {
 }
 
 /// What the reader of a front must know that was priced for another runtime.
-fn engine_warnings(cost: &CostModel, inputs: &SearchInputs) -> Vec<Warning> {
+pub(crate) fn engine_warnings(cost: &CostModel, profile: &HardwareProfile) -> Vec<Warning> {
     let Some(citation) = cost.citation() else { return Vec::new() };
-    let kind = if inputs.profile.is_measured() { "measured" } else { "published" };
+    let kind = if profile.is_measured() { "measured" } else { "published" };
     let mut warnings = vec![Warning::new(
         "engine-modelled",
         format!(
             "times are those of {} on the {kind} bandwidth of {}: {citation}; memory is weights, cache and slimfit's own scratch, the engine's buffers may take more",
             cost.engine(),
-            inputs.profile.name
+            profile.name
         ),
     )];
     warnings.push(if cost.has_prefill() {
@@ -286,8 +303,13 @@ fn explain(
     Ok(explanations)
 }
 
-/// Public models of similar size, priced on the same device with the front's most usual weight format.
-fn references(front: &Front, evaluator: &ModelEvaluator<'_>) -> Vec<ReferenceModel> {
+/// Public models of similar size, and all files of the user's, priced on the same device with the front's most usual weight
+/// format.
+fn references(
+    front: &Front,
+    evaluator: &ModelEvaluator<'_>,
+    candidates: Option<&ExistingModels>,
+) -> Vec<ReferenceModel> {
     let sizes = front.points.iter().map(|point| point.parameters.total as f64);
     let (least, most) =
         sizes.fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), size| (least.min(size), most.max(size)));
@@ -298,25 +320,22 @@ fn references(front: &Front, evaluator: &ModelEvaluator<'_>) -> Vec<ReferenceMod
         .filter(|(_, size)| *size >= least / SIMILAR && *size <= most * SIMILAR)
         .collect();
     similar.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    similar
-        .into_iter()
-        .filter_map(|(model, _)| {
-            let scores = model.hellaswag.iter().map(|score| PublishedScore {
-                task: "hellaswag".to_owned(),
-                percent: score.percent,
-                source: format!("{} ({})", score.source, score.setting),
-            });
-            let candidate = Candidate {
-                name: &model.name,
-                architecture: &model.architecture,
-                training_tokens: model.tokens.map(|tokens| tokens as f64),
-                scores: scores.collect(),
-            };
-            // A model that our kernels cannot run, or whose rows fit no whole block, is no mark.
-            evaluator.reference_model(&candidate, weights, kv).ok()
-        })
-        .take(MOST_REFERENCES)
-        .collect()
+    let public = similar.into_iter().map(|(model, _)| Candidate {
+        name: &model.name,
+        architecture: &model.architecture,
+        training_tokens: model.tokens.map(|tokens| tokens as f64),
+        scores: scores(model),
+    });
+    // A model that our kernels cannot run, or whose rows fit no whole block, is no mark.
+    let mark = |candidate: Candidate<'_>| evaluator.reference_model(&candidate, weights, kv).ok();
+    let files = candidates.into_iter().flat_map(|found| &found.models).filter(|model| model.path.is_some());
+    let files = files.map(|model| Candidate {
+        name: &model.name,
+        architecture: &model.architecture,
+        training_tokens: model.tokens.map(|tokens| tokens as f64),
+        scores: model.scores.clone(),
+    });
+    public.filter_map(mark).take(MOST_REFERENCES).chain(files.filter_map(mark)).collect()
 }
 
 fn usual_formats(points: &[FrontPoint]) -> (NumberFormat, NumberFormat) {

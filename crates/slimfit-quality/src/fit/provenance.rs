@@ -90,6 +90,8 @@ fn set_scores(recipe: &mut Recipe, base: &Recipe, runs: &[&TrainingRun], what: &
     let scores = &mut recipe.scores;
     scores.source = format!("{what}; tasks without scores there are not predicted");
     scores.tasks = BTreeMap::new();
+    // How the runs were scored is not known here.
+    scores.settings = BTreeMap::new();
     for (task, start) in &base.scores.tasks {
         match own_curve(task, start, runs, &losses) {
             Some(curve) => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod device;
+mod existing;
 pub(crate) mod front;
 pub(crate) mod model;
 mod quality;
