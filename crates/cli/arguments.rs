@@ -2,7 +2,7 @@
 
 use crate::{
     calibrate, completions, emit, explain, inspect, measure, models, profile, quality, rank, report, run,
-    search, space, study, verify,
+    search, space, study, verify, why,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -58,6 +58,8 @@ pub enum Command {
     Rank(rank::Arguments),
     /// Find the architectures worth their cost on a device.
     Search(search::Arguments),
+    /// Say why a model is not on the front of a study: what dominates it and by how much, or which limit it breaks.
+    Why(why::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.
     Explain(explain::Arguments),
     /// Say what models are worth, term by term, and how sure that is; make recipes of training runs.

@@ -37,6 +37,7 @@ mod table;
 mod timed;
 mod verify;
 mod what;
+mod why;
 
 use arguments::Command;
 use failure::Failure;
@@ -91,6 +92,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Space(arguments) => space::run(&arguments, output),
         Command::Rank(arguments) => rank::run(&arguments, output),
         Command::Search(arguments) => search::run(&arguments, output),
+        Command::Why(arguments) => why::run(&arguments, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Quality(arguments) => quality::run(&arguments, output),
         Command::Measure(arguments) => measure::run(&arguments, output),

@@ -1,5 +1,7 @@
 //! Models that exist: ranked alone, and beside the points of a search.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use crate::harness::{Slimfit, validate};
 use serde_json::{Value, json};
 use slimfit_arch::Tensor;

@@ -20,3 +20,4 @@ mod run_refusals;
 mod search_quality;
 mod study;
 mod tails;
+mod why;

@@ -42,7 +42,7 @@ pub use invalid::Invalid;
 pub use metric::{Metric, Task, Values};
 pub use model::{ModelEvaluator, PreparedBlock};
 pub use picks::shortlist;
-pub use space::{Axis, Block, Fixed, Inner, Mixture, Point, SPACE_SCHEMA, Space, Window};
+pub use space::{Axis, Block, Fixed, Inner, Mixture, Outside, Point, SPACE_SCHEMA, Space, Window};
 pub use summary::SpaceSummary;
 pub use table::{BoundTable, ExtraRows, Level, QualityTable};
 pub use workload::{WORKLOAD_SCHEMA, Workload};

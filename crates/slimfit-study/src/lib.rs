@@ -22,6 +22,7 @@ mod store;
 mod study;
 mod units;
 mod verification;
+mod why;
 mod worker;
 
 pub use candidate::{
@@ -53,5 +54,8 @@ pub use units::Units;
 pub use verification::{
     BandwidthBaseline, Baselines, ErrorSummary, ParameterBaseline, PhaseErrors, PredictedValue, Skipped,
     Verification, VerificationRow,
+};
+pub use why::{
+    AskedModel, Better, Excess, IntervalOf, ObjectiveDifference, Opponent, OutsideSpace, Verdict, Why,
 };
 pub use worker::{Claim, LEASE, SaveOutcome, Worker};

@@ -14,6 +14,7 @@ mod run;
 mod sample;
 mod search_study;
 mod verify;
+mod why;
 
 pub use calibrate::{CalibrationRun, calibrate};
 pub use engine::{ANSWER_SCHEMA, EngineCommand, REQUEST_SCHEMA, measure_engine};
@@ -27,3 +28,4 @@ pub use observer::Observer;
 pub use run::{RunOptions, RunState, StepRecord, run_all};
 pub use search_study::{SearchInputs, SearchSettings, search_into_study};
 pub use verify::{Subjects, VerifiedEngine, VerifyOptions, verify};
+pub use why::{AskedFormats, why};

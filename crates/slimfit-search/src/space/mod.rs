@@ -3,10 +3,12 @@
 mod axes;
 mod builtin;
 mod expression;
+mod outside;
 mod point;
 mod read;
 
 pub use axes::Axis;
+pub use outside::Outside;
 pub use point::{Block, Inner, Point};
 pub use read::{Fixed, SPACE_SCHEMA};
 

@@ -375,7 +375,7 @@ impl Space {
 }
 
 impl Choice {
-    fn value(&self, axes: &[f64; Axis::COUNT]) -> f64 {
+    pub(super) fn value(&self, axes: &[f64; Axis::COUNT]) -> f64 {
         match self {
             Self::Number(value) => *value as f64,
             Self::Expression(expression) => expression.value(axes),
