@@ -36,6 +36,8 @@ pub fn front(points: usize) -> Front {
     Front {
         schema: FRONT_SCHEMA.to_owned(),
         head: SearchHead {
+            assume: Vec::new(),
+            existing: slimfit_study::Candidates::default(),
             space: NamedHash { name: "made-up space".to_owned(), sha256: hash("schema: space\n") },
             profile: ProfileRef {
                 fingerprint_id: "0123456789ab".to_owned(),
