@@ -4,12 +4,30 @@ use crate::table::table;
 use serde_json::{Value, json};
 use slimfit_quantity::{Source, format_bytes, format_count, format_duration, format_seconds};
 use slimfit_search::shortlist;
-use slimfit_study::{Front, FrontPoint, Objective};
+use slimfit_study::{Front, FrontPoint, Objective, SearchHead};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Points shown in the table.
 const SHOWN: usize = 20;
+
+/// Where every point of the space went.
+fn certificate(head: &SearchHead) -> String {
+    let mut parts = vec![format!("{} evaluated", head.evaluated)];
+    for bound in &head.pruned {
+        let why = match bound.bound.as_str() {
+            "dominated" => "ruled out, since points that were seen dominate them",
+            "limit" => "ruled out, since all of them break a limit",
+            other => other,
+        };
+        parts.push(format!("{} {why}", bound.count));
+    }
+    parts.push(format!("{} invalid", head.invalid));
+    if head.unvisited > 0 {
+        parts.push(format!("{} not visited", head.unvisited));
+    }
+    format!("{} points = {}", head.space_size, parts.join(" + "))
+}
 
 /// The points that a person looks at first, at most 20 and the knee before all others; with `ties` also those that
 /// cannot be told apart from them.
@@ -18,13 +36,11 @@ pub fn summary(front: &Front, ties: bool) -> String {
     let head = &front.head;
     let _ = writeln!(
         text,
-        "{}: {} points, {} evaluated, {} invalid; front of {} ({})",
+        "{}: front of {} points, {}\n{}",
         head.space.name,
-        head.space_size,
-        head.evaluated,
-        head.invalid,
         head.front_size,
-        if head.exact { "exact for the model" } else { "interrupted, not exact" }
+        if head.exact { "exact for the model" } else { "interrupted, not exact" },
+        certificate(head),
     );
     if let Some(miss) = &head.nearest_miss {
         let _ = writeln!(text, "no point keeps every limit; `{}` comes nearest:", miss.id);
