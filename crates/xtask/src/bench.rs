@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels`, `bench devices`, `bench quality` and
-//! `bench limits`
-//! build and run the programs of `slimfit-bench`.
+//! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels`, `bench devices`, `bench quality`,
+//! `bench limits` and `bench search` build and run the programs of `slimfit-bench`.
 
 use crate::process::{cargo, read, root};
+use crate::python;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "devices" => return program("slimfit-bench-devices", rest),
             "quality" => return program("slimfit-bench-quality", rest),
             "limits" => return program("slimfit-bench-limits", rest),
+            "search" => return search(rest),
             _ => {}
         }
     }
@@ -40,6 +41,24 @@ pub fn run(arguments: &[String]) -> Result<()> {
         anyhow::ensure!(status.success(), "the benchmarks of {name} failed");
     }
     Ok(())
+}
+
+/// Its peers are Python packages, and whole searches are run by the program itself.
+fn search(arguments: &[String]) -> Result<()> {
+    let asks_for = |names: &[&str]| arguments.iter().any(|argument| names.contains(&argument.as_str()));
+    let mut all = arguments.to_vec();
+    if !asks_for(&["--help", "-h"]) {
+        if !asks_for(&["--python"]) {
+            let requirements = root().join("crates/slimfit-bench/src/search/peers/requirements.txt");
+            all.extend(["--python".to_owned(), python::environment(&requirements)?.display().to_string()]);
+        }
+        if !asks_for(&["--slimfit"]) {
+            let built = cargo().args(["build", "--release", "--bin", "slimfit"]).status();
+            anyhow::ensure!(built.context("cannot start cargo")?.success(), "slimfit cannot be built");
+            all.extend(["--slimfit".to_owned(), python::binary("release").display().to_string()]);
+        }
+    }
+    program("slimfit-bench-search", &all)
 }
 
 /// Built first, so that nothing else runs while it measures.

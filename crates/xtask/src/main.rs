@@ -24,11 +24,12 @@ usage: cargo xtask <command>
   bench   kernels: kernels and runtime beside their yardsticks and peers (`bench kernels --help`);
           devices: predicted beside published decode rates, devices left out (`bench devices --help`);
           limits: bandwidth and peaks beside likwid-bench and the core's ports (`bench limits --help`);
+          search: filter, hypervolumes and exact fronts beside moocore, pymoo and Optuna (`bench search --help`);
           otherwise the benchmarks of every crate that has some, with the arguments given to cargo bench
   dist    a release archive under target/dist
 
 environment
-  SLIMFIT_CACHE   where the Python environment of the tests is kept (default ~/.cache/slimfit)";
+  SLIMFIT_CACHE   where the Python environments of tests and peers are kept (default ~/.cache/slimfit)";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

@@ -36,7 +36,7 @@ pub fn run() -> Result<Tally> {
     }
     for script in scripts {
         let mut command = Command::new(&python);
-        command.arg(&script).current_dir(root()).env("SLIMFIT", binary()).env("PYTHONUNBUFFERED", "1");
+        command.arg(&script).current_dir(root()).env("SLIMFIT", binary("debug")).env("PYTHONUNBUFFERED", "1");
         let finished = stream(&mut command)?;
         count(&mut tally, &script, &finished);
     }
@@ -66,13 +66,14 @@ fn count(tally: &mut Tally, script: &Path, finished: &Finished) {
     }
 }
 
-fn binary() -> PathBuf {
+/// The built program of a profile: `debug` or `release`.
+pub fn binary(profile: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    root().join(target).join("debug").join(format!("slimfit{}", std::env::consts::EXE_SUFFIX))
+    root().join(target).join(profile).join(format!("slimfit{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// The interpreter of an environment with these requirements, made on the first run and kept for later clones.
-fn environment(requirements: &Path) -> Result<PathBuf> {
+pub fn environment(requirements: &Path) -> Result<PathBuf> {
     let text = std::fs::read(requirements).with_context(|| format!("`{}`", requirements.display()))?;
     let digest: String = Sha256::digest(&text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let cache = match std::env::var_os("SLIMFIT_CACHE") {
