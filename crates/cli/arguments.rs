@@ -54,11 +54,11 @@ pub enum Command {
     Models(models::Arguments),
     /// Check a search space: its exact size, the range of its models, ten of them.
     Space(space::Arguments),
-    /// Say which of the models that exist is best on a device: public ones and files of yours.
+    /// Say which of the models that exist is best on a device, yours among them.
     Rank(rank::Arguments),
     /// Find the architectures worth their cost on a device.
     Search(search::Arguments),
-    /// Say why a model is not on the front of a study: what dominates it and by how much, or which limit it breaks.
+    /// Say what keeps a model off the front of a study, and by how much.
     Why(why::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.
     Explain(explain::Arguments),

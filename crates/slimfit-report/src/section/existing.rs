@@ -76,7 +76,7 @@ fn meaning(name: &str, setting: Option<&str>, recipe: &str) -> Markup {
                 "where nothing was published, as recipe " (read(recipe)) " predicts it for the model’s own training."
             }
             None => {
-                "Ranked by the " (objective_label(name)) " that recipe " (read(recipe)) " predicts for each model’s own training: published scores are of another setting than its, and none is compared with them."
+                "Ranked by the " (objective_label(name).to_lowercase()) " that recipe " (read(recipe)) " predicts for each model’s own training: published scores are of another setting than its, and none is compared with them."
             }
         }
     }

@@ -334,10 +334,11 @@ mod tests {
     fn a_public_model_differs_in_named_axes_with_the_nearest_values() {
         let model = builtin::find("smollm2-135m").unwrap();
         let outside = space().outside(&model.architecture, NumberFormat::Q8_0, NumberFormat::F16);
-        assert_eq!(axes(&outside), ["vocabulary_size", "rope.base"], "{outside:?}");
-        assert_eq!(outside[0].found, "49152");
-        assert_eq!(outside[0].nearest.as_deref(), Some("32768"));
-        assert_eq!((outside[1].found.as_str(), outside[1].allowed.as_str()), ("100000.0", "10000.0"));
+        assert_eq!(axes(&outside), ["ffn", "vocabulary_size", "rope.base"], "{outside:?}");
+        // 2.75 times its own width, rounded to 64; 2.5 times is 1440.
+        assert_eq!((outside[0].found.as_str(), outside[0].nearest.as_deref()), ("1536", Some("1600")));
+        assert_eq!((outside[1].found.as_str(), outside[1].nearest.as_deref()), ("49152", Some("32768")));
+        assert_eq!((outside[2].found.as_str(), outside[2].allowed.as_str()), ("100000.0", "10000.0"));
     }
 
     #[test]

@@ -129,17 +129,21 @@ pub(super) enum Basis {
 }
 
 impl Basis {
+    /// A task that was published of some contender; else HellaSwag, which most know, where the recipe names its setting.
     fn of(contenders: &[Contender], recipe: &Recipe) -> Self {
-        let known = recipe.scores.settings.iter().find_map(|(task, setting)| {
+        let basis = |task: &str| -> Option<Self> {
             let metric = Metric::named(&format!("score_{task}"), recipe)?;
-            let measured_so = |contender: &Contender| contender.model.published(metric, recipe).is_some();
-            contenders.iter().any(measured_so).then(|| Self::Score {
-                metric,
-                task: task.clone(),
-                setting: setting.clone(),
+            let setting = recipe.scores.settings.get(task)?.clone();
+            Some(Self::Score { metric, task: task.to_owned(), setting })
+        };
+        let is_published = |task: &&String| {
+            let metric = Metric::named(&format!("score_{task}"), recipe);
+            metric.is_some_and(|metric| {
+                contenders.iter().any(|contender| contender.model.published(metric, recipe).is_some())
             })
-        });
-        known.unwrap_or(Self::Loss)
+        };
+        let published = recipe.scores.settings.keys().find(is_published);
+        basis(published.map_or("hellaswag", String::as_str)).unwrap_or(Self::Loss)
     }
 
     fn record(&self, recipe: &Recipe) -> RankedBy {
