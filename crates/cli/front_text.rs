@@ -11,12 +11,24 @@ use std::fmt::Write as _;
 /// Points shown in the table.
 const SHOWN: usize = 20;
 
+/// How far the front may be from the exact one.
+fn distance(head: &SearchHead) -> String {
+    match head.epsilon {
+        Some(0.0) => "exact for the model".to_owned(),
+        Some(epsilon) => {
+            format!("within {} % of the exact one in every objective", (1e6 * epsilon).round() / 1e4)
+        }
+        None => "interrupted, not exact".to_owned(),
+    }
+}
+
 /// Where every point of the space went.
 fn certificate(head: &SearchHead) -> String {
     let mut parts = vec![format!("{} evaluated", head.evaluated)];
     for bound in &head.pruned {
         let why = match bound.bound.as_str() {
             "dominated" => "ruled out, since points that were seen dominate them",
+            "within epsilon" => "ruled out, since points that were seen are near enough",
             "limit" => "ruled out, since all of them break a limit",
             other => other,
         };
@@ -39,7 +51,7 @@ pub fn summary(front: &Front, ties: bool) -> String {
         "{}: front of {} points, {}\n{}",
         head.space.name,
         head.front_size,
-        if head.exact { "exact for the model" } else { "interrupted, not exact" },
+        distance(head),
         certificate(head),
     );
     if let Some(miss) = &head.nearest_miss {

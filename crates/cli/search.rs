@@ -16,6 +16,7 @@ use slimfit_study::Study;
 use slimfit_workflow::candidates::gather;
 use slimfit_workflow::{SearchInputs, SearchSettings, search_into_study};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Dominated points kept to draw the cloud.
 const CLOUD: usize = 20_000;
@@ -49,6 +50,14 @@ pub struct Arguments {
     /// List also the points that tie with each shown one: they differ by less than the noise of the prediction.
     #[arg(long)]
     show_ties: bool,
+    /// Allow the front this distance to the exact one, as a fraction: `0.01` leaves out what is at most 1 % better in
+    /// every objective than some point of it. For spaces too large to be searched exactly.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0)]
+    epsilon: f64,
+    /// Stop after this time: `60s`. Passes over the space allow 10 %, 3 % and 1 % before the distance that `--epsilon`
+    /// wants, and the front has the distance of the last pass that was whole.
+    #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds)]
+    max_seconds: Option<f64>,
     /// Seed of the sample of dominated points.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -97,7 +106,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         limits: limits.clone(),
         seed: arguments.seed,
         sample: CLOUD,
-        deadline: None,
+        passes: passes(arguments.epsilon, arguments.max_seconds.is_some()),
+        deadline: arguments.max_seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds)),
         cancel: interrupt::flag(),
         progress: &|at| progress.count(at.visited, at.size, "points"),
     };
@@ -125,6 +135,12 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         note(&format!("study in {}; `slimfit report --study {}` draws it", out.display(), out.display()));
     }
     Ok(interrupt::outcome())
+}
+
+/// Distances that passes over the space allow, falling to `epsilon`; coarse ones where the time is limited.
+fn passes(epsilon: f64, limited: bool) -> Vec<f64> {
+    let coarse = [0.1, 0.03, 0.01].into_iter().filter(|pass| limited && *pass > epsilon);
+    coarse.chain([epsilon]).collect()
 }
 
 fn objectives(names: &[String], recipe: &Recipe) -> Result<Option<Vec<Metric>>, Failure> {

@@ -152,6 +152,28 @@ fn a_limit_that_nothing_keeps_names_the_nearest_miss() {
 }
 
 #[test]
+fn a_front_of_allowed_distance_says_so_and_is_smaller() {
+    let machine = machine();
+    let head = |more: &[&str], out: &str| {
+        let arguments = [&["search", "--out", out, "--json"], more].concat();
+        Slimfit::new(arguments).folder(machine.folder()).run().done().object("search")
+    };
+    let exact = head(&[], "exact");
+    let near = head(&["--epsilon", "0.05"], "near");
+    assert_eq!((&near["exact"], &near["epsilon"]), (&Value::Bool(false), &serde_json::json!(0.05)));
+    assert_eq!((&exact["exact"], &exact["epsilon"]), (&Value::Bool(true), &serde_json::json!(0.0)));
+    assert!(near["front_size"].as_u64().unwrap() < exact["front_size"].as_u64().unwrap());
+    assert!(near["warnings"].to_string().contains("search-within-epsilon"), "{}", near["warnings"]);
+    // Enough time for all passes, the exact one included.
+    let timed = head(&["--max-seconds", "100s"], "timed");
+    assert_eq!((&timed["epsilon"], &timed["front_size"]), (&exact["epsilon"], &exact["front_size"]));
+    let refused = ["search", "--epsilon", "1.5", "--out", "refused", "--json"];
+    let error = Slimfit::new(refused).folder(machine.folder()).run();
+    assert_eq!(error.code, 2);
+    assert!(error.stdout.contains("epsilon"), "{}", error.stdout);
+}
+
+#[test]
 fn every_valid_point_can_be_written_out() {
     let machine = machine();
     let arguments = ["search", "--out", "dumped", "--dump-all", "all.csv", "--json"];

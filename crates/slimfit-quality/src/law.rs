@@ -299,6 +299,11 @@ impl Law {
         correction.map_or(0.0, |correction| correction.value)
     }
 
+    /// The loss that neither size nor data removes, nats.
+    pub fn irreducible_nats(&self) -> f64 {
+        self.formula.irreducible
+    }
+
     /// Whether query heads share key heads more than was measured, which has to be assumed.
     pub fn assumes_heads(&self, heads_per_kv_head: u64, single_kv_head: bool) -> bool {
         self.recipe.too_few_kv_heads(heads_per_kv_head, single_kv_head)

@@ -1,6 +1,6 @@
 //! Searches spaces and prints how long each takes, what bounds ruled out, and how large the front is.
 //!
-//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [SPACE…]`; without a profile a made-up device.
+//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [--passes 0.1,0.01,0] [SPACE…]`; without a profile a made-up device.
 
 #[path = "../tests/profile/mod.rs"]
 mod profile;
@@ -23,6 +23,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         limit = Some(Duration::from_secs_f64(spaces[place + 1].parse()?));
         spaces.drain(place..place + 2);
     }
+    let mut passes = vec![0.0];
+    if let Some(place) = spaces.iter().position(|argument| argument == "--passes") {
+        passes = spaces[place + 1].split(',').map(str::parse).collect::<Result<_, _>>()?;
+        spaces.drain(place..place + 2);
+    }
     let checked = spaces.iter().position(|argument| argument == "--check").map(|place| spaces.remove(place));
     if spaces.is_empty() {
         spaces = Space::builtin_names().map(str::to_owned).collect();
@@ -41,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             workers: std::thread::available_parallelism()?.get(),
             seed: 0,
             sample: 20_000,
+            passes: passes.clone(),
             deadline: limit.map(|limit| Instant::now() + limit),
             cancel: None,
             progress: None,
@@ -48,12 +54,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let outcome = search(&space, &evaluator, &options)?;
         let seconds = outcome.duration.as_secs_f64();
         println!(
-            "{name}: {} points in {seconds:.2} s ({:.2e}/s), {} evaluated, {} invalid, front {}",
+            "{name}: {} points in {seconds:.2} s ({:.2e}/s), {} evaluated, {} invalid, front {}, distance {:?}",
             outcome.space_size,
             outcome.space_size as f64 / seconds,
             outcome.evaluated,
             outcome.invalid,
             outcome.front.len(),
+            outcome.epsilon,
         );
         if checked.is_some() {
             let all = enumerate(&space, &evaluator, &options)?;

@@ -61,13 +61,20 @@ impl ModelEvaluator<'_> {
         ties::group(&mut points, &options.objectives);
         picks::pick(&mut points, &options.objectives, !options.limits.is_empty());
         let mut warnings = self.anchor_warnings();
-        let exact = outcome.unvisited == 0;
-        if !exact {
+        let exact = outcome.epsilon == Some(0.0);
+        if outcome.unvisited > 0 {
             let message = format!(
                 "the search was stopped with {} of {} points unvisited: the front holds only what was seen, and `epsilon` is null, because nothing is proven about the rest; give it more time",
                 outcome.unvisited, outcome.space_size
             );
             warnings.push(Warning::new("search-stopped", message));
+        }
+        if let Some(epsilon) = outcome.epsilon.filter(|epsilon| *epsilon > 0.0) {
+            let message = format!(
+                "the front is proven to within {}: no model of the space is better than one of these by more than that in every objective (the loss counted above what no size and no data remove)",
+                percent(epsilon)
+            );
+            warnings.push(Warning::new("search-within-epsilon", message));
         }
         let nearest_miss =
             outcome.nearest_miss.map(|found| nearest_miss(space, &found, options)).transpose()?;
@@ -120,7 +127,7 @@ impl ModelEvaluator<'_> {
             unvisited: outcome.unvisited,
             exact,
             // Nothing is proven about points that were not visited.
-            epsilon: exact.then_some(0.0),
+            epsilon: outcome.epsilon,
             seconds: outcome.duration.as_secs_f64(),
             peak_memory_bytes,
             front_size: points.len() as u64,
@@ -359,4 +366,9 @@ fn peak_memory_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// A share as people write it.
+fn percent(share: f64) -> String {
+    format!("{} %", (1e6 * share).round() / 1e4)
 }

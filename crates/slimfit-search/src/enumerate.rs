@@ -23,6 +23,11 @@ pub struct SearchOptions<'a> {
     pub seed: u64,
     /// Points of the sample.
     pub sample: usize,
+    /// The distance to the exact front that each pass over the space allows, falling; 0, exact, is usually the only one. A
+    /// distance of `ε` leaves out what is at most the factor `1 + ε` better in every objective than some point that was
+    /// seen, the loss counted above what no size and no data remove. Coarse passes are quick, and what is stopped during
+    /// one has the distance of the one before. Looking at every point knows one pass, the exact one.
+    pub passes: Vec<f64>,
     /// When to stop with what was found.
     pub deadline: Option<Instant>,
     /// Set from outside to stop with what was found.
@@ -57,8 +62,11 @@ pub struct Outcome {
     pub evaluated: u64,
     /// Points that a proven bound ruled out, by bound.
     pub pruned: Vec<BoundCount>,
-    /// Points left when it was stopped.
+    /// Points left when it was stopped before its first pass was whole.
     pub unvisited: u64,
+    /// Proven distance to the exact front, 0 where it is exact; none where nothing is proven. The counters are of the pass
+    /// that proved it.
+    pub epsilon: Option<f64>,
     /// Where no point keeps all limits: the one that comes nearest.
     pub nearest_miss: Option<Found>,
     /// Wall-clock time.
@@ -158,6 +166,7 @@ pub fn enumerate<E: Evaluator>(
         evaluated: all.evaluated,
         pruned: Vec::new(),
         unvisited: blocks * inner_size - visited,
+        epsilon: (blocks * inner_size == visited).then_some(0.0),
         duration: start.elapsed(),
     })
 }
@@ -207,6 +216,15 @@ pub(crate) fn check(
                 allowed: per_byte.to_owned(),
             });
         }
+    }
+    let falling = options.passes.windows(2).all(|pair| pair[0] > pair[1]);
+    if options.passes.is_empty()
+        || !falling
+        || !options.passes.iter().all(|epsilon| (0.0..1.0).contains(epsilon))
+    {
+        let (name, found) = ("epsilon".to_owned(), format!("{:?}", options.passes));
+        let allowed = "distances from 0 to below 1, each less than the one before".to_owned();
+        return Err(SearchError::Option { name, found, allowed });
     }
     for (metric, limit) in &options.limits {
         if !(limit.is_finite() && *limit > 0.0) {

@@ -128,7 +128,7 @@ fn device(case: &Case) -> HardwareProfile {
 }
 
 /// Both ways, and whether anything was left to compare.
-fn compare(case: &Case) -> Result<(Outcome, Outcome), TestCaseError> {
+fn compare(case: &Case, passes: &[f64]) -> Result<(Outcome, Outcome, Vec<Metric>), TestCaseError> {
     let cost = CostModel::new(&device(case)).unwrap();
     let quality = QualityModel::new(Recipe::builtin("gemstones").unwrap());
     let workload = Workload::load(case.workload).unwrap();
@@ -146,6 +146,7 @@ fn compare(case: &Case) -> Result<(Outcome, Outcome), TestCaseError> {
         workers: case.workers,
         seed: 1,
         sample: 20,
+        passes: vec![0.0],
         deadline: None,
         cancel: None,
         progress: None,
@@ -172,19 +173,20 @@ fn compare(case: &Case) -> Result<(Outcome, Outcome), TestCaseError> {
         }
     }
     let evaluator = evaluator_of(&limits);
-    let options = SearchOptions { limits, ..options };
+    let options = SearchOptions { limits, passes: passes.to_vec(), ..options };
     Ok((
         search(&space, &evaluator, &options).map_err(|error| TestCaseError::fail(error.to_string()))?,
         enumerate(&space, &evaluator, &options).map_err(|error| TestCaseError::fail(error.to_string()))?,
+        options.objectives,
     ))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_front_is_that_of_looking_at_every_point(case in case()) {
-        let (found, all) = compare(&case)?;
+        let (found, all, _) = compare(&case, &[0.0])?;
         let numbers = |outcome: &Outcome| -> Vec<u64> { outcome.front.iter().map(|point| point.index).collect() };
         prop_assert_eq!(numbers(&found), numbers(&all));
         prop_assert_eq!(&found.front, &all.front);
@@ -199,5 +201,42 @@ proptest! {
             let known = all.invalid_by.iter().find(|other| other.reason == reason.reason);
             prop_assert!(known.is_some_and(|known| known.count >= reason.count), "{:?} {:?}", reason, all.invalid_by);
         }
+    }
+
+    #[test]
+    fn a_front_of_allowed_distance_has_a_point_near_each_point_of_the_exact_one(
+        case in case(),
+        epsilon in select(vec![0.3, 0.05, 0.005]),
+    ) {
+        let (found, all, objectives) = compare(&case, &[epsilon])?;
+        prop_assert_eq!(found.epsilon, Some(epsilon));
+        prop_assert_eq!(found.front.is_empty(), all.front.is_empty());
+        let recipe = Recipe::builtin("gemstones").unwrap();
+        let irreducible = recipe.loss.irreducible.value;
+        let per_byte = irreducible / recipe.text.bytes_per_token(recipe.vocabulary_size);
+        for point in &all.front {
+            let near = found.front.iter().any(|other| {
+                objectives.iter().all(|metric| {
+                    let (ours, exact) = (other.values[metric.column()], point.values[metric.column()]);
+                    let slack = 1.0 + epsilon + 1e-9;
+                    match metric {
+                        Metric::Loss => ours - irreducible <= (exact - irreducible) * slack,
+                        Metric::LossPerByte => ours - per_byte <= (exact - per_byte) * slack,
+                        metric if metric.is_maximised() => ours * slack >= exact,
+                        _ => ours <= exact * slack,
+                    }
+                })
+            });
+            prop_assert!(near, "nothing near {:?}", point);
+        }
+        let pruned: u64 = found.pruned.iter().map(|bound| bound.count).sum();
+        prop_assert_eq!(found.space_size, found.invalid + found.evaluated + pruned);
+    }
+
+    #[test]
+    fn passes_end_with_the_exact_front(case in case()) {
+        let (found, all, _) = compare(&case, &[0.2, 0.02, 0.0])?;
+        prop_assert_eq!(found.epsilon, Some(0.0));
+        prop_assert_eq!(&found.front, &all.front);
     }
 }

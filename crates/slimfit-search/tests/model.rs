@@ -67,6 +67,7 @@ fn options(evaluator: &ModelEvaluator<'_>, space: &Space) -> SearchOptions<'stat
         workers: 2,
         seed: 1,
         sample: 1000,
+        passes: vec![0.0],
         deadline: None,
         cancel: None,
         progress: None,

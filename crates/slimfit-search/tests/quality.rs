@@ -73,6 +73,7 @@ fn options(objectives: &[Metric], limits: &[(Metric, f64)]) -> SearchOptions<'st
         workers: 2,
         seed: 1,
         sample: 100,
+        passes: vec![0.0],
         deadline: None,
         cancel: None,
         progress: None,

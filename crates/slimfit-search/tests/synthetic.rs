@@ -84,6 +84,7 @@ fn options(objectives: &[Metric], limits: &[(Metric, f64)], workers: usize) -> S
         workers,
         seed: 7,
         sample: 50,
+        passes: vec![0.0],
         deadline: None,
         cancel: None,
         progress: None,

@@ -111,8 +111,8 @@ impl SearchInputs {
             seed: options.seed,
             sample: options.sample as u64,
             settings: format!(
-                "assume {assumed:?}; {:?}; anchors {:?}; {:?}; extra rows {extra_rows:?}",
-                self.engine_options, self.anchors, self.training
+                "assume {assumed:?}; {:?}; anchors {:?}; {:?}; extra rows {extra_rows:?}; passes {:?}",
+                self.engine_options, self.anchors, self.training, options.passes
             ),
         })
     }
@@ -136,6 +136,8 @@ pub struct SearchSettings<'a> {
     pub seed: u64,
     /// Dominated points kept to draw the cloud.
     pub sample: usize,
+    /// The distance to the exact front that each pass allows, falling; 0 is exact.
+    pub passes: Vec<f64>,
     /// When to stop with what was found.
     pub deadline: Option<Instant>,
     /// Set from outside to stop with what was found.
@@ -173,6 +175,7 @@ pub fn search_into_study(
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         seed: settings.seed,
         sample: settings.sample,
+        passes: settings.passes.clone(),
         deadline: settings.deadline,
         cancel: Some(settings.cancel),
         progress: Some(settings.progress),

@@ -38,6 +38,7 @@ pub fn of_formula(peer: &mut Peer, peer_seconds: f64) -> Result<Vec<Row>> {
         workers: std::thread::available_parallelism()?.get(),
         seed: 0,
         sample: 0,
+        passes: vec![0.0],
         deadline: None,
         cancel: None,
         progress: None,

@@ -36,6 +36,7 @@ pub fn rows(program: &Program, space: &str) -> Result<Vec<Row>> {
         workers: 1,
         seed: 0,
         sample: 0,
+        passes: vec![0.0],
         deadline: None,
         cancel: None,
         progress: None,

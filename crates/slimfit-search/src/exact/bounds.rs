@@ -6,6 +6,7 @@
 //! central time, and a score is at most that of the least loss.
 
 use super::sheet::{Node, Sheet, ThreadSheet};
+use super::worker::Bound;
 use crate::archive::Minimised;
 use crate::metric::rounded;
 use crate::{Metric, ModelEvaluator, SearchOptions};
@@ -45,6 +46,9 @@ pub(crate) struct Objectives {
     seconds_per_flop: f64,
     price_per_flop: f64,
     per_byte: f64,
+    /// Allowed distance to the exact front.
+    epsilon: f64,
+    irreducible_nats: f64,
 }
 
 /// What rounding may take from a sum that is formed in another order than that of a point.
@@ -60,7 +64,39 @@ impl Objectives {
             seconds_per_flop,
             price_per_flop,
             per_byte: evaluator.law().per_byte(1.0),
+            epsilon: 0.0,
+            irreducible_nats: evaluator.law().irreducible_nats(),
         }
+    }
+
+    /// The same with an allowed distance to the exact front.
+    pub(crate) fn within(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Why a box is ruled out by a point.
+    pub(crate) fn bound(&self) -> Bound {
+        if self.epsilon == 0.0 { Bound::Dominated } else { Bound::WithinEpsilon }
+    }
+
+    /// What a point must be at most to be within the allowed distance of everything that is at least `point`.
+    pub(crate) fn relaxed(&self, point: &Minimised) -> Minimised {
+        if self.epsilon == 0.0 {
+            return *point;
+        }
+        let mut relaxed = *point;
+        let factor = 1.0 + self.epsilon;
+        for (value, metric) in relaxed.iter_mut().zip(&self.objectives) {
+            let base = match metric {
+                Metric::Loss => self.irreducible_nats,
+                Metric::LossPerByte => self.irreducible_nats * self.per_byte,
+                _ => 0.0,
+            };
+            // A score is maximised, so it stands here with its sign turned round.
+            *value = if *value < 0.0 { *value / factor } else { base + (*value - base).max(0.0) * factor };
+        }
+        relaxed
     }
 
     /// The metric's least value, negative where it is maximised.

@@ -19,7 +19,12 @@
 //! one, then it dominates every point of the box: none is on the front, and none is needed to rule out another one, since
 //! `q` or what dominates `q` does that, too. If the bound breaks a limit, so does every point.
 //!
-//! So the points that are kept are those that nothing dominates, whatever order boxes are met in. What that order decides
+//! **Lemma 5 (distance).** Let a pass allow the distance `ε`: it leaves a box out also where `q` is at most `1 + ε` times the
+//! lower bound in every objective (the loss counted above the irreducible one). Then every point that was left out is in
+//! every objective at most the factor `1 + ε` better than `q`, and than the point of the final front that is `q` or dominates
+//! it. Factors do not pile up: `q` was seen itself, and dominance, which removes points later, allows no distance.
+//!
+//! So the points that are kept by an exact pass are those that nothing dominates, whatever order boxes are met in. What that order decides
 //! is only how many points a bound rules out and how many are looked at; both are counted, and with the invalid ones they
 //! are all points of the space.
 
@@ -32,7 +37,7 @@ mod times;
 mod unit;
 mod worker;
 
-use crate::archive::Exchange;
+use crate::archive::{Archive, Exchange, Found};
 use crate::enumerate::check;
 use crate::sample::sample;
 use crate::{Evaluator, ModelEvaluator, Outcome, Progress, SearchError, SearchOptions, Space};
@@ -59,16 +64,33 @@ pub fn search(
     let start = Instant::now();
     let catalogue = Catalogue::new(space);
     let units = units(space, &catalogue);
-    let (mut all, visited) = run(space, evaluator, options, &catalogue, &units, Goal::Front)?;
+    let known_invalid: u64 = catalogue.invalid.values().sum();
+    let mut front: Vec<Found> = Vec::new();
+    // The last whole pass; before one is, the one that was stopped.
+    let mut told: Option<Tally> = None;
+    let (mut epsilon, mut unvisited) = (None, 0);
+    for &pass in &options.passes {
+        let goal = (Goal::Front, pass);
+        let (mut tally, visited) = run(space, evaluator, options, &catalogue, &units, goal, &front)?;
+        front = std::mem::replace(&mut tally.archive, Archive::new(&options.objectives)).finish();
+        let whole = visited + known_invalid == space.size();
+        if whole || told.is_none() {
+            told = Some(tally);
+        }
+        if !whole {
+            if epsilon.is_none() {
+                unvisited = space.size() - known_invalid - visited;
+            }
+            break;
+        }
+        epsilon = Some(pass);
+    }
+    let mut all = told.expect("there is at least one pass");
     for (reason, count) in &catalogue.invalid {
         *all.invalid.entry(reason.clone()).or_insert(0) += count;
     }
-    let visited = visited + catalogue.invalid.values().sum::<u64>();
-    let unvisited = space.size() - visited;
-    let front =
-        std::mem::replace(&mut all.archive, crate::archive::Archive::new(&options.objectives)).finish();
     let nearest_miss = if front.is_empty() && !options.limits.is_empty() {
-        let (found, _) = run(space, evaluator, options, &catalogue, &units, Goal::NearestMiss)?;
+        let (found, _) = run(space, evaluator, options, &catalogue, &units, (Goal::NearestMiss, 0.0), &[])?;
         [all.miss, found.miss]
             .into_iter()
             .flatten()
@@ -99,6 +121,7 @@ pub fn search(
             .map(|(bound, count)| BoundCount { bound: bound.name().to_owned(), count })
             .collect(),
         unvisited,
+        epsilon,
         duration: start.elapsed(),
     })
 }
@@ -132,7 +155,8 @@ fn run(
     options: &SearchOptions<'_>,
     catalogue: &Catalogue,
     units: &[UnitKey],
-    goal: Goal,
+    (goal, epsilon): (Goal, f64),
+    known: &[Found],
 ) -> Result<(Tally, u64), SearchError> {
     let exchange = Exchange::default();
     let (next, visited) = (AtomicUsize::new(0), AtomicU64::new(catalogue.invalid.values().sum()));
@@ -147,9 +171,11 @@ fn run(
         !stop.load(Ordering::Relaxed)
     };
     let work = |number: usize| -> Result<(Tally, u64), SearchError> {
-        let mut worker = Worker::new(space, evaluator, options, catalogue, &exchange, number, goal);
+        let mut worker =
+            Worker::new(space, evaluator, options, catalogue, &exchange, number, (goal, epsilon));
         let mut seen = 0;
         if number == 0 && goal == Goal::Front {
+            worker.begin_with(known);
             worker.offer_measured();
         }
         while go_on() {

@@ -20,6 +20,8 @@ use std::rc::Rc;
 pub(crate) enum Bound {
     /// A point that was seen dominates a lower bound of all its points.
     Dominated,
+    /// A point that was seen is within the allowed distance of a lower bound of all its points.
+    WithinEpsilon,
     /// A lower bound of all its points breaks a limit.
     Limit,
 }
@@ -28,6 +30,7 @@ impl Bound {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Dominated => "dominated",
+            Self::WithinEpsilon => "within epsilon",
             Self::Limit => "limit",
         }
     }
@@ -112,7 +115,7 @@ impl<'w> Worker<'w> {
         catalogue: &'w Catalogue,
         exchange: &'w Exchange,
         number: usize,
-        goal: Goal,
+        (goal, epsilon): (Goal, f64),
     ) -> Self {
         let asked = || options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric));
         Self {
@@ -123,7 +126,7 @@ impl<'w> Worker<'w> {
             exchange,
             number,
             goal,
-            objectives: Objectives::new(evaluator, options),
+            objectives: Objectives::new(evaluator, options).within(epsilon),
             tally: Tally {
                 archive: Archive::new(&options.objectives),
                 evaluated: 0,
@@ -138,6 +141,14 @@ impl<'w> Worker<'w> {
             with_joules: asked().any(|metric| *metric == Metric::JoulesPerToken),
             with_training: asked().any(|metric| metric.is_training()),
         }
+    }
+
+    /// Begins with what an earlier pass found.
+    pub(crate) fn begin_with(&mut self, found: &[Found]) {
+        for point in found {
+            self.tally.archive.offer(*point, Some((self.exchange, self.number)));
+        }
+        self.tally.archive.settle(Some((self.exchange, self.number)));
     }
 
     /// Offers the points whose quality was measured: bounds know predictions only, so these must be seen whatever they say.
@@ -368,8 +379,8 @@ impl<'w> Worker<'w> {
                         *self.tally.pruned.entry(Bound::Limit).or_insert(0) += count;
                         return Ok(());
                     }
-                    if self.tally.archive.dominates(&found.objectives) {
-                        *self.tally.pruned.entry(Bound::Dominated).or_insert(0) += count;
+                    if self.tally.archive.dominates(&self.objectives.relaxed(&found.objectives)) {
+                        *self.tally.pruned.entry(self.objectives.bound()).or_insert(0) += count;
                         return Ok(());
                     }
                 }
@@ -437,7 +448,8 @@ impl<'w> Worker<'w> {
                         bounds.basics.nats
                     };
                     let found = self.objectives.point(sheet, (attention, feed_forward), bounds, nats);
-                    if self.tally.archive.dominates(&found) && self.is_held(scope, (attention, feed_forward))
+                    if self.tally.archive.dominates(&self.objectives.relaxed(&found))
+                        && self.is_held(scope, (attention, feed_forward))
                     {
                         self.tally.evaluated += 1;
                         continue;
