@@ -61,18 +61,11 @@ impl ReportInput {
     pub fn without_private_parts(&self) -> Self {
         let mut public = self.clone();
         public.command = without_user_paths(&public.command);
-        for model in &mut public.references {
-            model.name = without_user_paths(&model.name);
-        }
         if let Some(front) = &mut public.front {
             front.head.study = None;
             for candidate in &mut front.head.existing.candidates {
                 let shorter = |text: &String| without_user_paths(text);
                 candidate.path = candidate.path.as_ref().map(shorter);
-                candidate.name = without_user_paths(&candidate.name);
-                for by in &mut candidate.dominated_by {
-                    by.name = without_user_paths(&by.name);
-                }
             }
             for skipped in &mut front.head.existing.candidates_skipped {
                 skipped.candidate = without_user_paths(&skipped.candidate);

@@ -92,7 +92,7 @@ impl ExistingModels {
             if self.models.iter().any(|known| known.name == model.name)
                 && let Some(path) = &model.path
             {
-                model.name = format!("{} ({path})", model.name);
+                model.name = format!("{} ({})", model.name, end_of(path));
             }
             self.models.push(model);
         }
@@ -220,6 +220,12 @@ fn existing(model: LoadedModel) -> Result<ExistingModel, WorkflowError> {
         stored,
         point_format,
     })
+}
+
+/// The file and the folder that holds it: enough to tell files of one name apart, and nothing of where the user keeps them.
+fn end_of(path: &str) -> &str {
+    let mut places = path.rmatch_indices(['/', '\\']).map(|(place, _)| place + 1);
+    places.nth(1).map_or(path, |place| &path[place..])
 }
 
 /// The model's name in a cache of downloads, whose folders are named by owner and model, and then by the hash of a revision.
