@@ -14,6 +14,7 @@ mod evaluator;
 mod exact;
 mod hypervolume;
 mod invalid;
+pub mod layers;
 mod metric;
 mod model;
 mod notes;
