@@ -82,8 +82,8 @@ use sums::{Part, Unfinished, sums};
 /// How hard to search.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Labels of one set, and cells of one grid of a worker. A label takes 8 bytes for each quantity and 1 for each kind,
-    /// a cell 16.
+    /// Labels of one set. A label takes 8 bytes for each quantity and 1 for each kind; each worker's grid has at most eight
+    /// cells of 16 bytes for each of them.
     pub most_labels: usize,
     /// Where the front cannot be exact, an ε that is small enough; 0 goes on while labels and time last.
     pub finest_epsilon: f64,
@@ -137,9 +137,11 @@ pub struct Solution {
 
 /// The first ε that is tried, and what each next one is of the one before.
 const FIRST_EPSILON: f64 = 0.16;
-const FINER: f64 = 0.5;
+const FINER: f64 = 0.707;
 /// How many pairs of labels are summed without thinning for each label that may be kept.
 const EXACT_PAIRS: usize = 16;
+/// Cells of a grid for each label that may be kept: most cells lie behind the front.
+const CELLS: usize = 8;
 /// Below so many pairs thinning gains nothing.
 const FEW_PAIRS: usize = 20_000;
 
@@ -295,7 +297,8 @@ impl Search<'_> {
         let layout = match delta {
             Some(delta) if pairs > FEW_PAIRS => {
                 let layers = parts[0].layers + parts[1].layers;
-                let layout = Layout::new(&self.ranges, layers, delta, self.last, self.bounds.most_labels);
+                let most_cells = CELLS * self.bounds.most_labels;
+                let layout = Layout::new(&self.ranges, layers, delta, self.last, most_cells);
                 Some(layout.ok_or(Unfinished::Outgrown)?)
             }
             None if pairs > EXACT_PAIRS * self.bounds.most_labels.max(FEW_PAIRS) => {
@@ -386,10 +389,12 @@ impl Search<'_> {
     }
 
     fn chain(&self, kinds: &[usize], layers: usize) -> u32 {
-        match () {
-            () if self.grown[kinds].exact.contains_key(&layers) => 0,
-            () if layers % 2 == 0 => self.chain(kinds, layers / 2) + 1,
-            () => self.chain(kinds, layers - 1) + 1,
+        if self.grown[kinds].exact.contains_key(&layers) {
+            0
+        } else if layers.is_multiple_of(2) {
+            self.chain(kinds, layers / 2) + 1
+        } else {
+            self.chain(kinds, layers - 1) + 1
         }
     }
 
@@ -409,10 +414,10 @@ impl Search<'_> {
         if let Some(cover) = covers.get(&key) {
             return Ok(cover.clone());
         }
-        let half = if layers % 2 == 0 { layers / 2 } else { layers - 1 };
+        let half = if layers.is_multiple_of(2) { layers / 2 } else { layers - 1 };
         let (labels, stages) = self.cover(kinds, half, delta, covers, tally)?;
         let single = &self.grown[kinds].exact[&1];
-        let other = if layers % 2 == 0 { &labels } else { single };
+        let other = if layers.is_multiple_of(2) { &labels } else { single };
         let (sum, thinned) = self.sum([(&labels, half), (other, layers - half)], Some(delta), tally)?;
         let cover = (sum, stages + thinned);
         covers.insert(key, cover.clone());
