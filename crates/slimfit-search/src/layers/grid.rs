@@ -114,7 +114,7 @@ impl Layout {
         let mut best: Option<Self> = None;
         for left_out in last.map_or(0..dimensions, |last| last..last + 1) {
             for slab in (0..dimensions).filter(|slab| *slab != left_out) {
-                let most = best.as_ref().map_or(most_cells, |best| best.cells - 1);
+                let most = best.as_ref().map_or(most_cells, |best| best.cells.saturating_sub(1));
                 let others = (0..dimensions).filter(|place| ![slab, left_out].contains(place));
                 let order: Vec<usize> = [slab].into_iter().chain(others).chain([left_out]).collect();
                 if let Some(layout) = Self::of(ranges, layers, delta, order, most) {
@@ -131,13 +131,11 @@ impl Layout {
         let mut axes = Vec::new();
         for &place in &order[..gridded] {
             let (low, high, zero) = ranges.range(place);
-            if high == 0.0 {
-                axes.push(Axis { below: 0, shift: 0, table: vec![0] });
-                continue;
+            // No factor covers 0 by another number: such quantities have no grid.
+            if zero {
+                return None;
             }
-            // Where a layer may have nothing, a sum may be a single layer's.
-            let low = if zero { low } else { low * count };
-            axes.push(Axis::new(low * (1.0 - 1e-9), high * count * (1.0 + 1e-9), delta)?);
+            axes.push(Axis::new(low * count * (1.0 - 1e-9), high * count * (1.0 + 1e-9), delta)?);
         }
         let slab_axis = &axes[0];
         let slabs = *slab_axis.table.last()? as usize + 1;
@@ -161,7 +159,7 @@ impl Layout {
                 let (least, most) = layout.span(ranges, place, low, high);
                 strides[place] = size as i64;
                 first += size as i64 * i64::from(least);
-                size = size.checked_mul((most - least + 1) as usize)?;
+                size = size.checked_mul((most.checked_sub(least)? + 1) as usize)?;
             }
             layout.start.push(layout.cells as i64 - first);
             layout.strides.extend(strides);

@@ -118,7 +118,8 @@ pub struct Solution {
     /// Whether they are the whole front: each of its vectors once.
     pub exact: bool,
     /// Every feasible model has a label within a factor `1 + epsilon` in each quantity. 0 where exact; infinite where it was
-    /// stopped before anything was known.
+    /// stopped before anything was known, or where labels outgrow their bound and more than one quantity (or one besides a
+    /// limited one) can be 0 for a layer and its share of what is there once, which no factor covers.
     pub epsilon: f64,
     /// The limits within which that holds for every model: narrower than those asked for only where ε is not 0 and more
     /// than one limit binds (see [the module](self)).
@@ -295,7 +296,7 @@ impl Search<'_> {
         let pairs = parts[0].0.len() * parts[1].0.len();
         let parts = parts.map(|(labels, layers)| Part { labels, layers });
         let layout = match delta {
-            Some(delta) if pairs > FEW_PAIRS => {
+            Some(delta) if pairs > FEW_PAIRS.min(self.bounds.most_labels) => {
                 let layers = parts[0].layers + parts[1].layers;
                 let most_cells = CELLS * self.bounds.most_labels;
                 let layout = Layout::new(&self.ranges, layers, delta, self.last, most_cells);
