@@ -185,7 +185,7 @@ fn what_cannot_be_asked_is_refused() {
     let mut bytes = std::fs::read(&store).unwrap();
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     std::fs::write(&store, bytes).unwrap();
-    let error = refused(&["--study", "begun", "smollm2-135m"], "study");
+    let error = refused(&["--study", "begun", "smollm2-135m"], "study-version");
     assert!(error["message"].as_str().unwrap().contains("99"), "{error}");
     // A copy of an input that was lost.
     std::fs::remove_file(folder.path().join("study/recipe.yaml")).unwrap();
