@@ -33,7 +33,7 @@ pub(crate) struct Width {
     pub(crate) hidden_size: u64,
     /// Ascending by their parameters.
     pub(crate) attentions: Vec<AttentionShape>,
-    /// Ascending by their parameters.
+    /// Dense ones first, then by experts; of each kind ascending by their parameters.
     pub(crate) feed_forwards: Vec<FeedForwardShape>,
     /// Parameters of a layer's attention, its norms included.
     pub(crate) attention_parameters: Vec<u64>,
@@ -165,9 +165,13 @@ impl Width {
             })
             .collect();
         attentions.sort_by_key(|(layer, shape)| (*layer, *shape));
-        feed_forwards.sort_by_key(|(layer, idle, shape)| (*layer, *idle, shape.size));
+        // Parts of one kind together: boxes of several kinds would have the bounds of none of them.
+        let kind = |shape: &FeedForwardShape| {
+            (shape.experts.map(|experts| (experts.count, experts.top_k)), shape.gated)
+        };
+        feed_forwards.sort_by_key(|(layer, idle, shape)| (kind(shape), *layer, *idle, shape.size));
         // A layer's parameters are those of its halves; the least feed-forward part counts on the attention's side.
-        let least = feed_forwards.first().map_or(0, |(layer, ..)| *layer);
+        let least = feed_forwards.iter().map(|(layer, ..)| *layer).min().unwrap_or(0);
         let mut blocks = vec![ABSENT; attentions.len() * feed_forwards.len()];
         let places: HashMap<AttentionShape, usize> =
             attentions.iter().enumerate().map(|(place, (_, shape))| (*shape, place)).collect();
@@ -222,8 +226,10 @@ impl Width {
 
     /// The least and the most parameters without embeddings at some depth.
     pub(crate) fn parameters_at(&self, layers: u64) -> (f64, f64) {
-        // Both lists ascend.
-        let ends = |parameters: &[u64]| (parameters[0], parameters[parameters.len() - 1]);
+        let ends = |parameters: &[u64]| {
+            let (least, most) = (parameters.iter().min(), parameters.iter().max());
+            (least.copied().unwrap_or(0), most.copied().unwrap_or(0))
+        };
         let (attention, feed_forward) =
             (ends(&self.attention_parameters), ends(&self.feed_forward_parameters));
         let at = |layer: u64| (self.rest_parameters + layers * layer) as f64;
