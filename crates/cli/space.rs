@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::table::table;
 use serde_json::{Value, json};
 use slimfit_quality::Assumption;
-use slimfit_quantity::format_count;
+use slimfit_quantity::{format_count, format_integer};
 use slimfit_search::{Point, Space, SpaceSummary};
 use std::fmt::Write as _;
 
@@ -42,8 +42,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "name": hash.name,
             "sha256": hash.sha256,
             "description": space.description(),
-            "size": integer(summary.size),
-            "possible": integer(summary.possible),
+            "size": summary.size,
+            "possible": summary.possible,
             "parameters": summary.parameters.map(|(least, most)| json!({ "least": least, "most": most })),
             "axes": space.axis_lengths().into_iter().map(|(name, values)| json!({ "name": name, "values": values })).collect::<Vec<_>>(),
             "assumptions": Assumption::ALL
@@ -60,11 +60,6 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// Integers that a double does not hold are strings.
-fn integer(value: u64) -> Value {
-    if value > 1 << 53 { json!(value.to_string()) } else { json!(value) }
-}
-
 fn example(point: &Point) -> Value {
     json!({
         "id": point.architecture.id(point.weights, point.kv),
@@ -77,11 +72,11 @@ fn example(point: &Point) -> Value {
 
 fn text(space: &Space, summary: &SpaceSummary) -> String {
     let mut text = format!("{}: {}\n\n", space.name(), space.description());
-    let _ = writeln!(text, "points      {}", grouped(summary.size));
+    let _ = writeln!(text, "points      {}", format_integer(summary.size));
     let _ = writeln!(
         text,
         "possible    {} whose layers can exist and whose parameters keep the space's bounds",
-        grouped(summary.possible)
+        format_integer(summary.possible)
     );
     if let Some((least, most)) = summary.parameters {
         let (least, most) = (format_count(least as f64), format_count(most as f64));
@@ -143,18 +138,5 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
         ]);
     }
     let _ = write!(text, "\n{rows}\n");
-    text
-}
-
-/// Digits in groups of three.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
     text
 }

@@ -77,7 +77,10 @@ fn space_tells_its_size_its_range_and_ten_points() {
         assert!(parameters.is_sorted(), "{parameters:?}");
     }
     let text = Slimfit::new(["space", "slm-edge"]).run().done().stdout;
-    assert!(text.contains("1 170 324 000") && text.contains("left out without `--assume`"), "{text}");
+    assert!(
+        text.contains("1\u{202f}170\u{202f}324\u{202f}000") && text.contains("left out without `--assume`"),
+        "{text}"
+    );
     let refused = Slimfit::new(["space", "slm-egde"]).run();
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("did you mean `slm-edge`?"), "{}", refused.stderr);

@@ -229,26 +229,9 @@ impl Law {
         self.finish(&self.base(shape)?, weights, kv)
     }
 
-    /// A loss that no shape of a family falls below: shapes as `largest` but for their heads and for their parameters,
-    /// which are at most those of `largest` and, stored without embeddings, at least `smallest`. The term of the heads is
-    /// left out ([`Law::heads_nats`]), and whether the law reaches all of them is not asked. A rounding allowance is taken
-    /// off.
-    ///
-    /// # Errors
-    /// When a format has too few bits or no published measurement.
-    pub fn least_nats(
-        &self,
-        largest: &Shape,
-        smallest: u64,
-        weights: NumberFormat,
-        kv: NumberFormat,
-    ) -> Result<f64, Refusal> {
-        let formats = self.least_format_nats(weights, kv, (smallest as f64, largest.non_embedding as f64))?;
-        let nats = self.least_base_nats(largest, smallest) + self.window_nats(largest) + formats;
-        Ok(nats * (1.0 - ROUNDING))
-    }
-
-    /// [`Law::least_nats`] without window and formats.
+    /// A loss without heads, window and formats that no shape of a family falls below: shapes as `largest` but for their
+    /// heads and for their parameters, which are at most those of `largest` and, stored without embeddings, at least
+    /// `smallest`. Whether the law reaches all of them is not asked. A rounding allowance is taken off.
     ///
     /// Holds because the size term falls with every count of parameters and the data term joins it monotonically; the
     /// vocabulary's term is looked up over the whole range.

@@ -388,6 +388,11 @@ impl Recipe {
         }
         not_negative("shape.width_depth_penalty.value", self.shape.width_depth_penalty.value)?;
         not_negative("shape.embedding_credit.value", self.shape.embedding_credit.value)?;
+        let exponent = self.shape.expert_exponent.value;
+        if !(0.0..=1.0).contains(&exponent) {
+            let error = document.error_at("shape.expert_exponent.value", "out of range").found(exponent);
+            return Err(error.allowed("0 to 1: a weighted mean of visited and stored parameters"));
+        }
         positive("noise.shape.value", self.noise.shape.value)?;
         not_negative("noise.recipe.value", self.noise.recipe.value)?;
         not_negative("noise.level.value", self.noise.level.value)?;

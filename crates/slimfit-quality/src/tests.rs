@@ -406,6 +406,7 @@ fn recipes_that_make_no_sense_name_the_place() {
     for (from, to, field) in [
         ("value: 1.6155", "value: -1", "loss.size.factor.value"),
         ("value: 0.39619", "value: 0", "loss.interaction.value"),
+        ("value: 0.46,", "value: 1.46,", "shape.expert_exponent.value"),
         ("8.48e+7, 1.51e+8", "1.51e+8, 8.48e+7", "corrections.vocabulary.parameters"),
         ("0.045, 0.073, 0.131]", "0.131]", "corrections.vocabulary.nats"),
         ("training_clip: [0.5, 3]", "training_clip: [3, 0.5]", "corrections.training_clip"),
@@ -443,6 +444,42 @@ fn the_fast_law_agrees_with_the_estimate_exactly() {
 }
 
 proptest! {
+    #[test]
+    fn no_shape_falls_below_the_bound_of_its_family(
+        layers in 8_u64..48, width in 6_u64..32, vocabulary in 9000_u64..250_000, tokens in 1_u64..3000,
+        (small, large, between) in (1_u64..1000, 1_u64..1000, 0.0_f64..1.0), experts in any::<bool>(),
+        weights in prop::sample::select(NumberFormat::SEARCHABLE_WEIGHTS.to_vec()), kv_heads in 1_u64..16,
+    ) {
+        let model = model("gemstones");
+        let law = model.law(tokens * 1_000_000_000, &TEXT);
+        let least = 6_000_000 + small * 900_000;
+        let most = least + large * 900_000;
+        let own = least + (between * (most - least) as f64) as u64;
+        let shape = |non_embedding: u64| Shape {
+            non_embedding,
+            active: if experts { non_embedding / 2 } else { non_embedding },
+            experts: if experts { 8 } else { 1 },
+            embedding: vocabulary * 64 * width,
+            hidden_size: 64 * width,
+            layers,
+            vocabulary_size: vocabulary,
+            heads_per_kv_head: kv_heads,
+            single_kv_head: false,
+            global_layers: layers,
+            ..Shape::of(&architecture(SMALL)).unwrap()
+        };
+        let kv = NumberFormat::F16;
+        if let Ok(loss) = law.loss(&shape(own), weights, kv) {
+            let base = law.least_base_nats(&shape(most), least) + law.heads_nats(kv_heads, false);
+            let bound = base + law.least_format_nats(weights, kv, (least as f64, most as f64)).unwrap();
+            prop_assert!(bound <= loss.nats, "{bound} {loss:?}");
+            // Of a single size it is that loss itself, but for rounding.
+            let tight = law.least_base_nats(&shape(own), own) + law.heads_nats(kv_heads, false)
+                + law.least_format_nats(weights, kv, (own as f64, own as f64)).unwrap();
+            prop_assert!((loss.nats - tight).abs() < 1e-9, "{tight} {loss:?}");
+        }
+    }
+
     #[test]
     fn more_is_never_worse(
         layers in 8_u64..40, width in 6_u64..20, ffn in 1_u64..5, vocabulary in 26_000_u64..100_000, tokens in 1_u64..300,

@@ -19,7 +19,7 @@ pub use format::NumberFormat;
 pub use harness::{Bracketed, Cell, CellResult, Drift, interleave, sample_until};
 pub use rank::{kendall_tau, spearman};
 pub use units::{
-    format_bytes, format_count, format_duration, format_seconds, parse_bytes, parse_count, parse_duration,
-    parse_flops_per_s, parse_seconds, parse_watt_hours,
+    format_bytes, format_count, format_duration, format_integer, format_seconds, parse_bytes, parse_count,
+    parse_duration, parse_flops_per_s, parse_seconds, parse_watt_hours,
 };
 pub use warning::Warning;

@@ -104,6 +104,19 @@ pub fn format_count(count: f64) -> String {
     scaled(count, &[("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)]).replace(' ', "")
 }
 
+/// `1 234 567` with narrow no-break spaces, for counts that matter to the last digit.
+pub fn format_integer(count: u64) -> String {
+    let plain = count.to_string();
+    let mut text = String::with_capacity(2 * plain.len());
+    for (place, digit) in plain.chars().enumerate() {
+        if place > 0 && (plain.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn scaled(value: f64, units: &[(&str, f64)]) -> String {
     let (name, size) =
         units.iter().find(|(_, size)| value.abs() >= *size).copied().unwrap_or(units[units.len() - 1]);
@@ -149,6 +162,12 @@ fn unparsable(what: &'static str, found: &str, example: &'static str) -> Quantit
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_are_grouped_by_thousands() {
+        assert_eq!(format_integer(14_745_600), "14\u{202f}745\u{202f}600");
+        assert_eq!((format_integer(12), format_integer(1000)), ("12".to_owned(), "1\u{202f}000".to_owned()));
+    }
 
     #[test]
     fn people_s_spellings() {

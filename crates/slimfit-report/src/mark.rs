@@ -1,8 +1,8 @@
 //! Numbers on the page: each stands in an element that says where it comes from.
 
-use crate::unit::{Unit, grouped};
+use crate::unit::Unit;
 use maud::{Markup, Render, html};
-use slimfit_quantity::{Figure, Source};
+use slimfit_quantity::{Figure, Source, format_integer};
 use slimfit_study::Interval;
 
 /// The contract's word for a source.
@@ -28,7 +28,7 @@ pub(crate) fn read(text: impl Render) -> Markup {
 
 /// A whole number, read or counted, to its last digit.
 pub(crate) fn count(value: u64) -> Markup {
-    read(grouped(value))
+    read(format_integer(value))
 }
 
 /// A prediction with its interval, on one line; what is missing or no number is called unavailable.

@@ -146,19 +146,6 @@ fn scaled(value: f64, unit: &str) -> String {
     format!("{} {prefix}{unit}", digits(value / size))
 }
 
-/// `1 234 567` with thin spaces, for counts that matter to the last digit.
-pub(crate) fn grouped(count: u64) -> String {
-    let plain = count.to_string();
-    let mut result = String::with_capacity(plain.len() * 2);
-    for (index, digit) in plain.chars().enumerate() {
-        if index > 0 && (plain.len() - index).is_multiple_of(3) {
-            result.push('\u{202f}');
-        }
-        result.push(digit);
-    }
-    result
-}
-
 /// Whether more of an objective is better.
 pub(crate) fn is_maximised(name: &str) -> bool {
     name.starts_with("score_")
@@ -214,8 +201,6 @@ mod tests {
         ] {
             assert_eq!(unit.show(value), text);
         }
-        assert_eq!(grouped(14_745_600), "14\u{202f}745\u{202f}600");
-        assert_eq!(grouped(12), "12");
     }
 
     #[test]

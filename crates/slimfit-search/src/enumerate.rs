@@ -1,11 +1,11 @@
 //! The front by enumeration: every point is looked at, on all cores, and only the front is kept. For any evaluator, and
 //! what the search that leaves points out is held to.
 
-use crate::archive::{Archive, Found};
-use crate::sample::Sample;
-use crate::{Evaluator, Invalid, Metric, SearchError, Space};
+use crate::archive::Found;
+use crate::sample::sample;
+use crate::tally::Tally;
+use crate::{Evaluator, Metric, SearchError, Space};
 use slimfit_study::{BoundCount, ReasonCount};
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -73,15 +73,6 @@ pub struct Outcome {
     pub duration: Duration,
 }
 
-/// What one worker has gathered.
-struct Tally {
-    archive: Archive,
-    sample: Sample,
-    evaluated: u64,
-    invalid: BTreeMap<Invalid, u64>,
-    miss: Option<(f64, Found)>,
-}
-
 /// Searches all of `space`.
 ///
 /// The result does not depend on the number of workers.
@@ -100,13 +91,7 @@ pub fn enumerate<E: Evaluator>(
     let stop = AtomicBool::new(false);
     let last_report = Mutex::new(start);
     let work = || {
-        let mut tally = Tally {
-            archive: Archive::new(&options.objectives),
-            sample: Sample::new(options.seed, options.sample),
-            evaluated: 0,
-            invalid: BTreeMap::new(),
-            miss: None,
-        };
+        let mut tally = Tally::new(&options.objectives);
         loop {
             let cancelled = options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
             let late = options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
@@ -147,22 +132,15 @@ pub fn enumerate<E: Evaluator>(
     if let Some(progress) = options.progress {
         progress(Progress { visited, size: blocks * inner_size });
     }
+    let (invalid, invalid_by) = (all.invalid(), all.invalid_by());
     let front = all.archive.finish();
-    let mut members: Vec<u64> = front.iter().map(|found| found.index).collect();
-    members.sort_unstable();
-    let mut sample = all.sample.finish();
-    sample.retain(|found| members.binary_search(&found.index).is_err());
     Ok(Outcome {
         nearest_miss: if front.is_empty() { all.miss.map(|(_, found)| found) } else { None },
+        sample: sample(space, evaluator, options, &front),
         front,
-        sample,
         space_size: blocks * inner_size,
-        invalid: all.invalid.values().sum(),
-        invalid_by: all
-            .invalid
-            .into_iter()
-            .map(|(invalid, count)| ReasonCount { reason: invalid.reason().to_owned(), count })
-            .collect(),
+        invalid,
+        invalid_by,
         evaluated: all.evaluated,
         pruned: Vec::new(),
         unvisited: blocks * inner_size - visited,
@@ -247,50 +225,15 @@ fn visit_block<E: Evaluator>(
     let mut prepared = match prepared {
         Ok(prepared) => prepared,
         Err(invalid) => {
-            *tally.invalid.entry(invalid).or_insert(0) += inner_size;
+            tally.refuse(invalid, inner_size);
             return;
         }
     };
     for inner in 0..inner_size {
         let mut values = Metric::UNKNOWN;
         match evaluator.evaluate(&mut prepared, space.inner(inner), &mut values) {
-            Ok(()) => tally.add(Found { index: block * inner_size + inner, values }, &options.limits),
-            Err(invalid) => *tally.invalid.entry(invalid).or_insert(0) += 1,
-        }
-    }
-}
-
-impl Tally {
-    fn add(&mut self, found: Found, limits: &[(Metric, f64)]) {
-        self.evaluated += 1;
-        // How far it lies beyond its worst limit, as a logarithm.
-        let excess =
-            limits.iter().map(|(metric, limit)| metric.excess(found.values[metric.column()], *limit));
-        let worst = excess.fold(f64::NEG_INFINITY, f64::max);
-        if worst > 0.0 {
-            self.offer_miss((worst, found));
-            return;
-        }
-        self.sample.offer(&found);
-        self.archive.offer(found, None);
-    }
-
-    fn offer_miss(&mut self, miss: (f64, Found)) {
-        let nearer = |best: &(f64, Found)| (miss.0, miss.1.index) < (best.0, best.1.index);
-        if self.miss.as_ref().is_none_or(nearer) {
-            self.miss = Some(miss);
-        }
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.archive.absorb(other.archive);
-        self.sample.absorb(other.sample);
-        self.evaluated += other.evaluated;
-        for (invalid, count) in other.invalid {
-            *self.invalid.entry(invalid).or_insert(0) += count;
-        }
-        if let Some(miss) = other.miss {
-            self.offer_miss(miss);
+            Ok(()) => tally.add(Found { index: block * inner_size + inner, values }, &options.limits, None),
+            Err(invalid) => tally.refuse(invalid, 1),
         }
     }
 }

@@ -24,6 +24,7 @@ mod sample;
 mod space;
 mod summary;
 mod table;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod ties;

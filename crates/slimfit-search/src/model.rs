@@ -377,21 +377,28 @@ impl<'a> ModelEvaluator<'a> {
         }
     }
 
-    /// One of the parts of `block` that a weight format decides.
-    pub(crate) fn weighted_part(
+    /// Parts of `block` that a weight format decides, in the order of `kinds`.
+    ///
+    /// # Errors
+    /// Why the block cannot be planned or priced in that format.
+    pub(crate) fn weighted_parts<const N: usize>(
         &self,
         space: &Space,
         block: &Block,
         weights: NumberFormat,
         vocabulary: usize,
-        kind: ModelPart,
-    ) -> Result<Part, Invalid> {
+        kinds: [ModelPart; N],
+    ) -> Result<[Part; N], Invalid> {
         let (size, run, _) = self.vocabularies[vocabulary];
         let architecture = space.architecture(&Block { window: None, ..*block }, 1, size, false);
         // A cache of whole values suits every head; its own format is the mixing's concern.
         let kv = NumberFormat::F32;
         let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
-        Part::read(self.cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv))
+        let read = |kind| {
+            Part::read(self.cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv))
+        };
+        let parts: Vec<Part> = kinds.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(parts.try_into().unwrap_or_else(|_| unreachable!("as many parts as kinds")))
     }
 
     fn weighted(
@@ -401,12 +408,10 @@ impl<'a> ModelEvaluator<'a> {
         weights: NumberFormat,
         vocabulary: usize,
     ) -> Result<Weighted, Invalid> {
-        let part = |kind| self.weighted_part(space, block, weights, vocabulary, kind);
-        Ok(Weighted {
-            outer: part(ModelPart::Outer)?,
-            projections: part(ModelPart::Projections)?,
-            feed_forward: part(ModelPart::FeedForward)?,
-        })
+        let kinds = [ModelPart::Outer, ModelPart::Projections, ModelPart::FeedForward];
+        let [outer, projections, feed_forward] =
+            self.weighted_parts(space, block, weights, vocabulary, kinds)?;
+        Ok(Weighted { outer, projections, feed_forward })
     }
 
     /// Why no point of a sheet is valid whose parameters lie in `allowed`, where something other than its layers refuses it.

@@ -1,102 +1,28 @@
-//! A seeded sample of the points that were evaluated, the same however the work is shared out.
+//! A seeded sample of the points that are not on the front, to draw the cloud under it.
 
 use crate::archive::Found;
-use crate::{Evaluator, Metric, ModelEvaluator, SearchOptions, Space};
-use std::collections::{BinaryHeap, HashSet};
-
-/// Keeps the points with the smallest hashes: every point has the same chance, and two samples merge exactly.
-#[derive(Debug)]
-pub(crate) struct Sample {
-    seed: u64,
-    size: usize,
-    heap: BinaryHeap<Entry>,
-    largest: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    hash: u64,
-    found: Found,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.hash, self.found.index).cmp(&(other.hash, other.found.index))
-    }
-}
-
-impl Sample {
-    pub(crate) fn new(seed: u64, size: usize) -> Self {
-        Self { seed, size, heap: BinaryHeap::new(), largest: u64::MAX }
-    }
-
-    pub(crate) fn offer(&mut self, found: &Found) {
-        let hash = mix(found.index ^ mix(self.seed));
-        if hash <= self.largest {
-            self.insert(Entry { hash, found: *found });
-        }
-    }
-
-    fn insert(&mut self, entry: Entry) {
-        if self.size == 0 {
-            return;
-        }
-        if self.heap.len() < self.size {
-            self.heap.push(entry);
-        } else if self.heap.peek().is_some_and(|top| entry < *top) {
-            self.heap.pop();
-            self.heap.push(entry);
-        }
-        if self.heap.len() == self.size {
-            self.largest = self.heap.peek().map_or(u64::MAX, |top| top.hash);
-        }
-    }
-
-    pub(crate) fn absorb(&mut self, other: Self) {
-        for entry in other.heap {
-            self.insert(entry);
-        }
-    }
-
-    /// The sample by number.
-    pub(crate) fn finish(self) -> Vec<Found> {
-        let mut found: Vec<Found> = self.heap.into_iter().map(|entry| entry.found).collect();
-        found.sort_by_key(|found| found.index);
-        found
-    }
-}
+use crate::{Evaluator, Metric, SearchOptions, Space};
+use std::collections::HashSet;
 
 /// Points of one block in a sample.
 const OF_BLOCK: u64 = 16;
 /// Blocks that are tried for each point that is wanted.
 const TRIES: u64 = 4;
 
-/// Up to `options.sample` valid points that keep all limits, drawn from all of the space: blocks at random, and of each
+/// Up to `options.sample` valid points off the front that keep all limits, drawn from all of the space: blocks at random, and of each
 /// some depths and tyings in one pair of formats, so that a block is priced once.
-pub(crate) fn sample(
+pub(crate) fn sample<E: Evaluator>(
     space: &Space,
-    evaluator: &ModelEvaluator<'_>,
+    evaluator: &E,
     options: &SearchOptions<'_>,
+    front: &[Found],
 ) -> Vec<Found> {
     let (blocks, inner_size) = (space.blocks(), space.inner_size());
     let depths = space.tyings().len() as u64 * space.depths().len() as u64;
     let formats = inner_size / depths;
     let mut found: Vec<Found> = Vec::new();
-    let mut seen = HashSet::new();
+    // What was drawn, or may not be.
+    let mut seen: HashSet<u64> = front.iter().map(|found| found.index).collect();
     for attempt in 0..TRIES * options.sample as u64 {
         if found.len() >= options.sample {
             break;

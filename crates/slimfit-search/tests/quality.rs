@@ -10,7 +10,7 @@ use slimfit_quality::{Anchor, QualityModel, Recipe, TrainingPlan, TrainingRate};
 use slimfit_quantity::Source;
 use slimfit_search::{
     Evaluator, ExtraRows, Found, Metric, ModelEvaluator, Outcome, QualityTable, SearchError, SearchOptions,
-    Space, Workload, dominates, for_each_point, search,
+    Space, Workload, dominates, enumerate, for_each_point, search,
 };
 use slimfit_study::{Front, ProfileRef, front_csv};
 use std::ops::ControlFlow;
@@ -334,6 +334,28 @@ fn measured_losses_replace_predictions_in_dominance_and_in_the_record() {
     let csv = front_csv(&front);
     assert!(csv.lines().next().unwrap().ends_with(",measured"));
     assert_eq!(csv.lines().filter(|line| line.ends_with(",loss")).count(), 1);
+}
+
+#[test]
+fn a_measured_point_is_the_nearest_miss_where_bounds_that_know_predictions_would_leave_it_out() {
+    let world = world();
+    let space = space_of(SPACE);
+    let plain = world.evaluator(&space);
+    // One of the largest models, measured just beyond a limit that no prediction comes near.
+    let mut last = 0;
+    let _ = for_each_point(&space, &plain, &[], |found, _| {
+        last = found.index;
+        ControlFlow::Continue(())
+    });
+    let point = space.point(last).unwrap();
+    let text = format!("id,loss\n{},1.9\n", point.architecture.id(point.weights, point.kv));
+    let bound = table(&text).unwrap().bind(&space, &plain, ExtraRows::Refuse).unwrap();
+    let evaluator = world.evaluator(&space).measured_by(bound);
+    let options = options(&[Metric::Loss, Metric::MemoryBytes], &[(Metric::Loss, 1.8)]);
+    let (found, all) =
+        (search(&space, &evaluator, &options).unwrap(), enumerate(&space, &evaluator, &options).unwrap());
+    assert_eq!(found.nearest_miss.map(|miss| miss.index), Some(last));
+    assert_eq!(found.nearest_miss, all.nearest_miss);
 }
 
 #[test]

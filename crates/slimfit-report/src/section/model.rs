@@ -4,9 +4,9 @@ use super::{nothing, picks};
 use crate::ReportInput;
 use crate::mark::{count, number, predicted, read, scroll, unavailable};
 use crate::shape::{layer_runs, shape_words};
-use crate::unit::{Unit, grouped};
+use crate::unit::Unit;
 use maud::{Markup, html};
-use slimfit_quantity::{Source, format_count};
+use slimfit_quantity::{Source, format_count, format_integer};
 use slimfit_study::{Explanation, FrontPoint, OperationCost};
 
 pub(crate) fn section(input: &ReportInput) -> Markup {
@@ -98,7 +98,7 @@ fn time(explanation: Option<&Explanation>, phase: &str) -> Markup {
     html! {
         h4 { (title) }
         p { (predicted(Unit::Seconds, Some(explanation.seconds), None)) " for "
-            (read(tokens(explanation.tokens))) " with " (read(grouped(explanation.depth_tokens))) " in the cache, on "
+            (read(tokens(explanation.tokens))) " with " (read(format_integer(explanation.depth_tokens))) " in the cache, on "
             (read(explanation.threads)) @if explanation.threads == 1 { " thread." } @else { " threads." } }
         figure.chart.layers {
             div.layer-chart data-model=(explanation.id) data-phase=(phase) role="img"
@@ -112,7 +112,7 @@ fn time(explanation: Option<&Explanation>, phase: &str) -> Markup {
 }
 
 fn tokens(tokens: u64) -> String {
-    format!("{} token{}", grouped(tokens), if tokens == 1 { "" } else { "s" })
+    format!("{} token{}", format_integer(tokens), if tokens == 1 { "" } else { "s" })
 }
 
 /// Operations that differ only in their layer share a line, which says how many they are.

@@ -4,9 +4,9 @@ use super::{nothing, pick_reason, picks, warnings};
 use crate::ReportInput;
 use crate::mark::{count, number, predicted, range, read, unavailable};
 use crate::shape::shape_words;
-use crate::unit::{Unit, grouped, limit_words, objective_label};
+use crate::unit::{Unit, limit_words, objective_label};
 use maud::{Markup, html};
-use slimfit_quantity::{Source, format_count};
+use slimfit_quantity::{Source, format_count, format_integer};
 use slimfit_study::{ErrorSummary, Front, FrontPoint, Measurement};
 
 pub(crate) fn section(input: &ReportInput) -> Markup {
@@ -75,7 +75,7 @@ fn answer(input: &ReportInput, front: &Front) -> Markup {
     html! {
         p.answer {
             strong { "Answer. " }
-            "Of " (count(head.space_size)) " points in the space, " (number(Source::Measured, grouped(head.front_size)))
+            "Of " (count(head.space_size)) " points in the space, " (number(Source::Measured, format_integer(head.front_size)))
             @if front.points.len() == 1 { " is" } @else { " are" }
             " on the front: no other point is as good in every objective and better in one. "
             @match picks.first() {

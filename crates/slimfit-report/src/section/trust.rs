@@ -173,7 +173,7 @@ fn provenance(input: &ReportInput) -> Markup {
             @if let Some(head) = head {
                 div { dt { "Search space " (read(&head.space.name)) } dd { code.hash data-source="read" { (head.space.sha256) } } }
                 div { dt { "Hardware profile " (read(&head.profile.fingerprint_id)) } dd { code.hash data-source="read" { (head.profile.sha256) } } }
-                div { dt { "Recipe, tokens" } dd { (read(format!("{}, {}", head.recipe.name, crate::unit::grouped(head.recipe.tokens)))) } }
+                div { dt { "Recipe, tokens" } dd { (read(format!("{}, {}", head.recipe.name, slimfit_quantity::format_integer(head.recipe.tokens)))) } }
             }
             @if let Some(profile) = &input.profile {
                 div { dt { "Profile measured by" } dd { (read(&profile.provenance.tool)) ", " (read(&profile.provenance.created)) ", in "

@@ -2,13 +2,13 @@
 //!
 //! Every quantity is at least the sum of its least parts, with whichever thread count and in whichever regime of the box
 //! that is least; rounding keeps order, so this holds for computed numbers as for real ones. The loss is at least that of
-//! the most parameters in the box ([`Law::least_nats`](slimfit_quality::Law::least_nats)). Percentiles are at least their
+//! the most parameters in the box ([`Law::least_base_nats`](slimfit_quality::Law::least_base_nats)). Percentiles are at least their
 //! central time, and a score is at most that of the least loss.
 
 use super::sheet::{Node, Sheet, ThreadSheet};
-use super::worker::Bound;
 use crate::archive::Minimised;
 use crate::metric::rounded;
+use crate::tally::Bound;
 use crate::{Metric, ModelEvaluator, SearchOptions};
 use slimfit_quality::ScoreCurve;
 

@@ -13,7 +13,7 @@
 //! the box, and its thread count is one of the profile's; the least over all of these is at most what it has.
 //!
 //! **Lemma 3 (quality).** No point of the box has less loss than a shape with the most parameters of the box
-//! ([`Law::least_nats`](slimfit_quality::Law::least_nats)).
+//! ([`Law::least_base_nats`](slimfit_quality::Law::least_base_nats), with what window, heads and formats add at least).
 //!
 //! **Lemma 4 (pruning).** If a point `q` that was seen is at most a lower bound of the box in every objective, and less in
 //! one, then it dominates every point of the box: none is on the front, and none is needed to rule out another one, since
@@ -24,32 +24,33 @@
 //! every objective at most the factor `1 + ε` better than `q`, and than the point of the final front that is `q` or dominates
 //! it. Factors do not pile up: `q` was seen itself, and dominance, which removes points later, allows no distance.
 //!
-//! So the points that are kept by an exact pass are those that nothing dominates, whatever order boxes are met in. What that order decides
-//! is only how many points a bound rules out and how many are looked at; both are counted, and with the invalid ones they
-//! are all points of the space.
+//! So the points that are kept by an exact pass are those that nothing dominates, whatever order boxes are met in. What
+//! that order decides is only how many points a bound rules out and how many are looked at; both are counted, and with
+//! the invalid ones they are all points of the space.
 
 mod bounds;
 pub(crate) mod catalogue;
 mod held;
 mod quality;
+mod scope;
 mod sheet;
 mod times;
 mod unit;
 mod worker;
 
+pub(crate) use times::{PointTimes, times};
+
 use crate::archive::{Archive, Exchange, Found};
 use crate::enumerate::check;
 use crate::sample::sample;
+use crate::tally::Tally;
 use crate::{Evaluator, ModelEvaluator, Outcome, Progress, SearchError, SearchOptions, Space};
-pub(crate) use times::{PointTimes, times};
-
 use catalogue::Catalogue;
-use slimfit_study::{BoundCount, ReasonCount};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use unit::UnitKey;
-use worker::{Goal, Tally, Worker};
+use worker::{Goal, Worker};
 
 /// Searches all of `space`.
 ///
@@ -87,7 +88,7 @@ pub fn search(
     }
     let mut all = told.expect("there is at least one pass");
     for (reason, count) in &catalogue.invalid {
-        *all.invalid.entry(reason.clone()).or_insert(0) += count;
+        all.refuse(reason.clone(), *count);
     }
     let nearest_miss = if front.is_empty() && !options.limits.is_empty() {
         let (found, _) = run(space, evaluator, options, &catalogue, &units, (Goal::NearestMiss, 0.0), &[])?;
@@ -99,27 +100,15 @@ pub fn search(
     } else {
         None
     };
-    let mut members: Vec<u64> = front.iter().map(|found| found.index).collect();
-    members.sort_unstable();
-    let mut sample = sample(space, evaluator, options);
-    sample.retain(|found| members.binary_search(&found.index).is_err());
     Ok(Outcome {
         nearest_miss,
+        sample: sample(space, evaluator, options, &front),
         front,
-        sample,
         space_size: space.size(),
-        invalid: all.invalid.values().sum(),
-        invalid_by: all
-            .invalid
-            .into_iter()
-            .map(|(invalid, count)| ReasonCount { reason: invalid.reason().to_owned(), count })
-            .collect(),
+        invalid: all.invalid(),
+        invalid_by: all.invalid_by(),
         evaluated: all.evaluated,
-        pruned: all
-            .pruned
-            .into_iter()
-            .map(|(bound, count)| BoundCount { bound: bound.name().to_owned(), count })
-            .collect(),
+        pruned: all.pruned(),
         unvisited,
         epsilon,
         duration: start.elapsed(),
@@ -174,7 +163,7 @@ fn run(
         let mut worker =
             Worker::new(space, evaluator, options, catalogue, &exchange, number, (goal, epsilon));
         let mut seen = 0;
-        if number == 0 && goal == Goal::Front {
+        if number == 0 {
             worker.begin_with(known);
             worker.offer_measured();
         }

@@ -87,7 +87,8 @@ impl Unit {
     pub(crate) fn new(space: &Space, evaluator: &ModelEvaluator<'_>, width: &Width, key: UnitKey) -> Self {
         let weights = space.weights()[key.weights];
         let part = |pair: (usize, usize), kind| {
-            evaluator.weighted_part(space, &width.block(pair.0, pair.1), weights, key.vocabulary, kind)
+            let block = width.block(pair.0, pair.1);
+            evaluator.weighted_parts(space, &block, weights, key.vocabulary, [kind]).map(|[part]| part)
         };
         let (rows, columns) = (0..width.attentions.len(), 0..width.feed_forwards.len());
         // A plan is of a whole layer, so halves are planned beside others that a plan can be made with.

@@ -1,49 +1,21 @@
 //! One worker: walks units, bounds boxes, and looks at the points of those that no bound rules out.
 
 use super::bounds::{Bounds, Objectives, Rest};
-use super::catalogue::{Catalogue, Width};
+use super::catalogue::Catalogue;
 use super::held::Held;
 use super::quality::LeastNats;
+use super::scope::SheetScope;
 use super::sheet::{COLUMNS, Least, Node, ROWS, Sheet};
 use super::unit::{MixingPool, MixingRows, SheetInputs, TrainingFlops, Unit, UnitKey, parts_of};
-use crate::archive::{Archive, Exchange, Found};
+use crate::archive::{Exchange, Found};
 use crate::model::Counted;
 use crate::parts::LayerCounts;
 use crate::space::Inner;
+use crate::tally::{Bound, Tally};
 use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
 use slimfit_quality::Shape;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
-
-/// Why a box was not looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Bound {
-    /// A point that was seen dominates a lower bound of all its points.
-    Dominated,
-    /// A point that was seen is within the allowed distance of a lower bound of all its points.
-    WithinEpsilon,
-    /// A lower bound of all its points breaks a limit.
-    Limit,
-}
-
-impl Bound {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Dominated => "dominated",
-            Self::WithinEpsilon => "within epsilon",
-            Self::Limit => "limit",
-        }
-    }
-}
-
-/// What one worker has gathered.
-pub(crate) struct Tally {
-    pub(crate) archive: Archive,
-    pub(crate) evaluated: u64,
-    pub(crate) invalid: BTreeMap<Invalid, u64>,
-    pub(crate) pruned: BTreeMap<Bound, u64>,
-    pub(crate) miss: Option<(f64, Found)>,
-}
 
 /// What a worker looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,46 +37,13 @@ pub(crate) struct Worker<'w> {
     pub(crate) number: usize,
     pub(crate) goal: Goal,
     pub(crate) tally: Tally,
-    pool: MixingPool,
+    pub(super) pool: MixingPool,
     sheet: Sheet,
     held: Held,
     /// By width, vocabulary, tying and depth.
-    least_nats: HashMap<(usize, usize, usize, usize), Rc<LeastNats>>,
+    pub(super) least_nats: HashMap<(usize, usize, usize, usize), Rc<LeastNats>>,
     with_joules: bool,
     with_training: bool,
-}
-
-/// What all points of a sheet share.
-struct SheetScope<'s> {
-    width: &'s Width,
-    unit: &'s mut Unit,
-    mixing: &'s [usize],
-    key: UnitKey,
-    kv: usize,
-    window: usize,
-    tied: usize,
-    layers: usize,
-    counts: LayerCounts,
-    /// A shape as large as needed, its parameters left open.
-    shape: Shape,
-    /// Embedding parameters that count on top of the others.
-    embedding: u64,
-    /// Parameters without embeddings that break no bound of the space and no limit of the law, least and most.
-    allowed: (f64, f64),
-    /// Parameters without embeddings below or above which the space's bounds alone refuse a point.
-    bounds: (f64, f64),
-    /// Why no point of the sheet is valid, whatever its layers.
-    refusal: Option<Invalid>,
-    /// Whether a point is valid when its parameters lie within `allowed` and its row and its column are plain.
-    plain: bool,
-    plain_rows: Vec<bool>,
-    plain_columns: Vec<bool>,
-    /// Columns whose points are visited whole by each token.
-    dense_columns: Vec<bool>,
-    least_nats: Rc<LeastNats>,
-    window_nats: f64,
-    /// Points that break the space's bounds on parameters: on all, and on those without embeddings.
-    outside: [u64; 2],
 }
 
 impl<'w> Worker<'w> {
@@ -127,13 +66,7 @@ impl<'w> Worker<'w> {
             number,
             goal,
             objectives: Objectives::new(evaluator, options).within(epsilon),
-            tally: Tally {
-                archive: Archive::new(&options.objectives),
-                evaluated: 0,
-                invalid: BTreeMap::new(),
-                pruned: BTreeMap::new(),
-                miss: None,
-            },
+            tally: Tally::new(&options.objectives),
             pool: MixingPool::default(),
             sheet: Sheet::default(),
             held: Held::new(space, catalogue),
@@ -156,9 +89,7 @@ impl<'w> Worker<'w> {
         let (space, limits) = (self.space, &self.options.limits);
         for index in self.evaluator.table.indices() {
             let Some(values) = self.evaluator.values(space, index) else { continue };
-            if limits.iter().all(|(metric, limit)| metric.keeps(values[metric.column()], *limit)) {
-                self.tally.archive.offer(Found { index, values }, Some((self.exchange, self.number)));
-            }
+            self.tally.offer(Found { index, values }, limits, Some((self.exchange, self.number)));
         }
     }
 
@@ -199,7 +130,7 @@ impl<'w> Worker<'w> {
                         let embedding =
                             evaluator.embedding_parameters(width.hidden_size, key.vocabulary, *is_tied);
                         if let Some(reason) = space.parameter_reason(least, most, embedding) {
-                            *self.tally.invalid.entry(reason).or_insert(0) += all;
+                            self.tally.refuse(reason, all);
                             seen += all;
                             continue;
                         }
@@ -242,7 +173,7 @@ impl<'w> Worker<'w> {
                         for (broken, count) in
                             scope.outside.into_iter().enumerate().filter(|(_, count)| *count > 0)
                         {
-                            *self.tally.invalid.entry(Space::bound_reason(broken)).or_insert(0) += count;
+                            self.tally.refuse(Space::bound_reason(broken), count);
                         }
                         self.sheet = sheet;
                         seen += all;
@@ -251,76 +182,6 @@ impl<'w> Worker<'w> {
             }
         }
         Ok(seen)
-    }
-
-    fn scope<'s>(
-        &mut self,
-        width: &'s Width,
-        unit: &'s mut Unit,
-        mixing: &'s [usize],
-        key: UnitKey,
-        (kv, window, tied, layers): (usize, usize, usize, usize),
-        counts: LayerCounts,
-    ) -> SheetScope<'s> {
-        let (space, evaluator) = (self.space, self.evaluator);
-        let block = crate::Block { window: space.windows()[window], ..width.block(0, 0) };
-        let place = (key.vocabulary, space.tyings()[tied]);
-        let counted = width.counted(block, (0, 0), counts.layers(), place);
-        let mut shape = evaluator.shape(&counted);
-        (shape.experts, shape.heads_per_kv_head, shape.single_kv_head) = (1, 1, false);
-        let embedding = evaluator.total_parameters(&counted) - counted.non_embedding;
-        let bounds = space.parameter_bounds(embedding);
-        let reachable = evaluator.law().reachable_parameters();
-        let allowed = (bounds.0.max(reachable.0), bounds.1.min(reachable.1));
-        let formats = (space.weights()[key.weights], space.kv()[kv]);
-        let plain_rows: Vec<bool> = (0..width.attentions.len())
-            .map(|row| {
-                unit.projections[row].is_ok()
-                    && self.pool.parts[mixing[row]].is_ok()
-                    && evaluator.allows_heads(width.attentions[row].heads, width.attentions[row].kv_heads)
-            })
-            .collect();
-        let plain_columns = (0..width.feed_forwards.len())
-            .map(|column| {
-                unit.feed_forwards[column].is_ok()
-                    && evaluator.allows_experts(width.feed_forwards[column].experts)
-            })
-            .collect();
-        let least_nats = self.least_nats.entry((key.width, key.vocabulary, tied, layers));
-        let least_nats = Rc::clone(least_nats.or_insert_with(|| {
-            let (least, most) = width.parameters_at(counts.layers());
-            let range = (least.max(allowed.0), most.min(allowed.1));
-            Rc::new(LeastNats::new(evaluator.law(), shape, range))
-        }));
-        // A rule on the whole model refuses all layers alike where nothing about layers comes before it.
-        let by_layer = space.excludes_by_layer();
-        let all_heads =
-            width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
-        let refusal = evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats);
-        let plain = !by_layer && refusal.is_none() && unit.outer.is_ok();
-        SheetScope {
-            refusal: refusal.filter(|_| !by_layer && all_heads),
-            width,
-            unit,
-            mixing,
-            key,
-            kv,
-            window,
-            tied,
-            layers,
-            counts,
-            shape,
-            embedding,
-            allowed,
-            bounds,
-            plain,
-            plain_rows,
-            plain_columns,
-            dense_columns: width.idle_parameters.iter().map(|idle| *idle == 0).collect(),
-            least_nats,
-            window_nats: evaluator.law().window_nats(&shape),
-            outside: [0; 2],
-        }
     }
 
     /// Bounds a box, and goes into it where no bound rules it out.
@@ -340,7 +201,7 @@ impl<'w> Worker<'w> {
         if most < scope.bounds.0 || least > scope.bounds.1 {
             let reason = self.space.parameter_reason(least, most, scope.embedding);
             if let Some(reason) = reason {
-                *self.tally.invalid.entry(reason).or_insert(0) += count;
+                self.tally.refuse(reason, count);
                 return Ok(());
             }
         }
@@ -348,7 +209,7 @@ impl<'w> Worker<'w> {
             && least >= scope.allowed.0
             && most <= scope.allowed.1
         {
-            *self.tally.invalid.entry(reason.clone()).or_insert(0) += count;
+            self.tally.refuse(reason.clone(), count);
             return Ok(());
         }
         let shape = Shape {
@@ -376,11 +237,11 @@ impl<'w> Worker<'w> {
             match self.goal {
                 Goal::Front => {
                     if self.objectives.breaks_limit(&found) {
-                        *self.tally.pruned.entry(Bound::Limit).or_insert(0) += count;
+                        self.tally.rule_out(Bound::Limit, count);
                         return Ok(());
                     }
                     if self.tally.archive.dominates(&self.objectives.relaxed(&found.objectives)) {
-                        *self.tally.pruned.entry(self.objectives.bound()).or_insert(0) += count;
+                        self.tally.rule_out(self.objectives.bound(), count);
                         return Ok(());
                     }
                 }
@@ -507,45 +368,10 @@ impl<'w> Worker<'w> {
         })();
         match result {
             Ok(values) => {
-                self.tally.add(Found { index, values }, &self.options.limits, (self.exchange, self.number))
+                let told = Some((self.exchange, self.number));
+                self.tally.add(Found { index, values }, &self.options.limits, told);
             }
-            Err(reason) => *self.tally.invalid.entry(reason).or_insert(0) += 1,
-        }
-    }
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, found: Found, limits: &[(Metric, f64)], told: (&Exchange, usize)) {
-        self.evaluated += 1;
-        // How far it lies beyond its worst limit, as a logarithm.
-        let excess =
-            limits.iter().map(|(metric, limit)| metric.excess(found.values[metric.column()], *limit));
-        let worst = excess.fold(f64::NEG_INFINITY, f64::max);
-        if worst > 0.0 {
-            self.offer_miss((worst, found));
-            return;
-        }
-        self.archive.offer(found, Some(told));
-    }
-
-    pub(crate) fn offer_miss(&mut self, miss: (f64, Found)) {
-        let nearer = |best: &(f64, Found)| (miss.0, miss.1.index) < (best.0, best.1.index);
-        if self.miss.as_ref().is_none_or(nearer) {
-            self.miss = Some(miss);
-        }
-    }
-
-    pub(crate) fn absorb(&mut self, other: Self) {
-        self.archive.absorb(other.archive);
-        self.evaluated += other.evaluated;
-        for (reason, count) in other.invalid {
-            *self.invalid.entry(reason).or_insert(0) += count;
-        }
-        for (bound, count) in other.pruned {
-            *self.pruned.entry(bound).or_insert(0) += count;
-        }
-        if let Some(miss) = other.miss {
-            self.offer_miss(miss);
+            Err(reason) => self.tally.refuse(reason, 1),
         }
     }
 }

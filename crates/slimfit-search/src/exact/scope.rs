@@ -1,0 +1,116 @@
+//! What all points of one sheet share beside the sheet itself: which rules they can break, and what they are counted by.
+
+use super::catalogue::Width;
+use super::quality::LeastNats;
+use super::unit::{Unit, UnitKey};
+use super::worker::Worker;
+use crate::Invalid;
+use crate::parts::LayerCounts;
+use slimfit_quality::Shape;
+use std::rc::Rc;
+
+/// What all points of a sheet share.
+pub(super) struct SheetScope<'s> {
+    pub(super) width: &'s Width,
+    pub(super) unit: &'s mut Unit,
+    pub(super) mixing: &'s [usize],
+    pub(super) key: UnitKey,
+    pub(super) kv: usize,
+    pub(super) window: usize,
+    pub(super) tied: usize,
+    pub(super) layers: usize,
+    pub(super) counts: LayerCounts,
+    /// A shape as large as needed, its parameters left open.
+    pub(super) shape: Shape,
+    /// Embedding parameters that count on top of the others.
+    pub(super) embedding: u64,
+    /// Parameters without embeddings that break no bound of the space and no limit of the law, least and most.
+    pub(super) allowed: (f64, f64),
+    /// Parameters without embeddings below or above which the space's bounds alone refuse a point.
+    pub(super) bounds: (f64, f64),
+    /// Why no point of the sheet is valid, whatever its layers.
+    pub(super) refusal: Option<Invalid>,
+    /// Whether a point is valid when its parameters lie within `allowed` and its row and its column are plain.
+    pub(super) plain: bool,
+    pub(super) plain_rows: Vec<bool>,
+    pub(super) plain_columns: Vec<bool>,
+    /// Columns whose points are visited whole by each token.
+    pub(super) dense_columns: Vec<bool>,
+    pub(super) least_nats: Rc<LeastNats>,
+    pub(super) window_nats: f64,
+    /// Points that break the space's bounds on parameters: on all, and on those without embeddings.
+    pub(super) outside: [u64; 2],
+}
+
+impl Worker<'_> {
+    /// What the points of one sheet share. `(kv, window, tied, layers)`: places in the space's lists.
+    pub(super) fn scope<'s>(
+        &mut self,
+        width: &'s Width,
+        unit: &'s mut Unit,
+        mixing: &'s [usize],
+        key: UnitKey,
+        (kv, window, tied, layers): (usize, usize, usize, usize),
+        counts: LayerCounts,
+    ) -> SheetScope<'s> {
+        let (space, evaluator) = (self.space, self.evaluator);
+        let block = crate::Block { window: space.windows()[window], ..width.block(0, 0) };
+        let place = (key.vocabulary, space.tyings()[tied]);
+        let counted = width.counted(block, (0, 0), counts.layers(), place);
+        let mut shape = evaluator.shape(&counted);
+        (shape.experts, shape.heads_per_kv_head, shape.single_kv_head) = (1, 1, false);
+        let embedding = evaluator.total_parameters(&counted) - counted.non_embedding;
+        let bounds = space.parameter_bounds(embedding);
+        let reachable = evaluator.law().reachable_parameters();
+        let allowed = (bounds.0.max(reachable.0), bounds.1.min(reachable.1));
+        let formats = (space.weights()[key.weights], space.kv()[kv]);
+        let plain_rows: Vec<bool> = (0..width.attentions.len())
+            .map(|row| {
+                unit.projections[row].is_ok()
+                    && self.pool.parts[mixing[row]].is_ok()
+                    && evaluator.allows_heads(width.attentions[row].heads, width.attentions[row].kv_heads)
+            })
+            .collect();
+        let plain_columns = (0..width.feed_forwards.len())
+            .map(|column| {
+                unit.feed_forwards[column].is_ok()
+                    && evaluator.allows_experts(width.feed_forwards[column].experts)
+            })
+            .collect();
+        let least_nats = self.least_nats.entry((key.width, key.vocabulary, tied, layers));
+        let least_nats = Rc::clone(least_nats.or_insert_with(|| {
+            let (least, most) = width.parameters_at(counts.layers());
+            let range = (least.max(allowed.0), most.min(allowed.1));
+            Rc::new(LeastNats::new(evaluator.law(), shape, range))
+        }));
+        // A rule on the whole model refuses all layers alike where nothing about layers comes before it.
+        let by_layer = space.excludes_by_layer();
+        let all_heads =
+            width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
+        let refusal = evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats);
+        let plain = !by_layer && refusal.is_none() && unit.outer.is_ok();
+        SheetScope {
+            refusal: refusal.filter(|_| !by_layer && all_heads),
+            width,
+            unit,
+            mixing,
+            key,
+            kv,
+            window,
+            tied,
+            layers,
+            counts,
+            shape,
+            embedding,
+            allowed,
+            bounds,
+            plain,
+            plain_rows,
+            plain_columns,
+            dense_columns: width.idle_parameters.iter().map(|idle| *idle == 0).collect(),
+            least_nats,
+            window_nats: evaluator.law().window_nats(&shape),
+            outside: [0; 2],
+        }
+    }
+}
