@@ -42,8 +42,8 @@ struct Options {
     /// The space that peers search by look-up: small enough to write out.
     #[arg(long, value_name = "SPACE", default_value = "slm-demo")]
     small_space: String,
-    /// The space whose points are counted by the second.
-    #[arg(long, value_name = "SPACE", default_value = "slm-demo")]
+    /// The space whose points the search settles are counted by the second.
+    #[arg(long, value_name = "SPACE", default_value = "slm-edge")]
     rate_space: String,
     /// Seconds that a peer's optimiser gets at least; ten times ours where that is more.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
@@ -106,7 +106,7 @@ fn run(options: &Options) -> Result<()> {
             rows.extend(found.with_context(|| format!("front of {small}"))?);
         }
         if wanted(Section::Rates) {
-            rows.extend(rates::rows(&program, &options.rate_space).context("rates")?);
+            rows.extend(rates::rows(&program, &options.rate_space, &options.small_space).context("rates")?);
         }
         if wanted(Section::Spaces) {
             rows.extend(spaces::rows(&program, &options.spaces).context("spaces")?);
