@@ -35,7 +35,7 @@ fn certificate(head: &SearchHead) -> String {
         parts.push(format!("{} {why}", bound.count));
     }
     parts.push(format!("{} invalid", head.invalid));
-    if head.unvisited > 0 {
+    if !head.unvisited.is_zero() {
         parts.push(format!("{} not visited", head.unvisited));
     }
     format!("{} points = {}", head.space_size, parts.join(" + "))

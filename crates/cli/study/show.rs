@@ -123,7 +123,7 @@ fn text(arguments: &Arguments, contents: &StudyContents) -> String {
             search.request.engine.clone(),
             search.request.objectives.join(" "),
             head.map_or_else(absent, |head| head.front_size.to_string()),
-            head.map_or_else(absent, |head| format_count(head.space_size as f64)),
+            head.map_or_else(absent, |head| format_count(head.space_size.to_f64())),
             kept.sample_points.to_string(),
             kept.evaluations.to_string(),
         ]);

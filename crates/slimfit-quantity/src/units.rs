@@ -104,8 +104,8 @@ pub fn format_count(count: f64) -> String {
     scaled(count, &[("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)]).replace(' ', "")
 }
 
-/// `1 234 567` with narrow no-break spaces, for counts that matter to the last digit.
-pub fn format_integer(count: u64) -> String {
+/// `1 234 567` with narrow no-break spaces, for counts that matter to the last digit: whole numbers of any size.
+pub fn format_integer(count: impl std::fmt::Display) -> String {
     let plain = count.to_string();
     let mut text = String::with_capacity(2 * plain.len());
     for (place, digit) in plain.chars().enumerate() {

@@ -4,6 +4,7 @@ use crate::unit::Unit;
 use maud::{Markup, Render, html};
 use slimfit_quantity::{Figure, Source, format_integer};
 use slimfit_study::Interval;
+use std::fmt::Display;
 
 /// The contract's word for a source.
 pub(crate) const fn source_name(source: Source) -> &'static str {
@@ -27,7 +28,7 @@ pub(crate) fn read(text: impl Render) -> Markup {
 }
 
 /// A whole number, read or counted, to its last digit.
-pub(crate) fn count(value: u64) -> Markup {
+pub(crate) fn count(value: impl Display) -> Markup {
     read(format_integer(value))
 }
 

@@ -106,13 +106,17 @@ impl Tally {
     /// Points that are none, by reason.
     pub(crate) fn invalid_by(&self) -> Vec<ReasonCount> {
         let each = self.invalid.iter();
-        each.map(|(invalid, count)| ReasonCount { reason: invalid.reason().to_owned(), count: *count })
-            .collect()
+        each.map(|(invalid, count)| ReasonCount {
+            reason: invalid.reason().to_owned(),
+            count: (*count).into(),
+        })
+        .collect()
     }
 
     /// Points that were ruled out unseen, by bound.
     pub(crate) fn pruned(&self) -> Vec<BoundCount> {
         let each = self.pruned.iter();
-        each.map(|(bound, count)| BoundCount { bound: bound.name().to_owned(), count: *count }).collect()
+        each.map(|(bound, count)| BoundCount { bound: bound.name().to_owned(), count: (*count).into() })
+            .collect()
     }
 }

@@ -15,6 +15,7 @@ use slimfit_quantity::Measured;
 use slimfit_search::{
     Evaluator, Metric, ModelEvaluator, Outcome, SearchOptions, Space, Workload, enumerate, search,
 };
+use slimfit_study::Natural;
 
 const TOKENS: u64 = 100_000_000_000;
 
@@ -191,9 +192,10 @@ proptest! {
         prop_assert_eq!(numbers(&found), numbers(&all));
         prop_assert_eq!(&found.front, &all.front);
         prop_assert_eq!(&found.nearest_miss, &all.nearest_miss);
-        let pruned: u64 = found.pruned.iter().map(|bound| bound.count).sum();
+        let mut total: Natural = found.pruned.iter().map(|bound| &bound.count).sum();
+        total.add(&Natural::from(found.invalid + found.evaluated));
         prop_assert_eq!(found.unvisited, 0);
-        prop_assert_eq!(found.space_size, found.invalid + found.evaluated + pruned);
+        prop_assert_eq!(total, found.space_size);
         prop_assert_eq!(all.space_size, all.invalid + all.evaluated);
         prop_assert!(found.evaluated <= all.evaluated && found.invalid <= all.invalid);
         // What is counted as invalid is so for the same reason.
@@ -229,8 +231,9 @@ proptest! {
             });
             prop_assert!(near, "nothing near {:?}", point);
         }
-        let pruned: u64 = found.pruned.iter().map(|bound| bound.count).sum();
-        prop_assert_eq!(found.space_size, found.invalid + found.evaluated + pruned);
+        let mut total: Natural = found.pruned.iter().map(|bound| &bound.count).sum();
+        total.add(&Natural::from(found.invalid + found.evaluated));
+        prop_assert_eq!(total, found.space_size);
     }
 
     #[test]

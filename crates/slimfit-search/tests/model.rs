@@ -11,7 +11,7 @@ use slimfit_search::{
     Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, enumerate, for_each_point,
     search, shortlist,
 };
-use slimfit_study::ProfileRef;
+use slimfit_study::{Natural, ProfileRef};
 use std::ops::ControlFlow;
 
 const TOKENS: u64 = 100_000_000_000;
@@ -153,8 +153,9 @@ fn the_front_of_a_real_space_is_brute_force_with_and_without_limits() {
         found.sort_unstable();
         assert!(!found.is_empty());
         assert_eq!(found, expected);
-        let pruned: u64 = outcome.pruned.iter().map(|bound| bound.count).sum();
-        assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + pruned + outcome.unvisited);
+        let mut total: Natural = outcome.pruned.iter().map(|bound| &bound.count).sum();
+        total.add(&Natural::from(outcome.invalid + outcome.evaluated + outcome.unvisited));
+        assert_eq!(total, outcome.space_size);
         assert_eq!(outcome.unvisited, 0);
         // Looked at one by one, the same points are valid and the same are not.
         let all = enumerate(&space, &evaluator, &options).unwrap();
@@ -270,7 +271,7 @@ fn single_key_heads_need_to_be_assumed() {
         let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
         let outcome = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
         let refused = outcome.invalid_by.iter().find(|reason| reason.reason.contains("--assume mqa"));
-        (outcome.front.len(), refused.map_or(0, |reason| reason.count))
+        (outcome.front.len(), refused.map_or(0, |reason| reason.count.to_u128().unwrap()))
     };
     let (front, refused) = count(&[]);
     assert!(front == 0 && refused > 0, "{front} {refused}");
@@ -339,7 +340,7 @@ fn a_portable_space_leaves_out_what_no_standard_class_holds() {
         let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
         let outcome = enumerate(&space, &evaluator, &options(&evaluator, &space)).unwrap();
         let refused = outcome.invalid_by.iter().find(|reason| reason.reason.starts_with("portable"));
-        (outcome.evaluated, refused.map_or(0, |reason| reason.count))
+        (outcome.evaluated, refused.map_or(0, |reason| reason.count.to_u128().unwrap() as u64))
     };
     // Two matrices with a norm on queries and keys: nobody has that.
     let space = SPACE.replace(", 1000]", ", 1024]");

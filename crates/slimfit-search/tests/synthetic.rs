@@ -135,7 +135,7 @@ proptest! {
         let outcome = enumerate(&space, &random, &options(objectives, &limits, workers)).unwrap();
         prop_assert_eq!(indices(&outcome.front), brute_force(&space, &random, objectives, &limits));
         prop_assert_eq!(outcome.space_size, outcome.invalid + outcome.evaluated + outcome.unvisited);
-        prop_assert_eq!(outcome.invalid, outcome.invalid_by.iter().map(|reason| reason.count).sum::<u64>());
+        prop_assert_eq!(slimfit_study::Natural::from(outcome.invalid), outcome.invalid_by.iter().map(|reason| &reason.count).sum::<slimfit_study::Natural>());
         prop_assert_eq!(outcome.unvisited, 0);
         prop_assert_eq!(outcome.nearest_miss.is_some(), outcome.front.is_empty());
     }

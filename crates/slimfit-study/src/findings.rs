@@ -68,7 +68,7 @@ impl Study {
                 return Ok(());
             }
             let finding = insert(store, search, findings)?;
-            if front.head.unvisited == 0 {
+            if front.head.unvisited.is_zero() {
                 progress::forget(store, search)?;
             }
             prepared.set(Some(finding));
@@ -175,7 +175,7 @@ pub(crate) fn insert(store: &Store, search: SearchId, findings: &Findings<'_>) -
     let front = findings.front;
     let finding = store.insert(
         "INSERT INTO finding (search, complete, head) VALUES (?1, ?2, ?3)",
-        params![search.0, front.head.unvisited == 0, to_json(store, "front", &front.head)?],
+        params![search.0, front.head.unvisited.is_zero(), to_json(store, "front", &front.head)?],
     )?;
     let names: Vec<&str> = front.head.objectives.iter().map(|objective| objective.name.as_str()).collect();
     let mut parts = PartWriter::new(store);

@@ -1,6 +1,7 @@
 //! What a search found: the head that every search prints, and the points of the front.
 
 use crate::Candidates;
+use crate::natural::Natural;
 use crate::quality::{AnchorRef, QualityNotes, QualityTableRef, TrainingRef};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
@@ -53,19 +54,19 @@ pub struct SearchHead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingRef>,
     /// Points in the space: `invalid + evaluated + Σ pruned + unvisited`.
-    pub space_size: u64,
+    pub space_size: Natural,
     /// Points that are no architecture, or that a rule refused.
-    pub invalid: u64,
+    pub invalid: Natural,
     /// Why points are invalid.
     #[serde(default)]
     pub invalid_by: Vec<ReasonCount>,
     /// Points whose objectives were computed.
-    pub evaluated: u64,
+    pub evaluated: Natural,
     /// Points ruled out by a proven bound, by bound.
     pub pruned: Vec<BoundCount>,
     /// Points not looked at because the search was interrupted.
     #[serde(default)]
-    pub unvisited: u64,
+    pub unvisited: Natural,
     /// Whether the front is exact for the model.
     pub exact: bool,
     /// Proven multiplicative distance to the exact front; 0 when exact. Absent where nothing is proven, which a warning
@@ -149,7 +150,7 @@ pub struct ReasonCount {
     /// The reason.
     pub reason: String,
     /// How many.
-    pub count: u64,
+    pub count: Natural,
 }
 
 /// How many points one bound ruled out.
@@ -158,7 +159,7 @@ pub struct BoundCount {
     /// The bound.
     pub bound: String,
     /// How many.
-    pub count: u64,
+    pub count: Natural,
 }
 
 /// The point that comes nearest to keeping all limits.

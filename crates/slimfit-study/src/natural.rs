@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// A natural number: big-endian bytes without leading zeros, so that zero has none.
 ///
 /// It is only stored, compared, added and spelt here; whoever computes with larger numbers brings a library and hands over
-/// [`bytes`](Self::bytes). In JSON it is a decimal string.
+/// [`bytes`](Self::bytes). In JSON it is a number up to 2⁵³ and a decimal string past that.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Natural(Vec<u8>);
 
@@ -32,6 +32,16 @@ impl Natural {
     /// The same as a `u128`, where it fits.
     pub fn to_u128(&self) -> Option<u128> {
         (self.0.len() <= 16).then(|| self.0.iter().fold(0, |value, byte| (value << 8) | u128::from(*byte)))
+    }
+
+    /// The nearest `f64`; infinite past its range.
+    pub fn to_f64(&self) -> f64 {
+        self.0.iter().fold(0.0, |value, byte| 256.0 * value + f64::from(*byte))
+    }
+
+    /// Whether it is 0.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Adds `other`.
@@ -65,6 +75,21 @@ impl From<u128> for Natural {
 impl From<u64> for Natural {
     fn from(value: u64) -> Self {
         Self::from_bytes(&value.to_be_bytes())
+    }
+}
+
+impl<'a> std::iter::Sum<&'a Self> for Natural {
+    fn sum<I: Iterator<Item = &'a Self>>(numbers: I) -> Self {
+        numbers.fold(Self::default(), |mut sum, number| {
+            sum.add(number);
+            sum
+        })
+    }
+}
+
+impl PartialEq<u64> for Natural {
+    fn eq(&self, other: &u64) -> bool {
+        self.to_u128() == Some(u128::from(*other))
     }
 }
 
@@ -131,15 +156,30 @@ impl FromStr for Natural {
     }
 }
 
+/// The largest whole number up to which every reader of JSON keeps all digits.
+const EXACT_IN_JSON: u128 = 1 << 53;
+
 impl Serialize for Natural {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.to_u128() {
+            Some(value) if value <= EXACT_IN_JSON => serializer.serialize_u64(value as u64),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Natural {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(value) => Ok(Self::from(value)),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
     }
 }
 
@@ -175,7 +215,18 @@ mod tests {
         assert_eq!(sum, natural("680564733841876926926749214863536422912"));
         assert!(Natural::from(256_u64) > Natural::from(255_u64));
         assert!(natural("680564733841876926926749214863536422912") > Natural::from(u128::MAX));
-        let json = serde_json::to_string(&sum).expect("JSON");
-        assert_eq!(serde_json::from_str::<Natural>(&json).expect("a number"), sum);
+        for (number, json) in [
+            (sum, "\"680564733841876926926749214863536422912\""),
+            (Natural::from(1_u64 << 53), "9007199254740992"),
+        ] {
+            assert_eq!(serde_json::to_string(&number).expect("JSON"), json);
+            assert_eq!(serde_json::from_str::<Natural>(json).expect("a number"), number);
+        }
+        assert!(
+            serde_json::from_str::<Natural>("-1").is_err() && serde_json::from_str::<Natural>("1.5").is_err()
+        );
+        let all = [Natural::from(u128::MAX), Natural::from(2_u64)];
+        assert_eq!(all.iter().sum::<Natural>(), natural("340282366920938463463374607431768211457"));
+        assert_eq!(natural("1000000000000000000000000000000").to_f64(), 1e30);
     }
 }

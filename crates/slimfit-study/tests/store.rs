@@ -94,7 +94,7 @@ fn an_unfinished_search_is_taken_up_and_a_finished_one_is_not() {
     let again = study.begin_search(&request(1)).unwrap();
     assert_eq!((again.id, again.resumed), (begun.id, true));
     let mut stopped = front(3);
-    stopped.head.unvisited = 10;
+    stopped.head.unvisited = Natural::from(10_u64);
     study.finish_search(begun.id, &findings(&stopped, &[])).unwrap();
     assert!(study.begin_search(&request(1)).unwrap().resumed, "what was stopped goes on");
     let whole = front(4);

@@ -49,7 +49,7 @@ pub fn rows(program: &Program, large: &str, small: &str) -> Result<Vec<Row>> {
     // Points that are none cost next to nothing, so they count for nothing.
     let by_parts = || {
         let outcome = search(&large, &searcher, &options)?;
-        Ok(outcome.evaluated + outcome.pruned.iter().map(|bound| bound.count).sum::<u64>())
+        Ok(outcome.space_size - outcome.invalid - outcome.unvisited)
     };
     let one_by_one = || {
         let mut count = 0_u64;

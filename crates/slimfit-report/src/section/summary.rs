@@ -7,7 +7,7 @@ use crate::shape::shape_words;
 use crate::unit::{Unit, limit_words, objective_label};
 use maud::{Markup, html};
 use slimfit_quantity::{Source, format_count, format_integer};
-use slimfit_study::{ErrorSummary, Front, FrontPoint, Measurement};
+use slimfit_study::{ErrorSummary, Front, FrontPoint, Measurement, Natural};
 
 pub(crate) fn section(input: &ReportInput) -> Markup {
     html! {
@@ -75,7 +75,7 @@ fn answer(input: &ReportInput, front: &Front) -> Markup {
     html! {
         p.answer {
             strong { "Answer. " }
-            "Of " (count(head.space_size)) " points in the space, " (number(Source::Measured, format_integer(head.front_size)))
+            "Of " (count(&head.space_size)) " points in the space, " (number(Source::Measured, format_integer(head.front_size)))
             @if front.points.len() == 1 { " is" } @else { " are" }
             " on the front: no other point is as good in every objective and better in one. "
             @match picks.first() {
@@ -215,10 +215,10 @@ fn search_error(front: Option<&Front>) -> Markup {
     html! {
         @if head.exact {
             p.big { (number(Source::Measured, "0")) }
-            p { "The front is exact for the two models: each of the " (count(head.space_size))
-                " points was evaluated (" (count(head.evaluated)) "), ruled out by a proven bound ("
-                (count(head.pruned.iter().map(|bound| bound.count).sum())) ") or is no valid model ("
-                (count(head.invalid)) ")." }
+            p { "The front is exact for the two models: each of the " (count(&head.space_size))
+                " points was evaluated (" (count(&head.evaluated)) "), ruled out by a proven bound ("
+                (count(head.pruned.iter().map(|bound| &bound.count).sum::<Natural>())) ") or is no valid model ("
+                (count(&head.invalid)) ")." }
         } @else if let Some(epsilon) = head.epsilon {
             p.big { (number(Source::Modelled, format!("≤ {}", Unit::Fraction.show(epsilon)))) }
             p { "No point of the exact front is better than a point here by more than this factor in every objective." }
@@ -227,10 +227,10 @@ fn search_error(front: Option<&Front>) -> Markup {
         }
         @if !head.invalid_by.is_empty() {
             details { summary { "Why points are no valid model" }
-                ul { @for reason in &head.invalid_by { li { span data-source="read" { (reason.reason) } ": " (count(reason.count)) } } } }
+                ul { @for reason in &head.invalid_by { li { span data-source="read" { (reason.reason) } ": " (count(&reason.count)) } } } }
         }
-        @if head.unvisited > 0 {
-            p.flag { "The search was interrupted: " (count(head.unvisited)) " points were not looked at." }
+        @if !head.unvisited.is_zero() {
+            p.flag { "The search was interrupted: " (count(&head.unvisited)) " points were not looked at." }
         }
         p.small { "It took " (number(Source::Measured, Unit::Seconds.show(head.seconds))) " and "
             @if let Some(bytes) = head.peak_memory_bytes { (number(Source::Measured, Unit::Bytes.show(bytes as f64))) }
