@@ -282,6 +282,35 @@ impl Law {
         correction.map_or(0.0, |correction| correction.value)
     }
 
+    /// Whether a window is shorter than the workload's text in tokens of a vocabulary.
+    pub fn cuts(&self, window: u64, vocabulary: u64) -> bool {
+        let (prompt, generated) = self.workload_tokens(vocabulary);
+        window < prompt + generated
+    }
+
+    /// Where windows cut: the shortest that the law reaches, and of how many layers at least one has to see everything.
+    pub fn window_rule(&self) -> (u64, u64) {
+        let corrections = &self.recipe.corrections;
+        (corrections.window_minimum, corrections.window_global_every)
+    }
+
+    /// Whether the loss never rises with more parameters, stored or visited, all else equal: the size term and the join with
+    /// the data term fall; the loss of a weight format falls where its exponent and coefficient are at least 0; what a
+    /// vocabulary far from the recipe's costs may go either way.
+    pub fn falls_with_size(&self, vocabulary: u64, weights: NumberFormat) -> bool {
+        let formula = &self.formula;
+        let rises = [
+            formula.size_exponent,
+            formula.embedding_credit,
+            formula.expert_exponent,
+            1.0 - formula.expert_exponent,
+            self.recipe.corrections.training_exponent.value,
+            self.weights[weights as usize].unwrap_or(0.0),
+        ];
+        let far = self.recipe.corrections.vocabulary.is_some() && self.far_edge(vocabulary).is_some();
+        !far && rises.iter().all(|value| *value >= 0.0)
+    }
+
     /// The loss that neither size nor data removes, nats.
     pub fn irreducible_nats(&self) -> f64 {
         self.formula.irreducible

@@ -2,10 +2,11 @@
 
 use crate::archive::Found;
 use crate::exact::{PointTimes, times};
-use crate::table::MeasuredValue;
+use crate::layered::{LayeredOutcome, Model};
+use crate::table::{Entry, MeasuredValue};
 use crate::{
     Appraiser, Metric, ModelEvaluator, ModelFormats, Outcome, Point, SearchError, SearchOptions, Space,
-    picks, ties,
+    Values, picks, ties,
 };
 use slimfit_arch::Architecture;
 use slimfit_cost::Prediction;
@@ -13,11 +14,13 @@ use slimfit_plan::WeightFormats;
 use slimfit_quality::{QualityError, QualityEstimate, TrainingCost};
 use slimfit_quantity::{Figure, NumberFormat, Predicted, Source, Warning};
 use slimfit_study::{
-    BrokenLimit, Candidates, CloudPoint, Constraint, Front, FrontPoint, Interval, NearestMiss,
-    ParameterCounts, ProfileRef, PublishedScore, RecipeRef, ReferenceModel, SearchHead,
+    BoundCount, BrokenLimit, Candidates, CloudPoint, Constraint, Front, FrontPoint, Interval, Natural,
+    NearestMiss, ParameterCounts, ProfileRef, PublishedScore, ReasonCount, RecipeRef, ReferenceModel,
+    SearchHead,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub use slimfit_study::FRONT_SCHEMA;
 
@@ -45,6 +48,28 @@ pub(crate) struct Description {
     pub(crate) training: Option<TrainingCost>,
 }
 
+/// Where every point of a space went.
+struct Census {
+    space_size: Natural,
+    invalid: Natural,
+    invalid_by: Vec<ReasonCount>,
+    evaluated: Natural,
+    pruned: Vec<BoundCount>,
+    unvisited: Natural,
+    epsilon: Option<f64>,
+    duration: Duration,
+}
+
+/// A point of a front before it is described.
+struct Modelled<'m> {
+    architecture: Architecture,
+    weights: NumberFormat,
+    kv: NumberFormat,
+    values: &'m Values,
+    times: PointTimes,
+    measured: Option<&'m Entry>,
+}
+
 impl ModelEvaluator<'_> {
     /// The front as it is recorded, and the cloud under it. `profile` names the device.
     ///
@@ -57,29 +82,98 @@ impl ModelEvaluator<'_> {
         options: &SearchOptions<'_>,
         profile: ProfileRef,
     ) -> Result<(Front, Vec<CloudPoint>), SearchError> {
-        let mut points = self.points(space, &outcome.front, &options.objectives)?;
+        let points = self.points(space, &outcome.front, &options.objectives)?;
+        let columns: Vec<usize> = options.objectives.iter().map(|metric| metric.column()).collect();
+        let cloud = outcome.sample.iter().map(|found| cloud_point(&found.values, &columns)).collect();
+        let nearest_miss = outcome.nearest_miss.map(|found| {
+            let Point { architecture, weights, kv, .. } = searched(space, &found)?;
+            Ok::<_, SearchError>(nearest_miss((&architecture, weights, kv), &found.values, options))
+        });
+        let census = Census {
+            space_size: outcome.space_size.into(),
+            invalid: outcome.invalid.into(),
+            invalid_by: outcome.invalid_by.clone(),
+            evaluated: outcome.evaluated.into(),
+            pruned: outcome.pruned.clone(),
+            unvisited: outcome.unvisited.into(),
+            epsilon: outcome.epsilon,
+            duration: outcome.duration,
+        };
+        Ok((self.recorded(space, points, census, nearest_miss.transpose()?, options, profile), cloud))
+    }
+
+    /// The same of models whose layers may differ.
+    ///
+    /// # Errors
+    /// When a model of the front can be searched but not predicted: a fault of this program.
+    pub fn front_of_layers(
+        &self,
+        space: &Space,
+        outcome: LayeredOutcome,
+        options: &SearchOptions<'_>,
+        profile: ProfileRef,
+    ) -> Result<(Front, Vec<CloudPoint>), SearchError> {
+        let columns: Vec<usize> = options.objectives.iter().map(|metric| metric.column()).collect();
+        let cloud = outcome.sample.iter().map(|values| cloud_point(values, &columns)).collect();
+        let miss = outcome.nearest_miss.as_ref();
+        let nearest_miss = miss.map(|model| {
+            nearest_miss((&model.architecture, model.weights, model.kv), &model.values, options)
+        });
+        let describe = |model: Model| {
+            let point = Modelled {
+                architecture: model.architecture,
+                weights: model.weights,
+                kv: model.kv,
+                values: &model.values,
+                times: model.times,
+                measured: None,
+            };
+            self.described_point(point, &options.objectives)
+        };
+        let points = outcome.front.into_iter().map(describe).collect::<Result<_, _>>()?;
+        let census = Census {
+            space_size: outcome.space_size,
+            invalid: outcome.invalid,
+            invalid_by: outcome.invalid_by,
+            evaluated: outcome.evaluated,
+            pruned: outcome.pruned,
+            unvisited: outcome.unvisited,
+            epsilon: outcome.epsilon,
+            duration: outcome.duration,
+        };
+        Ok((self.recorded(space, points, census, nearest_miss, options, profile), cloud))
+    }
+
+    /// The record of a front.
+    fn recorded(
+        &self,
+        space: &Space,
+        mut points: Vec<FrontPoint>,
+        census: Census,
+        nearest_miss: Option<NearestMiss>,
+        options: &SearchOptions<'_>,
+        profile: ProfileRef,
+    ) -> Front {
         ties::group(&mut points, &options.objectives);
         picks::pick(&mut points, &options.objectives, !options.limits.is_empty());
         let mut warnings = self.anchor_warnings();
-        let exact = outcome.epsilon == Some(0.0);
-        if outcome.unvisited > 0 {
+        let exact = census.epsilon == Some(0.0);
+        if !census.unvisited.is_zero() {
             let message = format!(
                 "the search was stopped with {} of {} points unvisited: the front holds only what was seen, and `epsilon` is null, because nothing is proven about the rest; give it more time",
-                outcome.unvisited, outcome.space_size
+                census.unvisited, census.space_size
             );
             warnings.push(Warning::new("search-stopped", message));
         }
-        if let Some(epsilon) = outcome.epsilon.filter(|epsilon| *epsilon > 0.0) {
+        if let Some(epsilon) = census.epsilon.filter(|epsilon| *epsilon > 0.0) {
             let message = format!(
                 "the front is proven to within {}: no model of the space is better than one of these by more than that in every objective (the loss counted above what no size and no data remove)",
                 percent(epsilon)
             );
             warnings.push(Warning::new("search-within-epsilon", message));
         }
-        let nearest_miss =
-            outcome.nearest_miss.map(|found| nearest_miss(space, &found, options)).transpose()?;
         if points.is_empty() {
-            let message = if outcome.evaluated == 0 {
+            let message = if nearest_miss.is_none() {
                 "no point of the space is valid: `invalid_by` says why".to_owned()
             } else {
                 "no point keeps all limits: `nearest_miss` comes nearest".to_owned()
@@ -92,15 +186,6 @@ impl ModelEvaluator<'_> {
                 "this system does not tell the peak memory of a process: `peak_memory_bytes` is null";
             warnings.push(Warning::new("peak-memory-unknown", message));
         }
-        let columns: Vec<usize> = options.objectives.iter().map(|metric| metric.column()).collect();
-        let cloud = outcome
-            .sample
-            .iter()
-            .map(|found| CloudPoint {
-                parameters: found.values[Metric::Parameters.column()],
-                objectives: columns.iter().map(|&column| found.values[column]).collect(),
-            })
-            .collect();
         let head = SearchHead {
             space: space.named_hash(),
             profile,
@@ -119,16 +204,16 @@ impl ModelEvaluator<'_> {
             quality_table: None,
             anchors: self.anchor_refs(),
             training: self.training_ref(options),
-            space_size: outcome.space_size.into(),
-            invalid: outcome.invalid.into(),
-            invalid_by: outcome.invalid_by.clone(),
-            evaluated: outcome.evaluated.into(),
-            pruned: outcome.pruned.clone(),
-            unvisited: outcome.unvisited.into(),
+            space_size: census.space_size,
+            invalid: census.invalid,
+            invalid_by: census.invalid_by,
+            evaluated: census.evaluated,
+            pruned: census.pruned,
+            unvisited: census.unvisited,
             exact,
             // Nothing is proven about points that were not visited.
-            epsilon: outcome.epsilon,
-            seconds: outcome.duration.as_secs_f64(),
+            epsilon: census.epsilon,
+            seconds: census.duration.as_secs_f64(),
             peak_memory_bytes,
             front_size: points.len() as u64,
             tie_groups: Some(points.iter().map(|point| point.tie_group).max().unwrap_or_default()),
@@ -136,7 +221,7 @@ impl ModelEvaluator<'_> {
             study: None,
             warnings,
         };
-        Ok((Front { schema: FRONT_SCHEMA.to_owned(), head, points }, cloud))
+        Front { schema: FRONT_SCHEMA.to_owned(), head, points }
     }
 
     /// Describes points on all cores: planning each of tens of thousands takes a while.
@@ -180,13 +265,22 @@ impl ModelEvaluator<'_> {
         objectives: &[Metric],
     ) -> Result<FrontPoint, SearchError> {
         let Point { architecture, weights, kv, .. } = searched(space, found)?;
+        let measured = self.table.of_point(found.index);
+        let values = &found.values;
+        self.described_point(Modelled { architecture, weights, kv, values, times, measured }, objectives)
+    }
+
+    fn described_point(
+        &self,
+        Modelled { architecture, weights, kv, values, times, measured }: Modelled<'_>,
+        objectives: &[Metric],
+    ) -> Result<FrontPoint, SearchError> {
         let run = self.workload.run_shape(&self.law, architecture.vocabulary_size);
         let prediction = self.cost.predict_time(times.usual, times.elsewhere, run)?;
         let formats = ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv };
         let description =
             self.appraiser().described(&architecture, formats, Some(self.tokens), prediction)?;
         let parameters = architecture.parameters();
-        let measured = self.table.of_point(found.index);
         let measured = |metric: Metric| measured.and_then(|entry| entry.of(metric));
         let flags =
             description.estimate.as_ref().map(|estimate| estimate.flags.names().map(str::to_owned).collect());
@@ -203,7 +297,7 @@ impl ModelEvaluator<'_> {
             threads: description.prediction.threads,
             objectives: objectives
                 .iter()
-                .map(|metric| (metric.name().to_owned(), found.values[metric.column()]))
+                .map(|metric| (metric.name().to_owned(), values[metric.column()]))
                 .collect(),
             intervals: objectives
                 .iter()
@@ -343,21 +437,27 @@ fn searched(space: &Space, found: &Found) -> Result<Point, SearchError> {
     })
 }
 
+fn cloud_point(values: &Values, columns: &[usize]) -> CloudPoint {
+    CloudPoint {
+        parameters: values[Metric::Parameters.column()],
+        objectives: columns.iter().map(|&column| values[column]).collect(),
+    }
+}
+
 fn nearest_miss(
-    space: &Space,
-    found: &Found,
+    (architecture, weights, kv): (&Architecture, NumberFormat, NumberFormat),
+    values: &Values,
     options: &SearchOptions<'_>,
-) -> Result<NearestMiss, SearchError> {
-    let point = searched(space, found)?;
+) -> NearestMiss {
     let breaks = options.limits.iter().filter_map(|(metric, limit)| {
-        let value = found.values[metric.column()];
+        let value = values[metric.column()];
         (!metric.keeps(value, *limit)).then(|| BrokenLimit {
             name: metric.name().to_owned(),
             limit: *limit,
             value,
         })
     });
-    Ok(NearestMiss { id: point.architecture.id(point.weights, point.kv), breaks: breaks.collect() })
+    NearestMiss { id: architecture.id(weights, kv), breaks: breaks.collect() }
 }
 
 /// The high-water mark of this process, where the system tells it.

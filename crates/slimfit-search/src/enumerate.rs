@@ -84,6 +84,7 @@ pub fn enumerate<E: Evaluator>(
     evaluator: &E,
     options: &SearchOptions<'_>,
 ) -> Result<Outcome, SearchError> {
+    space.require_equal_layers("enumeration")?;
     check(space, evaluator.metrics(), options)?;
     let start = Instant::now();
     let (blocks, inner_size) = (space.blocks(), space.inner_size());

@@ -300,13 +300,7 @@ impl<'a> ModelEvaluator<'a> {
         space.check_parameters(self.total_parameters(point), point.non_embedding)?;
         space.check_whole_point(&point.block, point.layers, vocabulary)?;
         let base = self.law.base(&self.shape(point)).map_err(|refusal| Invalid::of(refusal.reason()))?;
-        let (mqa, vocabularies) = self.may_assume;
-        if base.flags.contains(Flags::ASSUMED_MQA) && !mqa {
-            return Err(Invalid::of("rests on an assumption: needs --assume mqa"));
-        }
-        if base.flags.contains(Flags::ASSUMED_VOCABULARY) && !vocabularies {
-            return Err(Invalid::of("rests on an assumption: needs --assume vocab"));
-        }
+        self.allowed(base.flags)?;
         let training = if self.counts_training {
             let architecture = space.architecture(&point.block, point.layers, vocabulary, point.tied);
             let cost = self.training.cost(self.quality.recipe(), &architecture, self.tokens);
@@ -342,21 +336,34 @@ impl<'a> ModelEvaluator<'a> {
         price: &RunTime,
         values: &mut Values,
     ) {
+        let sizes = (point.vocabulary, point.non_embedding, self.total_parameters(point));
+        self.write_predicted(sizes, valued.training, loss_nats, price, values);
+        if let Some(row) = self.table.of_point(index) {
+            row.replace(values);
+        }
+    }
+
+    /// Writes all that is predicted of a point with so many parameters in all.
+    pub(crate) fn write_predicted(
+        &self,
+        (vocabulary, non_embedding, total_parameters): (usize, u64, u64),
+        training: Option<TrainingCost>,
+        loss_nats: f64,
+        price: &RunTime,
+        values: &mut Values,
+    ) {
         values[Metric::Loss.column()] = loss_nats;
         values[Metric::LossPerByte.column()] = self.law.per_byte(loss_nats);
         for (metric, curve) in &self.scores {
-            let shift = self.anchor_shift(*metric, point.non_embedding);
+            let shift = self.anchor_shift(*metric, non_embedding);
             values[metric.column()] = curve.percent(loss_nats + shift);
         }
-        if let Some(TrainingCost { flops, seconds, money }) = valued.training {
+        if let Some(TrainingCost { flops, seconds, money }) = training {
             values[Metric::TrainingFlops.column()] = flops;
             values[Metric::TrainingSeconds.column()] = seconds.unwrap_or(f64::INFINITY);
             values[Metric::TrainingCost.column()] = money.unwrap_or(f64::INFINITY);
         }
-        if let Some(row) = self.table.of_point(index) {
-            row.replace(values);
-        }
-        let (_, _, bytes_per_token) = self.vocabularies[point.vocabulary];
+        let (_, _, bytes_per_token) = self.vocabularies[vocabulary];
         values[Metric::TtftSeconds.column()] = rounded(price.ttft.seconds);
         values[Metric::TpotSeconds.column()] = rounded(price.tpot.seconds);
         values[Metric::SecondsPerByte.column()] = rounded(price.tpot.seconds / bytes_per_token);
@@ -366,7 +373,7 @@ impl<'a> ModelEvaluator<'a> {
         {
             values[Metric::JoulesPerToken.column()] = rounded(joules);
         }
-        values[Metric::Parameters.column()] = self.total_parameters(point) as f64;
+        values[Metric::Parameters.column()] = total_parameters as f64;
         if let Some(tails) = self.tails {
             let p95 = |time: BusyTime| {
                 let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
@@ -447,6 +454,26 @@ impl<'a> ModelEvaluator<'a> {
     /// Whether a layer's heads rest on nothing that has to be assumed, or that was let in.
     pub(crate) fn allows_heads(&self, heads: u64, kv_heads: u64) -> bool {
         self.may_assume.0 || !self.law.assumes_heads(heads / kv_heads, heads > 1 && kv_heads == 1)
+    }
+
+    /// Refuses what rests on an assumption that was not let in.
+    ///
+    /// # Errors
+    /// The option that lets it in.
+    pub(crate) fn allowed(&self, flags: Flags) -> Result<(), Invalid> {
+        let (mqa, vocabularies) = self.may_assume;
+        if flags.contains(Flags::ASSUMED_MQA) && !mqa {
+            return Err(Invalid::of("rests on an assumption: needs --assume mqa"));
+        }
+        if flags.contains(Flags::ASSUMED_VOCABULARY) && !vocabularies {
+            return Err(Invalid::of("rests on an assumption: needs --assume vocab"));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody asks for the training of points.
+    pub(crate) const fn counts_training(&self) -> bool {
+        self.counts_training
     }
 
     /// Whether the law reaches so many experts.

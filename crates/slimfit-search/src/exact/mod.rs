@@ -61,6 +61,7 @@ pub fn search(
     evaluator: &ModelEvaluator<'_>,
     options: &SearchOptions<'_>,
 ) -> Result<Outcome, SearchError> {
+    space.require_equal_layers("the search for models of equal layers")?;
     check(space, evaluator.metrics(), options)?;
     let start = Instant::now();
     let catalogue = Catalogue::new(space);

@@ -66,6 +66,7 @@ mod sums;
 mod tests;
 
 pub use labels::Tally;
+pub(crate) use problem::DIMENSIONS;
 pub use problem::{CountBound, Direction, Limit, Positions, Problem};
 
 use crate::SearchError;
@@ -85,6 +86,8 @@ pub struct Options<'a> {
     /// Labels of one set. A label takes 8 bytes for each quantity and 1 for each kind; each worker's grid has at most eight
     /// cells of 16 bytes for each of them.
     pub most_labels: usize,
+    /// Whether only an exact front is wanted: where it does not fit, there is none at all.
+    pub exact: bool,
     /// Where the front cannot be exact, an ε that is small enough; 0 goes on while labels and time last.
     pub finest_epsilon: f64,
     /// Threads; the result does not depend on them.
@@ -97,7 +100,14 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { most_labels: 4_000_000, finest_epsilon: 0.01, workers: 1, deadline: None, cancel: None }
+        Self {
+            most_labels: 4_000_000,
+            exact: false,
+            finest_epsilon: 0.01,
+            workers: 1,
+            deadline: None,
+            cancel: None,
+        }
     }
 }
 
@@ -201,6 +211,7 @@ pub fn solve(problem: &Problem, options: &Options<'_>) -> Result<Solution, Searc
             (solution.exact, solution.epsilon, solution.tally) = (true, 0.0, exact_tally);
         }
         Err(Unfinished::Stopped) => solution.stopped = true,
+        Err(Unfinished::Outgrown) if options.exact => {}
         Err(Unfinished::Outgrown) => search.refine(options, &mut solution),
     }
     if solution.epsilon > 0.0 && solution.epsilon.is_finite() {

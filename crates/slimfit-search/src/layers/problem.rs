@@ -45,7 +45,7 @@ pub struct Limit {
 /// Models whose quantities are sums over their layers, where each layer is one of several kinds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Problem {
-    /// Which way each quantity is better: one to eight of them.
+    /// Which way each quantity is better: one to twelve of them.
     pub directions: Vec<Direction>,
     /// What one layer of each kind has of each quantity, at least 0.
     pub kinds: Vec<Vec<f64>>,
@@ -60,7 +60,7 @@ pub struct Problem {
 }
 
 /// Quantities inside, with those that are there twice because a limit goes against their direction.
-pub(crate) const DIMENSIONS: usize = 8;
+pub(crate) const DIMENSIONS: usize = 12;
 
 /// One quantity as whole numbers of which less is better.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,7 @@ impl Problem {
     pub fn check(&self) -> Result<(), SearchError> {
         let quantities = self.directions.len();
         if !(1..=DIMENSIONS).contains(&quantities) {
-            return Err(refused("quantities", quantities, "1 to 8"));
+            return Err(refused("quantities", quantities, "1 to 12"));
         }
         let rows = self.kinds.iter().map(|values| ("kinds", values));
         for (name, values) in rows.chain([("fixed", &self.fixed)]) {
@@ -163,7 +163,7 @@ impl Scaled {
             }
         }
         if dimensions.len() > DIMENSIONS {
-            let allowed = "8 quantities, counting twice those with a limit against their direction";
+            let allowed = "12 quantities, counting twice those with a limit against their direction";
             return Err(refused("limits", dimensions.len(), allowed));
         }
         let scale = |values: &Vec<f64>| -> Vec<f64> {

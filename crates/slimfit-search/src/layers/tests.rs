@@ -114,7 +114,7 @@ fn assert_covered(problem: &Problem, models: &[Label], solution: &Solution) {
 }
 
 fn options(most_labels: usize, finest_epsilon: f64, workers: usize) -> Options<'static> {
-    Options { most_labels, finest_epsilon, workers, deadline: None, cancel: None }
+    Options { most_labels, exact: false, finest_epsilon, workers, deadline: None, cancel: None }
 }
 
 /// Random problems: whole values that tie often, or fractions; several groups; bounds and limits.
@@ -302,7 +302,7 @@ fn contradictions_are_refused_with_what_is_allowed() {
         let error = solve(&problem, &options(1000, 0.01, 1)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
-    refused(|problem| problem.directions.clear(), "1 to 8");
+    refused(|problem| problem.directions.clear(), "1 to 12");
     refused(|problem| problem.kinds[3].push(1.0), "2 quantities each");
     refused(|problem| problem.kinds[3][0] = -1.0, "found -1; allowed: finite numbers, at least 0");
     refused(|problem| problem.fixed[1] = f64::NAN, "`fixed`: found NaN");

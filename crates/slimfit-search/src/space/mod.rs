@@ -3,11 +3,14 @@
 mod axes;
 mod builtin;
 mod expression;
+mod layers;
 mod outside;
 mod point;
 mod read;
 
 pub use axes::Axis;
+pub use layers::LayerAxis;
+pub(crate) use layers::{MOST_LAYERS, natural};
 pub use outside::Outside;
 pub use point::{Block, Inner, Point};
 pub use read::{Fixed, SPACE_SCHEMA};
@@ -102,6 +105,8 @@ pub struct Space {
     windows: Vec<Option<Window>>,
     experts: Vec<Option<Mixture>>,
     fixed: Fixed,
+    /// Axes that each layer chooses for itself, in the order of [`LayerAxis::ALL`].
+    per_layer: Vec<LayerAxis>,
     exclude: Vec<Condition>,
     parameters: Option<(u64, u64)>,
     non_embedding: Option<(u64, u64)>,
@@ -177,7 +182,7 @@ impl Space {
         }
     }
 
-    /// Points, valid or not.
+    /// Points whose layers are all equal, valid or not: all of them, unless layers may differ.
     pub fn size(&self) -> u64 {
         self.blocks() * self.inner_size()
     }

@@ -2,7 +2,7 @@
 
 use super::axes::{AXIS_NAMES, Axis, EXPERTS};
 use super::expression::{Expression, Fault};
-use super::{Choice, Condition, Mixture, Numbers, Space, Window};
+use super::{Choice, Condition, LayerAxis, MOST_LAYERS, Mixture, Numbers, Space, Window};
 use crate::SearchError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,6 +27,8 @@ pub(super) struct SpaceFile {
     axes: BTreeMap<String, Value>,
     #[serde(default)]
     pub(super) fixed: Fixed,
+    #[serde(default)]
+    per_layer: Vec<String>,
     #[serde(default)]
     exclude: Vec<String>,
     #[serde(default)]
@@ -193,6 +195,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         windows,
         experts,
         fixed: file.fixed,
+        per_layer: reader.per_layer(&file.per_layer)?,
         exclude,
         parameters,
         non_embedding,
@@ -205,6 +208,9 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
     };
     if space.checked_size().is_none() {
         return Err(document.error_at("axes", "the space has more than 2^63 points").into());
+    }
+    if space.is_layered() {
+        reader.check_layers(&space)?;
     }
     Ok(space)
 }
@@ -400,6 +406,68 @@ impl Reader<'_> {
                 let field = format!("axes.{}", axis.name());
                 return Err(self.document.error_at(&field, "the value stands twice").found(value));
             }
+        }
+        Ok(())
+    }
+
+    /// The axes that each layer chooses for itself, in one order.
+    fn per_layer(&self, names: &[String]) -> Result<Vec<LayerAxis>, DocumentError> {
+        let known = LayerAxis::ALL.map(LayerAxis::name);
+        let mut found = BTreeSet::new();
+        for (index, name) in names.iter().enumerate() {
+            let field = format!("per_layer[{index}]");
+            let Some(axis) = LayerAxis::ALL.into_iter().find(|axis| axis.name() == name) else {
+                let message = if AXIS_NAMES.contains(&name.as_str()) {
+                    "all layers of a model share this axis"
+                } else {
+                    "unknown axis"
+                };
+                return Err(self.unknown(&field, message, name, &known));
+            };
+            if !found.insert(axis) {
+                return Err(self
+                    .document
+                    .error_at(&field, "the axis stands twice")
+                    .found(format!("`{name}`")));
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// What layers of their own cannot be combined with.
+    fn check_layers(&self, space: &Space) -> Result<(), DocumentError> {
+        if space.is_portable() {
+            let error = self.document.error_at("portable", "no standard class holds layers that differ");
+            return Err(error.found("`hf` beside `per_layer`").allowed("`portable: []`, or no `per_layer`"));
+        }
+        if let Some(layers) = space.depths().into_iter().find(|layers| *layers > MOST_LAYERS) {
+            let error = self.document.error_at("axes.layers", "too many layers of their own choice");
+            return Err(error.found(layers).allowed(format!("at most {MOST_LAYERS} beside `per_layer`")));
+        }
+        let own: Vec<&str> = space.per_layer.iter().map(|axis| axis.name()).collect();
+        for axis in Axis::BLOCK.into_iter().filter(|axis| !own.contains(&axis.name())) {
+            for option in &space.numbers[axis as usize] {
+                let mut named = None;
+                if let Choice::Expression(expression) = option {
+                    expression.each_axis(&mut |other| {
+                        named = named.or(own.contains(&other.name()).then_some(other));
+                    });
+                }
+                if let Some(other) = named {
+                    let error = self.document.error_at(
+                        &format!("axes.{}", axis.name()),
+                        "what all layers share cannot depend on what each chooses for itself",
+                    );
+                    let hint = format!("put `{}` into `per_layer`, too", axis.name());
+                    return Err(error.found(format!("an expression of `{}`", other.name())).hint(hint));
+                }
+            }
+        }
+        let patterned = space.windows.iter().flatten().any(|window| window.full_every.is_some());
+        if space.per_layer.contains(&LayerAxis::Window) && patterned {
+            let error = self.document.error_at("axes.window", "a layer's own window has no `full_every`");
+            let hint = "take `window` out of `per_layer` for windows in a fixed order";
+            return Err(error.allowed("`none` and numbers of tokens beside `per_layer`").hint(hint));
         }
         Ok(())
     }
