@@ -15,6 +15,7 @@ pub fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Res
     /// Past this a CSV helps nobody.
     const MOST: u64 = 2_000_000;
     let space = &inputs.space;
+    space.require_equal_layers("--dump-all")?;
     if space.size() > MOST {
         let error = DocumentError::new("usage", "the space is too large to write out").field("--dump-all");
         return Err(error

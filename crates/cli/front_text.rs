@@ -2,7 +2,7 @@
 
 use crate::table::table;
 use serde_json::{Value, json};
-use slimfit_quantity::{Source, format_bytes, format_count, format_duration, format_seconds};
+use slimfit_quantity::{Source, format_bytes, format_count, format_duration, format_integer, format_seconds};
 use slimfit_search::shortlist;
 use slimfit_study::{Front, FrontPoint, Objective, SearchHead};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ fn distance(head: &SearchHead) -> String {
 
 /// Where every point of the space went.
 fn certificate(head: &SearchHead) -> String {
-    let mut parts = vec![format!("{} evaluated", head.evaluated)];
+    let mut parts = vec![format!("{} evaluated", format_integer(&head.evaluated))];
     for bound in &head.pruned {
         let why = match bound.bound.as_str() {
             "dominated" => "ruled out, since points that were seen dominate them",
@@ -32,13 +32,13 @@ fn certificate(head: &SearchHead) -> String {
             "limit" => "ruled out, since all of them break a limit",
             other => other,
         };
-        parts.push(format!("{} {why}", bound.count));
+        parts.push(format!("{} {why}", format_integer(&bound.count)));
     }
-    parts.push(format!("{} invalid", head.invalid));
+    parts.push(format!("{} invalid", format_integer(&head.invalid)));
     if !head.unvisited.is_zero() {
-        parts.push(format!("{} not visited", head.unvisited));
+        parts.push(format!("{} not visited", format_integer(&head.unvisited)));
     }
-    format!("{} points = {}", head.space_size, parts.join(" + "))
+    format!("{} points = {}", format_integer(&head.space_size), parts.join(" + "))
 }
 
 /// The points that a person looks at first, at most 20 and the knee before all others; with `ties` also those that

@@ -101,6 +101,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let study = Study::create(&out)?;
     refuse_another(&study, &inputs)?;
     let progress = Progress::start(format!("search {}", inputs.space.name()));
+    let unit = if inputs.space.is_layered() { "families of models" } else { "points" };
     let settings = SearchSettings {
         objectives,
         limits: limits.clone(),
@@ -109,7 +110,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         passes: passes(arguments.epsilon, arguments.max_seconds.is_some()),
         deadline: arguments.max_seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds)),
         cancel: interrupt::flag(),
-        progress: &|at| progress.count(at.visited, at.size, "points"),
+        progress: &|at| progress.count(at.visited, at.size, unit),
     };
     let front = search_into_study(&inputs, &settings, &study)?;
     progress.finish(&format!("{} of {} points on the front", front.points.len(), front.head.space_size));

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::table;
 use serde_json::{Value, json};
+use slimfit_arch::{Attention, FeedForward, LayerRun};
 use slimfit_quality::Assumption;
 use slimfit_quantity::{format_count, format_integer};
 use slimfit_search::{Point, Space, SpaceSummary};
@@ -46,6 +47,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "possible": summary.possible,
             "parameters": summary.parameters.map(|(least, most)| json!({ "least": least, "most": most })),
             "axes": space.axis_lengths().into_iter().map(|(name, values)| json!({ "name": name, "values": values })).collect::<Vec<_>>(),
+            "per_layer": space.per_layer().iter().map(|axis| axis.name()).collect::<Vec<_>>(),
             "assumptions": Assumption::ALL
                 .into_iter()
                 .filter(|assumption| space.lists(*assumption))
@@ -60,6 +62,36 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// `2048`, or `1024–4096` where layers differ.
+fn range(values: impl Iterator<Item = u64> + Clone) -> String {
+    match (values.clone().min(), values.max()) {
+        (Some(least), Some(most)) if least < most => format!("{least}–{most}"),
+        (least, _) => least.unwrap_or_default().to_string(),
+    }
+}
+
+/// The inner widths of feed-forward parts, or their experts; dense ones first where there are both.
+fn feed_forward(runs: &[LayerRun]) -> String {
+    let dense = runs.iter().filter_map(|run| match &run.ffn {
+        FeedForward::Dense(mlp) => Some(mlp.size),
+        FeedForward::Moe(_) => None,
+    });
+    let experts = runs.iter().filter_map(|run| match &run.ffn {
+        FeedForward::Moe(moe) => Some(moe),
+        FeedForward::Dense(_) => None,
+    });
+    let mut parts = Vec::new();
+    if dense.clone().next().is_some() {
+        parts.push(range(dense));
+    }
+    if experts.clone().next().is_some() {
+        let counts = range(experts.clone().map(|moe| moe.experts));
+        let visited = range(experts.clone().map(|moe| moe.top_k));
+        parts.push(format!("{visited} of {counts} × {}", range(experts.map(|moe| moe.expert_size))));
+    }
+    parts.join("; ")
+}
+
 fn example(point: &Point) -> Value {
     json!({
         "id": point.architecture.id(point.weights, point.kv),
@@ -72,11 +104,11 @@ fn example(point: &Point) -> Value {
 
 fn text(space: &Space, summary: &SpaceSummary) -> String {
     let mut text = format!("{}: {}\n\n", space.name(), space.description());
-    let _ = writeln!(text, "points      {}", format_integer(summary.size));
+    let _ = writeln!(text, "points      {}", format_integer(&summary.size));
     let _ = writeln!(
         text,
         "possible    {} whose layers can exist and whose parameters keep the space's bounds",
-        format_integer(summary.possible)
+        format_integer(&summary.possible)
     );
     if let Some((least, most)) = summary.parameters {
         let (least, most) = (format_count(least as f64), format_count(most as f64));
@@ -85,6 +117,10 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
     let lengths: Vec<String> =
         space.axis_lengths().into_iter().map(|(name, values)| format!("{name} {values}")).collect();
     let _ = writeln!(text, "axes        {}", lengths.join(" × "));
+    if space.is_layered() {
+        let names: Vec<&str> = space.per_layer().iter().map(|axis| axis.name()).collect();
+        let _ = writeln!(text, "per layer   each layer chooses its own {}", names.join(", "));
+    }
     for assumption in Assumption::ALL.into_iter().filter(|assumption| space.lists(*assumption)) {
         let how = if space.assumes(assumption) { "in force" } else { "left out without `--assume`" };
         let _ = writeln!(text, "{:<12}{}: {how}", assumption.name(), assumption.what());
@@ -108,27 +144,27 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
     ]);
     for point in &summary.examples {
         let architecture = &point.architecture;
-        let layer = &architecture.layers[0];
-        let windows: Vec<u64> = architecture.layers.iter().filter_map(|run| run.attention.window).collect();
-        let full: u64 = architecture
-            .layers
-            .iter()
-            .filter(|run| run.attention.window.is_none())
-            .map(|run| run.repeat)
-            .sum();
-        let window = windows.first().map_or("none".to_owned(), |size| format!("{size}, {full} full"));
-        let ffn = match &layer.ffn {
-            slimfit_arch::FeedForward::Dense(mlp) => mlp.size.to_string(),
-            slimfit_arch::FeedForward::Moe(moe) => {
-                format!("{} of {} × {}", moe.top_k, moe.experts, moe.expert_size)
-            }
+        let runs = &architecture.layers;
+        let windows: Vec<u64> = runs.iter().filter_map(|run| run.attention.window).collect();
+        let full: u64 = runs.iter().filter(|run| run.attention.window.is_none()).map(|run| run.repeat).sum();
+        let window = if windows.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{}, {full} full", range(windows.into_iter()))
         };
+        let attention = |of: fn(&Attention) -> u64| range(runs.iter().map(|run| of(&run.attention)));
+        let heads = format!(
+            "{}/{} × {}",
+            attention(|attention| attention.heads),
+            attention(|attention| attention.kv_heads),
+            attention(|attention| attention.head_size)
+        );
         rows.add_row(vec![
             format_count(architecture.parameters().total as f64),
             architecture.depth().to_string(),
             architecture.hidden_size.to_string(),
-            format!("{}/{} × {}", layer.attention.heads, layer.attention.kv_heads, layer.attention.head_size),
-            ffn,
+            heads,
+            feed_forward(runs),
             window,
             architecture.vocabulary_size.to_string(),
             if architecture.tied_embeddings { "tied" } else { "" }.to_owned(),

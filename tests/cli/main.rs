@@ -8,6 +8,7 @@ mod contract;
 mod engine;
 mod harness;
 mod interruption;
+mod layers;
 mod manners;
 mod measured;
 mod pictures;

@@ -294,6 +294,11 @@ impl Law {
         (corrections.window_minimum, corrections.window_global_every)
     }
 
+    /// What windows that cut add, nats.
+    pub fn window_correction(&self) -> f64 {
+        self.recipe.corrections.window.value
+    }
+
     /// Whether the loss never rises with more parameters, stored or visited, all else equal: the size term and the join with
     /// the data term fall; the loss of a weight format falls where its exponent and coefficient are at least 0; what a
     /// vocabulary far from the recipe's costs may go either way.

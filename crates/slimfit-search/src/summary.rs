@@ -2,16 +2,17 @@
 
 use crate::exact::catalogue::{Catalogue, Width};
 use crate::sample::mix;
-use crate::{Point, Space};
+use crate::{Point, Space, layered};
+use slimfit_study::Natural;
 
 /// What a space holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpaceSummary {
-    /// Combinations of its axes.
-    pub size: u64,
+    /// Combinations of its axes; of each order of layers, where they choose for themselves.
+    pub size: Natural,
     /// Those whose layers can exist and whose parameters keep the space's bounds. Exclusions that name depth or vocabulary,
     /// the quality law and loaders may still refuse some of them.
-    pub possible: u64,
+    pub possible: Natural,
     /// Fewest and most parameters of models that its axes make, whatever its bounds; none where no layer can exist.
     pub parameters: Option<(u64, u64)>,
     /// Some points, drawn with the seed, ascending by parameters. All keep the bounds and the exclusions.
@@ -24,11 +25,14 @@ const TRIES: u64 = 10_000;
 impl Space {
     /// Looks through the layers of the space.
     pub fn summary(&self, examples: usize, seed: u64) -> SpaceSummary {
+        if self.is_layered() {
+            return layered::summary(self, examples, seed);
+        }
         let catalogue = Catalogue::new(self);
         let (windows, _) = self.window_and_expert_counts();
         let formats = (self.weights().len() * self.kv().len()) as u64;
         let mut parameters: Option<(u64, u64)> = None;
-        let mut possible = 0;
+        let mut possible = 0_u64;
         for width in &catalogue.widths {
             let layers = layer_parameters(width);
             for vocabulary in self.vocabularies() {
@@ -47,7 +51,12 @@ impl Space {
                 }
             }
         }
-        SpaceSummary { size: self.size(), possible, parameters, examples: self.drawn(examples, seed) }
+        SpaceSummary {
+            size: self.point_count(),
+            possible: possible.into(),
+            parameters,
+            examples: self.drawn(examples, seed),
+        }
     }
 
     fn drawn(&self, wanted: usize, seed: u64) -> Vec<Point> {

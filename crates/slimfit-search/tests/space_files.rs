@@ -134,6 +134,11 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
         ("min: 1M", "min: 2B", 18, "constraints.parameters", "nothing lies between"),
         ("min: 1M", "mim: 1M", 18, "constraints.parameters.mim", "did you mean `min`?"),
         ("exclude: [ffn > 700]", "exclude: [ffn > ]", 19, "exclude[0]", "the end"),
+        ("exclude: [ffn > 700]", "per_layer: [fnn]", 19, "per_layer[0]", "did you mean `ffn`?"),
+        ("exclude: [ffn > 700]", "per_layer: [ffn, weights]", 19, "per_layer[1]", "share this axis"),
+        ("exclude: [ffn > 700]", "per_layer: [ffn, ffn]", 19, "per_layer[1]", "twice"),
+        ("exclude: [ffn > 700]", "per_layer: [heads]", 9, "axes.kv_heads", "put `kv_heads` into `per_layer`"),
+        ("exclude: [ffn > 700]", "per_layer: [window]", 12, "axes.window", "`full_every`"),
     ] {
         let error = error(from, to);
         let text = error.to_string();

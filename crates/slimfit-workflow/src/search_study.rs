@@ -9,8 +9,8 @@ use slimfit_plan::Phase;
 use slimfit_quality::{Anchor, Assumption, QualityError, QualityModel, Recipe, TrainingPlan};
 use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{
-    Candidate, ExtraRows, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space, Workload,
-    search, shortlist,
+    Candidate, ExtraRows, LayerOptions, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space,
+    Workload, search, search_layers, shortlist,
 };
 use slimfit_study::{
     Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, Natural, ProfileRef,
@@ -181,16 +181,23 @@ pub fn search_into_study(
         progress: Some(settings.progress),
     };
     let begun = study.begin_search(&inputs.request(&options)?)?;
-    let outcome = search(&inputs.space, &evaluator, &options)?;
-    if settings.cancel.load(Ordering::Relaxed) && outcome.front.is_empty() {
-        return Err(WorkflowError::Interrupted);
-    }
     let profile = ProfileRef {
         fingerprint_id: inputs.profile.fingerprint.id(),
         sha256: inputs.profile.sha256(),
         name: inputs.profile.name.clone(),
     };
-    let (mut front, cloud) = evaluator.front(&inputs.space, &outcome, &options, profile)?;
+    let (indices, (mut front, cloud)) = if inputs.space.is_layered() {
+        let outcome = search_layers(&inputs.space, &evaluator, &options, LayerOptions::default())?;
+        let indices: Vec<Natural> = outcome.front.iter().map(|model| model.index.clone()).collect();
+        (indices, evaluator.front_of_layers(&inputs.space, outcome, &options, profile)?)
+    } else {
+        let outcome = search(&inputs.space, &evaluator, &options)?;
+        let indices = outcome.front.iter().map(|found| Natural::from(found.index)).collect();
+        (indices, evaluator.front(&inputs.space, &outcome, &options, profile)?)
+    };
+    if settings.cancel.load(Ordering::Relaxed) && front.points.is_empty() {
+        return Err(WorkflowError::Interrupted);
+    }
     if settings.objectives.is_none()
         && let Err(error) = cost.energy()
     {
@@ -217,7 +224,6 @@ pub fn search_into_study(
         front.head.warnings.extend(table.warnings(evaluator.measured_table()));
     }
     front.head.study = Some(study.folder().display().to_string());
-    let indices: Vec<Natural> = outcome.front.iter().map(|found| Natural::from(found.index)).collect();
     let findings = Findings {
         front: &front,
         indices: &indices,

@@ -24,6 +24,10 @@
 //! layers has (a *ceiling*), a problem has the layers below it and charges it to all. A model is charged what it has in the
 //! problem of its own ceiling, and no less in the others, so what dominates it there dominates it in truth.
 //!
+//! A class is posed with the layers of lower classes, too. Where corrections rise from class to class, as those of all recipes
+//! do, an answer of a lower class is better than it is charged, and the same holds; else at least one layer of the class itself
+//! is asked for.
+//!
 //! So a model of the front has the sums of an answer of one of these problems, which have all front vectors each once, and
 //! the non-dominated answers of all problems of all classes, priced as what they are, are the front.
 //!
@@ -46,9 +50,11 @@ mod problems;
 mod record;
 mod sample;
 mod solved;
+mod summary;
 mod trunk;
 
 pub use record::{LayeredOutcome, Model};
+pub(crate) use summary::summary;
 
 use crate::enumerate::check;
 use crate::space::{MOST_LAYERS, natural};

@@ -144,6 +144,12 @@ impl Trial<'_> {
         let mut sharings: Vec<u8> = allowed.iter().map(sharing).collect();
         sharings.sort_unstable();
         sharings.dedup();
+        // Corrections that rise from class to class need no bound: a model of a lower class that is an answer of a higher one is
+        // better than what it is charged.
+        let nats =
+            |place: &usize| law.heads_nats(layer(place).heads_per_kv_head(), layer(place).single_kv_head());
+        let heads_rise = !quality
+            || allowed.iter().all(|a| allowed.iter().all(|b| sharing(a) >= sharing(b) || nats(a) <= nats(b)));
         let cutting = |place: &usize| layers.pattern.is_none() && layer(place).cuts;
         let (_, every) = law.window_rule();
         let mut classes = Vec::new();
@@ -153,7 +159,7 @@ impl Trial<'_> {
             let has_it: Vec<usize> =
                 of_sharing.iter().copied().filter(|layer| sharing(layer) == *most).collect();
             let mut bounds = Vec::new();
-            if place > 0 {
+            if place > 0 && !heads_rise {
                 bounds.push((has_it, 1));
             }
             let whole: Vec<usize> = of_sharing.iter().copied().filter(|layer| !cutting(layer)).collect();
@@ -162,7 +168,9 @@ impl Trial<'_> {
                 let full: Vec<usize> =
                     of_sharing.iter().copied().filter(|place| layer(place).window.is_none()).collect();
                 let mut with_cuts = bounds.clone();
-                with_cuts.push((cut, 1));
+                if law.window_correction() < 0.0 {
+                    with_cuts.push((cut, 1));
+                }
                 with_cuts.push((full, self.trunk.layers.div_ceil(every) as usize));
                 classes.push(Class { layers: of_sharing, bounds: with_cuts });
             }

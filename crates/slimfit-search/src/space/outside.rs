@@ -1,6 +1,6 @@
 //! In what a model differs from every point of a space.
 
-use super::{Axis, Block, Mixture, Space, Window};
+use super::{Axis, Block, LayerAxis, Mixture, Space, Window};
 use serde_json::{Value, json};
 use slimfit_arch::{Architecture, FeedForward, LayerRun};
 use slimfit_formats::config_out::standard_class;
@@ -31,6 +31,61 @@ impl Space {
         weights: NumberFormat,
         kv: NumberFormat,
     ) -> Vec<Outside> {
+        let mut outside = if self.is_layered() {
+            self.outside_layers(architecture, weights, kv)
+        } else {
+            self.outside_axes(architecture, weights, kv)
+        };
+        outside.extend(self.outside_bounds(architecture));
+        outside
+    }
+
+    /// The same where each layer chooses for itself: every layer is asked as if all were like it.
+    fn outside_layers(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+    ) -> Vec<Outside> {
+        let mut outside: Vec<Outside> = Vec::new();
+        let mut add = |found: Outside| {
+            if !outside.contains(&found) {
+                outside.push(found);
+            }
+        };
+        let own_windows = self.per_layer().contains(&LayerAxis::Window);
+        let Some(first) = architecture.layers.first() else { return outside };
+        for run in &architecture.layers {
+            let mut alone = LayerRun { repeat: architecture.depth(), ..run.clone() };
+            if !own_windows {
+                alone.attention.window = None;
+            }
+            let alone = Architecture { layers: vec![alone], ..architecture.clone() };
+            let found = self.outside_axes(&alone, weights, kv);
+            found.into_iter().filter(|found| own_windows || found.axis != "window").for_each(&mut add);
+            for axis in unlike(first, run) {
+                if !self.per_layer().iter().any(|own| own.name() == axis) {
+                    add(Outside {
+                        axis: axis.to_owned(),
+                        found: "layers that differ in it".to_owned(),
+                        nearest: None,
+                        allowed: "one choice for all layers".to_owned(),
+                    });
+                }
+            }
+        }
+        if !own_windows {
+            self.outside_window(architecture).into_iter().for_each(&mut add);
+        }
+        outside
+    }
+
+    fn outside_axes(
+        &self,
+        architecture: &Architecture,
+        weights: NumberFormat,
+        kv: NumberFormat,
+    ) -> Vec<Outside> {
         let mut outside = Vec::new();
         let Some(first) = architecture.layers.first() else { return outside };
         if architecture.layers.iter().any(|run| !same_shape(run, first)) {
@@ -51,18 +106,7 @@ impl Space {
         };
         outside.extend(outside_list("gated", &gated, &self.gated, |gated| gated.to_string()));
         outside.extend(outside_list("experts", &experts, &self.experts, |experts| mixture_text(*experts)));
-        let window = window_of(architecture);
-        match window {
-            Some(window) => {
-                outside.extend(outside_list("window", &window, &self.windows, |window| window_text(*window)));
-            }
-            None => outside.push(Outside {
-                axis: "window".to_owned(),
-                found: "windows in no regular order".to_owned(),
-                nearest: None,
-                allowed: texts(&self.windows, |window| window_text(*window)),
-            }),
-        }
+        outside.extend(self.outside_window(architecture));
         let tied = architecture.tied_embeddings;
         outside.extend(outside_list("tied_embeddings", &tied, &self.tied, |tied| tied.to_string()));
         let name = |format: &NumberFormat| format.name().to_owned();
@@ -76,13 +120,25 @@ impl Space {
             kv_heads: first.attention.kv_heads,
             ffn: axes[Axis::Ffn as usize] as u64,
             gated,
-            window: window.flatten(),
+            window: window_of(architecture).flatten(),
             experts,
         };
         let alike = self.architecture(&block, architecture.depth(), architecture.vocabulary_size, tied);
         outside.extend(fixed_parts(architecture, first, &alike));
-        outside.extend(self.outside_rules(architecture, &axes));
+        outside.extend(self.outside_rules(&axes));
         outside
+    }
+
+    fn outside_window(&self, architecture: &Architecture) -> Option<Outside> {
+        match window_of(architecture) {
+            Some(window) => outside_list("window", &window, &self.windows, |window| window_text(*window)),
+            None => Some(Outside {
+                axis: "window".to_owned(),
+                found: "windows in no regular order".to_owned(),
+                nearest: None,
+                allowed: texts(&self.windows, |window| window_text(*window)),
+            }),
+        }
     }
 
     fn outside_number(&self, axis: Axis, axes: &[f64; Axis::COUNT]) -> Option<Outside> {
@@ -105,16 +161,20 @@ impl Space {
         Some(Outside { axis, found, nearest: nearest.map(|value| value.to_string()), allowed })
     }
 
-    fn outside_rules(&self, architecture: &Architecture, axes: &[f64; Axis::COUNT]) -> Vec<Outside> {
+    fn outside_rules(&self, axes: &[f64; Axis::COUNT]) -> Vec<Outside> {
         let broken = self.exclude.iter().filter(|condition| condition.expression.value(axes) != 0.0);
-        let mut outside: Vec<Outside> = broken
+        broken
             .map(|condition| Outside {
                 axis: "exclude".to_owned(),
                 found: condition.text.clone(),
                 nearest: None,
                 allowed: "points of which this does not hold".to_owned(),
             })
-            .collect();
+            .collect()
+    }
+
+    fn outside_bounds(&self, architecture: &Architecture) -> Vec<Outside> {
+        let mut outside = Vec::new();
         let counts = architecture.parameters();
         let bounds = [
             ("parameters", self.parameters, counts.total),
@@ -170,6 +230,29 @@ fn same_shape(one: &LayerRun, other: &LayerRun) -> bool {
     let mut attention = one.attention.clone();
     attention.window = other.attention.window;
     attention == other.attention && one.ffn == other.ffn
+}
+
+/// Axes of a layer in which two runs differ, by their names in files.
+fn unlike(one: &LayerRun, other: &LayerRun) -> Vec<&'static str> {
+    let (a, b) = (&one.attention, &other.attention);
+    let mut axes = Vec::new();
+    let mut differ = |axis, differs: bool| {
+        if differs {
+            axes.push(axis);
+        }
+    };
+    differ("heads", a.heads != b.heads);
+    differ("kv_heads", a.kv_heads != b.kv_heads);
+    differ("head_size", a.head_size != b.head_size);
+    let inner = |run: &LayerRun| match &run.ffn {
+        FeedForward::Dense(mlp) => (mlp.size, mlp.gated, None),
+        FeedForward::Moe(moe) => (moe.expert_size * moe.top_k, moe.gated, Some((moe.experts, moe.top_k))),
+    };
+    let (a, b) = (inner(one), inner(other));
+    differ("ffn", a.0 != b.0);
+    differ("gated", a.1 != b.1);
+    differ("experts", a.2 != b.2);
+    axes
 }
 
 fn outside_list<T: PartialEq>(
@@ -328,6 +411,21 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 30, "{seen}");
+    }
+
+    #[test]
+    fn layers_of_their_own_choice_are_asked_one_by_one() {
+        let space = Space::load("slm-layers", &[]).unwrap();
+        let mut model = space.summary(1, 0).examples[0].architecture.clone();
+        assert!(model.layers.len() > 1, "{model:?}");
+        let outside = |model: &Architecture| space.outside(model, NumberFormat::Q8_0, NumberFormat::F16);
+        assert_eq!(outside(&model), []);
+        model.layers[1].attention.kv_heads = 16;
+        model.layers[1].attention.window = Some(300);
+        let found = outside(&model);
+        assert_eq!(axes(&found), ["kv_heads", "window"], "{found:?}");
+        model.layers[0].attention.heads = 8;
+        assert!(axes(&outside(&model)).contains(&"heads"));
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! Spaces whose layers choose for themselves, as a user meets them.
+
+use crate::harness::Slimfit;
+use serde_json::Value;
+
+const SPACE: &str = "\
+schema: slimfit/space/v1
+name: small-layers
+description: Six layers that need not be alike.
+axes:
+  layers: [6, 70]
+  hidden_size: 512
+  head_size: 64
+  heads: 8
+  kv_heads: [heads, heads / 2]
+  ffn: [1024, 1536, 2048, 3072]
+  gated: true
+  window: [none, 512]
+  vocabulary_size: 32768
+  tied_embeddings: true
+  weights: [q8_0, q4_0]
+  kv: f16
+per_layer: [kv_heads, ffn, window]
+constraints:
+  parameters: {max: 200M}
+portable: []
+";
+
+/// A count that may be past 2^53; none of these is past 2^128 but the whole, which is asked for by its text.
+fn digits(count: &Value) -> String {
+    count.as_str().map_or_else(|| count.to_string(), str::to_owned)
+}
+
+/// The sum of decimal numbers of any length.
+fn sum(numbers: &[String]) -> String {
+    let longest = numbers.iter().map(String::len).max().unwrap_or(0);
+    let (mut total, mut carry) = (Vec::new(), 0);
+    for place in 0..=longest + 1 {
+        let of = |number: &String| {
+            let digit = number.len().checked_sub(place + 1).map(|index| number.as_bytes()[index] - b'0');
+            u32::from(digit.unwrap_or(0))
+        };
+        carry += numbers.iter().map(of).sum::<u32>();
+        total.push(char::from(b'0' + (carry % 10) as u8));
+        carry /= 10;
+    }
+    let text: String = total.into_iter().rev().collect();
+    let text = text.trim_start_matches('0');
+    if text.is_empty() { "0".to_owned() } else { text.to_owned() }
+}
+
+#[test]
+fn the_front_of_a_space_of_ten_to_the_84_is_exact_and_its_models_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("layers.yaml"), SPACE).unwrap();
+    let run = |arguments: &[&str]| Slimfit::new(arguments).folder(folder.path()).run();
+
+    let space = run(&["space", "layers.yaml", "--json"]).done().object("space-summary");
+    assert_eq!(space["per_layer"], serde_json::json!(["kv_heads", "ffn", "window"]));
+    let size = digits(&space["size"]);
+    // 2 formats of 16 kinds to the 70th power and to the 6th.
+    assert_eq!(size.len(), 85, "{size}");
+    assert_eq!(space["examples"].as_array().unwrap().len(), 10);
+
+    let search = ["search", "--space", "layers.yaml", "--profile", "raspberry-pi-5", "--objectives"];
+    let more = ["loss,tpot_seconds,memory_bytes", "--out", "study", "--json"];
+    let object = run(&[&search[..], &more[..]].concat()).done().object("search");
+    assert_eq!((&object["exact"], &object["epsilon"]), (&Value::from(true), &Value::from(0.0)));
+    assert_eq!(digits(&object["space_size"]), size);
+    let mut parts =
+        vec![digits(&object["invalid"]), digits(&object["evaluated"]), digits(&object["unvisited"])];
+    parts.extend(object["pruned"].as_array().unwrap().iter().map(|bound| digits(&bound["count"])));
+    assert_eq!(sum(&parts), size, "{parts:?}");
+    let reasons = object["invalid_by"].as_array().unwrap();
+    assert_eq!(sum(&reasons.iter().map(|reason| digits(&reason["count"])).collect::<Vec<_>>()), parts[0]);
+    assert!(
+        reasons.iter().any(|reason| reason["reason"].as_str().unwrap().contains("window")),
+        "{reasons:?}"
+    );
+
+    let front = std::fs::read_to_string(folder.path().join("study/front.json")).unwrap();
+    let front: Value = serde_json::from_str(&front).unwrap();
+    let points = front["points"].as_array().unwrap();
+    let unlike = points.iter().find(|point| {
+        let layers = point["architecture"]["layers"].as_array().unwrap();
+        layers.len() > 1 && layers[0]["ffn"] != layers[layers.len() - 1]["ffn"]
+    });
+    let point = unlike.expect("a model whose layers differ");
+    std::fs::write(folder.path().join("model.json"), point["architecture"].to_string()).unwrap();
+    let weights = point["weights"].as_str().unwrap();
+    let measured = ["measure", "model.json", "--weights", weights, "--kv", "f16", "--prompt", "8"];
+    let more = ["--generate", "2", "--rounds", "1", "--no-memory", "--json"];
+    let measured = run(&[&measured[..], &more[..]].concat()).done().object("measure");
+    assert_eq!(measured["id"], point["id"]);
+
+    let text = run(&["report", "--study", "study"]).done();
+    assert!(text.stdout.contains("report.html") || text.stderr.contains("report.html"));
+    let why = run(&["why", "smollm2-135m", "--study", "study", "--json"]).done().object("why");
+    assert!(why["outside"].as_array().is_some_and(|outside| !outside.is_empty()), "{why}");
+}
+
+#[test]
+fn what_is_no_sum_over_layers_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("layers.yaml"), SPACE).unwrap();
+    std::fs::write(folder.path().join("held.yaml"), SPACE.replace("portable: []", "portable: [hf]")).unwrap();
+    let refused = |arguments: &[&str], part: &str| {
+        let all =
+            [&["search", "--profile", "raspberry-pi-5", "--json", "--out", "study"], arguments].concat();
+        let finished = Slimfit::new(all).folder(folder.path()).run();
+        assert_eq!(finished.code, 2, "{}", finished.stdout);
+        assert!(finished.stdout.contains(part), "{}", finished.stdout);
+    };
+    refused(
+        &["--space", "layers.yaml", "--dump-all", "all.csv"],
+        "whose layers differ in kv_heads, ffn, window",
+    );
+    refused(&["--space", "held.yaml"], "no standard class holds layers that differ");
+}
