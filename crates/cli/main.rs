@@ -28,6 +28,7 @@ mod profile_text;
 mod progress;
 mod quality;
 mod rank;
+mod refinement_text;
 mod report;
 mod run;
 mod search;

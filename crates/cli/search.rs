@@ -6,18 +6,23 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
 use crate::what::{What, metric};
-use crate::{Outcome, candidates_text, date, device, front_text, interrupt};
+use crate::{Outcome, candidates_text, date, device, front_text, interrupt, refinement_text};
 use serde_json::json;
-use slimfit_document::WrittenFile;
+use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_kernels::Isa;
 use slimfit_quality::Recipe;
 use slimfit_search::Metric;
 use slimfit_study::Study;
 use slimfit_workflow::candidates::gather;
-use slimfit_workflow::{SearchInputs, SearchSettings, search_into_study};
+use slimfit_workflow::{
+    LEAST_MEASURED, Observer, SearchInputs, SearchSettings, VerifyOptions, refine, search_into_study,
+};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Longest prompt and deepest cache that `--measure` times.
+const LONGEST_PROMPT: u64 = 512;
+const LONGEST_DEPTH: u64 = 4096;
 /// Dominated points kept to draw the cloud.
 const CLOUD: usize = 20_000;
 
@@ -64,6 +69,10 @@ pub struct Arguments {
     /// The study's folder; `reports/<date>-<space>` unless said.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Run so many points of the front on this machine, those that tell most about the cost model's errors; correct it by
+    /// them where that helps, search again, and say what moved.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(LEAST_MEASURED as i64..=100))]
+    measure: Option<u16>,
     /// Write every valid point of a small space as CSV.
     #[arg(long, value_name = "FILE.csv")]
     dump_all: Option<PathBuf>,
@@ -92,6 +101,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         space,
         candidates: if arguments.candidates.is_empty() { None } else { Some(gather(&arguments.candidates)?) },
     };
+    let measuring = arguments.measure.map(|wanted| measuring(wanted, &inputs, isa, output)).transpose()?;
     let limits = what.limits(&inputs.space, &inputs.recipe)?;
     let objectives = objectives(&arguments.objectives, &inputs.recipe)?;
     let out = arguments
@@ -102,21 +112,27 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     refuse_another(&study, &inputs)?;
     let progress = Progress::start(format!("search {}", inputs.space.name()));
     let unit = if inputs.space.is_layered() { "families of models" } else { "points" };
-    let settings = SearchSettings {
-        objectives,
-        limits: limits.clone(),
-        seed: arguments.seed,
-        sample: CLOUD,
-        passes: passes(arguments.epsilon, arguments.max_seconds.is_some()),
-        deadline: arguments.max_seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds)),
-        cancel: interrupt::flag(),
-        progress: &|at| progress.count(at.visited, at.size, unit),
-    };
-    let front = search_into_study(&inputs, &settings, &study)?;
+    let asked = Asked { objectives, limits, arguments };
+    let front =
+        search_into_study(&inputs, &asked.settings(&|at| progress.count(at.visited, at.size, unit)), &study)?;
     progress.finish(&format!("{} of {} points on the front", front.points.len(), front.head.space_size));
+    let (front, refinement) = match &measuring {
+        None => (front, None),
+        Some((wanted, options)) => {
+            let progress = Progress::start("measure");
+            let mut report = |what: &str, done: f64| progress.set(done, what);
+            let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
+            let measured = (*wanted, options);
+            let kept = (&study, date::now());
+            let (front, found) =
+                refine(&inputs, front, measured, &asked.settings(&|_| {}), (kept.0, &kept.1), &mut observer)?;
+            progress.finish(&format!("{} runs", found.rows.len()));
+            (front, Some(found))
+        }
+    };
     let mut files = written(&out, inputs.quality_table.is_some())?;
     if let Some(file) = &arguments.dump_all {
-        dump(&inputs, &limits, file)?;
+        dump(&inputs, &asked.limits, file)?;
         files.push(described(file, "csv")?);
     }
     if output.is_json() {
@@ -124,11 +140,17 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             serde_json::to_value(&front.head).map_err(|error| Failure::internal(error.to_string()))?;
         fields["seed"] = json!(arguments.seed);
         fields["files"] = json!(files);
+        if let Some(refinement) = &refinement {
+            fields["refinement"] = json!(refinement);
+        }
         fields["shortlist"] = front_text::shortlist_value(&front);
         output.object("search", "search", fields)?;
     } else {
         output.warnings(&front.head.warnings);
         output.text(&front_text::summary(&front, arguments.show_ties))?;
+        if let Some(refinement) = &refinement {
+            output.text(&refinement_text::text(refinement))?;
+        }
         if !arguments.candidates.is_empty() {
             let table = candidates_text::text(&front.head.existing, candidates_text::SHOWN);
             output.text(&format!("\nmodels that exist, as trained by their makers\n{table}"))?;
@@ -136,6 +158,58 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         note(&format!("study in {}; `slimfit report --study {}` draws it", out.display(), out.display()));
     }
     Ok(interrupt::outcome())
+}
+
+/// What is asked of a search, once or again.
+struct Asked<'a> {
+    objectives: Option<Vec<Metric>>,
+    limits: Vec<(Metric, f64)>,
+    arguments: &'a Arguments,
+}
+
+impl Asked<'_> {
+    fn settings<'p>(&self, progress: &'p (dyn Fn(slimfit_search::Progress) + Sync)) -> SearchSettings<'p> {
+        let seconds = self.arguments.max_seconds;
+        SearchSettings {
+            objectives: self.objectives.clone(),
+            limits: self.limits.clone(),
+            seed: self.arguments.seed,
+            sample: CLOUD,
+            passes: passes(self.arguments.epsilon, seconds.is_some()),
+            deadline: seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds)),
+            cancel: interrupt::flag(),
+            progress,
+        }
+    }
+}
+
+/// How points of the front are run, and how many.
+fn measuring(
+    wanted: u16,
+    inputs: &SearchInputs,
+    isa: Isa,
+    output: &Output,
+) -> Result<(usize, VerifyOptions), Failure> {
+    if inputs.engine.name() != "slimfit" {
+        let error = DocumentError::new("usage", "only slimfit's own runtime is measured").field("--measure");
+        return Err(error.found(format!("engine `{}`", inputs.engine.name())).allowed("`slimfit`").into());
+    }
+    device::another_machine(
+        &inputs.profile,
+        isa,
+        "`--measure` runs models here: take a profile of this machine",
+    )?;
+    // What the workload does, as far as it can be timed in seconds.
+    let law = inputs.quality()?.law(inputs.tokens, &inputs.workload.bytes());
+    let vocabulary = inputs.space.vocabularies().first().copied().unwrap_or(1);
+    let run = inputs.workload.run_shape(&law, vocabulary);
+    let options = VerifyOptions {
+        prompts: vec![run.prompt_tokens.clamp(1, LONGEST_PROMPT)],
+        depths: vec![run.depth_tokens.clamp(1, LONGEST_DEPTH)],
+        tuning: device::tuning(isa, output)?,
+        ..VerifyOptions::new(isa)
+    };
+    Ok((usize::from(wanted), options))
 }
 
 /// Distances that passes over the space allow, falling to `epsilon`; coarse ones where the time is limited.

@@ -114,3 +114,39 @@ fn profiles_and_models_that_cannot_be_calibrated_are_refused() {
     std::fs::write(machine.folder().join("other.yaml"), "schema: slimfit/space/v1\n").unwrap();
     assert!(run(&["--profile=other.yaml"]).stdout.contains("slimfit/profile/v1"));
 }
+
+#[test]
+fn a_search_runs_the_most_telling_points_and_says_what_moved() {
+    let machine = machine();
+    let run = |arguments: &[&str]| {
+        let all = [&["search", "--space", "slm-demo", "--max-memory", "40MiB", "--json"], arguments].concat();
+        Slimfit::new(all).folder(machine.folder()).run()
+    };
+    let object =
+        run(&["--workload", "control-loop", "--measure", "3", "--out", "refined"]).done().object("search");
+    let refinement = &object["refinement"];
+    let chosen = refinement["chosen"].as_array().unwrap();
+    assert_eq!(chosen.len(), 3);
+    let rows = refinement["rows"].as_array().unwrap();
+    assert!(rows.iter().all(|row| chosen.contains(&row["id"])), "{rows:?}");
+    assert_eq!(rows.len(), 6, "decoding and a prompt of each");
+    let helps = refinement["errors"].as_array().unwrap().iter().any(|error| error["helps"] == true);
+    assert_eq!(refinement["corrected"], helps);
+    let moved = &refinement["moved"];
+    assert_eq!(moved.is_null(), !helps);
+    if helps {
+        assert_eq!(moved["front_after"], object["front_size"]);
+        let knee = moved["picks"].as_array().unwrap().iter().find(|pick| pick["pick"] == "knee").unwrap();
+        assert_eq!(knee["moved"], knee["before"]["id"] != knee["after"]["id"]);
+    }
+    // What is learnt is kept in the study; the profile stays as it is.
+    let stored = std::fs::read_to_string(machine.folder().join("refined/profile.yaml")).unwrap();
+    assert_eq!(stored.contains("calibration"), helps);
+    assert!(!std::fs::read_to_string(&machine.profile_file).unwrap().contains("calibration"));
+
+    let engine = run(&["--measure", "3", "--engine", "llama.cpp", "--out", "other"]);
+    assert_eq!(engine.refused("usage")["field"], "--measure");
+    let device = run(&["--measure", "3", "--profile", "raspberry-pi-5", "--out", "other"]);
+    assert_eq!(device.code, 2, "{}", device.stdout);
+    assert_eq!(run(&["--measure", "2", "--out", "other"]).code, 2);
+}

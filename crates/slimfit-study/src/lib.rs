@@ -17,6 +17,7 @@ mod natural;
 mod parts;
 mod progress;
 mod quality;
+mod refinement;
 mod searches;
 mod store;
 mod study;
@@ -48,6 +49,7 @@ pub use measurement::{
 pub use natural::{Natural, NaturalError};
 pub use progress::{Miss, PointSet, SearchProgress};
 pub use quality::{AnchorRef, NoiseTerm, NotPredictedTask, QualityNotes, QualityTableRef, TrainingRef};
+pub use refinement::{CorrectionError, Moved, PickMove, PickedPoint, REFINEMENT, Refinement, Shift};
 pub use searches::{BegunSearch, RequestRecord, SearchId, SearchRecord, SearchRequest};
 pub use study::Study;
 pub use units::Units;

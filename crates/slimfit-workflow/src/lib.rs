@@ -10,6 +10,7 @@ mod error;
 mod machine;
 mod measure;
 mod observer;
+mod refine;
 mod run;
 mod sample;
 mod search_study;
@@ -25,6 +26,7 @@ pub use measure::{
     weights_source,
 };
 pub use observer::Observer;
+pub use refine::{LEAST_MEASURED, refine};
 pub use run::{RunOptions, RunState, StepRecord, run_all};
 pub use search_study::{SearchInputs, SearchSettings, search_into_study};
 pub use verify::{Subjects, VerifiedEngine, VerifyOptions, verify};
