@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(sum.to_u128(), None);
         sum.add(&sum.clone());
         assert_eq!(sum, natural("680564733841876926926749214863536422912"));
-        assert!(Natural::from(256_u64) > Natural::from(255_u64));
+        assert!(natural("256") > natural("255"));
         assert!(natural("680564733841876926926749214863536422912") > Natural::from(u128::MAX));
         for (number, json) in [
             (sum, "\"680564733841876926926749214863536422912\""),

@@ -6,7 +6,8 @@ use slimfit_arch::Architecture;
 use slimfit_quantity::{NumberFormat, Source, Warning};
 use slimfit_study::{
     CloudPoint, Constraint, Explanation, FRONT_SCHEMA, Front, FrontPoint, Input, InputKind, Interval,
-    NamedHash, Objective, ParameterCounts, ProfileRef, RecipeRef, ReferenceModel, SearchHead, SearchRequest,
+    NamedHash, Natural, Objective, ParameterCounts, ProfileRef, RecipeRef, ReferenceModel, SearchHead,
+    SearchRequest,
 };
 use std::collections::BTreeMap;
 
