@@ -1,7 +1,8 @@
 //! Models as files: Hugging Face `config.json`, GGUF, safetensors and slimfit's own architecture files, in and out, and
 //! the built-in list of public models.
 //!
-//! Layer 2: it knows no hardware and decides nothing about a search; it says which standard class holds an architecture.
+//! Layer 2: it knows no hardware and decides nothing about a search; it says which standard class
+//! and which architecture of llama.cpp hold a model.
 #![doc = include_str!("../README.md")]
 
 mod architecture_file;
@@ -9,7 +10,9 @@ pub mod builtin;
 pub mod config_out;
 mod error;
 pub mod gguf;
+pub mod gguf_out;
 pub mod huggingface;
+mod loader;
 mod model;
 pub mod safetensors_header;
 mod storage;
@@ -18,5 +21,6 @@ mod weights;
 pub use architecture_file::{ARCHITECTURE_SCHEMA, read_architecture};
 pub use builtin::PublishedModel;
 pub use error::FormatsError;
+pub use loader::{Loader, NotHeld};
 pub use model::{LoadedModel, Origin, load_model};
 pub use weights::ModelWeights;

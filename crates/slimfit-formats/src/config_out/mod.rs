@@ -9,6 +9,7 @@ mod obstacles;
 mod tests;
 mod write;
 
+pub(crate) use obstacles::Obstacles;
 pub use obstacles::{NoClass, Obstacle};
 
 use slimfit_arch::Architecture;

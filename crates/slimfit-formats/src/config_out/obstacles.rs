@@ -49,10 +49,17 @@ impl fmt::Display for NoClass {
 
 impl std::error::Error for NoClass {}
 
-struct Obstacles(Vec<Obstacle>);
+/// What was found to stand in the way so far.
+#[derive(Debug, Default)]
+pub(crate) struct Obstacles(Vec<Obstacle>);
 
 impl Obstacles {
-    fn require(&mut self, holds: bool, axis: &'static str, allowed: &'static str) {
+    /// The list, each axis once.
+    pub(crate) fn into_list(self) -> Vec<Obstacle> {
+        self.0
+    }
+
+    pub(crate) fn require(&mut self, holds: bool, axis: &'static str, allowed: &'static str) {
         if !holds && !self.0.iter().any(|known| known.axis == axis) {
             self.0.push(Obstacle { axis, allowed });
         }
