@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::{Output, note};
+use crate::portable::PortableArgument;
 use crate::progress::Progress;
 use crate::table::table;
 use crate::timed::TimedArguments;
@@ -46,6 +47,8 @@ pub struct Arguments {
     /// A search space to draw models from, built-in or a file; may be given several times.
     #[arg(long, default_value = "slm-demo")]
     space: Vec<String>,
+    #[command(flatten)]
+    portable: PortableArgument,
     /// Models to draw.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(LEAST_MODELS as i64..=1000))]
     samples: u16,
@@ -155,7 +158,7 @@ fn require_writable(file: &Path) -> Result<(), Failure> {
 }
 
 fn spaces(arguments: &Arguments) -> Result<Vec<Space>, Failure> {
-    Ok(arguments.space.iter().map(|space| Space::load(space, &[])).collect::<Result<_, _>>()?)
+    arguments.space.iter().map(|space| arguments.portable.applied(Space::load(space, &[])?)).collect()
 }
 
 fn models(

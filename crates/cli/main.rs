@@ -22,6 +22,7 @@ mod measure;
 mod memory_child;
 mod models;
 mod output;
+mod portable;
 mod profile;
 mod profile_check;
 mod profile_text;

@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::portable::PortableArgument;
 use crate::table::table;
 use serde_json::{Value, json};
 use slimfit_arch::{Attention, FeedForward, LayerRun};
@@ -25,6 +26,8 @@ pub struct Arguments {
     /// Let in weakly founded values that the space lists: `mqa`, `vocab`, `loops`.
     #[arg(long, value_delimiter = ',')]
     assume: Vec<String>,
+    #[command(flatten)]
+    portable: PortableArgument,
     /// Seed of the examples.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -33,7 +36,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let assume =
         arguments.assume.iter().map(|name| Assumption::named(name)).collect::<Result<Vec<_>, _>>()?;
-    let space = Space::load(&arguments.space, &assume)?;
+    let space = arguments.portable.applied(Space::load(&arguments.space, &assume)?)?;
     let summary = space.summary(EXAMPLES, arguments.seed);
     let hash = space.named_hash();
     if output.is_json() {
@@ -45,6 +48,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "description": space.description(),
             "size": summary.size,
             "possible": summary.possible,
+            "portable": space.portable().iter().map(|loader| loader.name()).collect::<Vec<_>>(),
             "parameters": summary.parameters.map(|(least, most)| json!({ "least": least, "most": most })),
             "axes": space.axis_lengths().into_iter().map(|(name, values)| json!({ "name": name, "values": values })).collect::<Vec<_>>(),
             "per_layer": space.per_layer().iter().map(|axis| axis.name()).collect::<Vec<_>>(),
@@ -121,6 +125,9 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
         let names: Vec<&str> = space.per_layer().iter().map(|axis| axis.name()).collect();
         let _ = writeln!(text, "per layer   each layer chooses its own {}", names.join(", "));
     }
+    let loaders: Vec<&str> = space.portable().iter().map(|loader| loader.name()).collect();
+    let held = if loaders.is_empty() { "to no loader".to_owned() } else { loaders.join(", ") };
+    let _ = writeln!(text, "held        {held}");
     for assumption in Assumption::ALL.into_iter().filter(|assumption| space.lists(*assumption)) {
         let how = if space.assumes(assumption) { "in force" } else { "left out without `--assume`" };
         let _ = writeln!(text, "{:<12}{}: {how}", assumption.name(), assumption.what());

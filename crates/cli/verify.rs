@@ -3,6 +3,7 @@
 use crate::engine::MeasuredEngineArguments;
 use crate::failure::Failure;
 use crate::output::{Output, note};
+use crate::portable::PortableArgument;
 use crate::progress::Progress;
 use crate::table::table;
 use crate::timed::TimedArguments;
@@ -26,6 +27,8 @@ pub struct Arguments {
     /// A built-in search space or a file; may be given several times.
     #[arg(long, default_value = "slm-demo")]
     space: Vec<String>,
+    #[command(flatten)]
+    portable: PortableArgument,
     /// A hardware profile: a file; the newest local one of this machine unless said.
     #[arg(long)]
     profile: Option<String>,
@@ -106,8 +109,8 @@ impl Requirement {
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let isa = Isa::selected()?;
-    let spaces =
-        arguments.space.iter().map(|space| Space::load(space, &[])).collect::<Result<Vec<_>, _>>()?;
+    let load = |space: &String| arguments.portable.applied(Space::load(space, &[])?);
+    let spaces = arguments.space.iter().map(load).collect::<Result<Vec<_>, Failure>>()?;
     let profile = device::profile(arguments.profile.as_deref(), isa)?;
     device::require_this_machine(&profile, isa, arguments.allow_other_profile)?;
     let profile = arguments.calibration.applied(profile);

@@ -1,6 +1,7 @@
 //! What `search` and `run` are asked for: space, use, recipe, training, measured scores and limits.
 
 use crate::failure::Failure;
+use crate::portable::PortableArgument;
 use slimfit_document::{DocumentError, suggestion};
 use slimfit_formats::load_model;
 use slimfit_quality::{
@@ -27,6 +28,8 @@ pub struct What {
     /// Let in weakly founded values that the space lists: `mqa`, `vocab`, `loops`.
     #[arg(long, value_delimiter = ',')]
     assume: Vec<String>,
+    #[command(flatten)]
+    portable: PortableArgument,
     #[command(flatten)]
     limits: LimitArguments,
     /// A trained sibling of known score, which moves the level of its task: `smollm2-360m=hellaswag:54.5`, with `@4T`
@@ -108,10 +111,10 @@ struct TrainingArguments {
 }
 
 impl What {
-    /// The space, with the assumptions asked for.
+    /// The space, with the assumptions and held to the loaders asked for.
     pub fn space(&self) -> Result<Space, Failure> {
         let assume = self.assume.iter().map(|name| Assumption::named(name)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Space::load(&self.space, &assume)?)
+        self.portable.applied(Space::load(&self.space, &assume)?)
     }
 
     /// The use.

@@ -115,5 +115,5 @@ fn what_is_no_sum_over_layers_is_refused_by_name() {
         &["--space", "layers.yaml", "--dump-all", "all.csv"],
         "whose layers differ in kv_heads, ffn, window",
     );
-    refused(&["--space", "held.yaml"], "no standard class holds layers that differ");
+    refused(&["--space", "held.yaml"], "no loader holds layers that differ");
 }

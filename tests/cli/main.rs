@@ -12,6 +12,7 @@ mod layers;
 mod manners;
 mod measured;
 mod pictures;
+mod portable;
 mod power;
 mod published;
 mod quality;

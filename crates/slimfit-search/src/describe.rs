@@ -194,6 +194,7 @@ impl ModelEvaluator<'_> {
             recipe: RecipeRef { name: self.quality.recipe().name.clone(), tokens: self.tokens },
             objectives: options.objectives.iter().map(|metric| metric.objective()).collect(),
             assume: Vec::new(),
+            portable: Some(space.portable().iter().map(|loader| loader.name().to_owned()).collect()),
             existing: Candidates::default(),
             constraints: options
                 .limits

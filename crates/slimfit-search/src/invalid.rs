@@ -1,5 +1,6 @@
 //! Why a point of a space is not evaluated.
 
+use slimfit_formats::Loader;
 use std::borrow::Cow;
 
 /// The reason, as `invalid_by` counts it.
@@ -15,6 +16,14 @@ impl Invalid {
     /// A reason that names something.
     pub fn owned(reason: String) -> Self {
         Self(Cow::Owned(reason))
+    }
+
+    /// A loader that points are held to does not hold it.
+    pub(crate) const fn by_loader(loader: Loader) -> Self {
+        Self::of(match loader {
+            Loader::Transformers => "portable: no standard class holds it",
+            Loader::LlamaCpp => "portable: llama.cpp has no architecture for it",
+        })
     }
 
     /// Its text.

@@ -7,7 +7,7 @@ use crate::table::BoundTable;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::ArchitectureError;
 use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, RunTime, TailModel};
-use slimfit_formats::config_out::standard_class;
+use slimfit_formats::Loader;
 use slimfit_plan::ModelPart;
 use slimfit_quality::{
     Assumption, Base, Flags, Law, QualityModel, Refusal, ScoreCurve, Shape, TrainingCost, TrainingPlan,
@@ -47,8 +47,8 @@ pub struct PreparedBlock<'a> {
     bases: Vec<Option<Result<Valued, Invalid>>>,
     /// Number of its first point.
     first: u64,
-    /// By tying and depth: whether the loaders that the space names hold the point.
-    held: Vec<Option<bool>>,
+    /// By tying and depth: which of the space's loaders does not hold the point.
+    held: Vec<Option<Option<Loader>>>,
     /// By weight format and vocabulary.
     weighted: Vec<Option<Result<Weighted, Invalid>>>,
     /// By KV format and vocabulary.
@@ -320,11 +320,13 @@ impl<'a> ModelEvaluator<'a> {
         Some(values)
     }
 
-    /// Whether the loaders that the space names hold a point.
-    pub(crate) fn held(&self, space: &Space, point: &Counted) -> bool {
+    /// The loader of the space's that does not hold a point, where there is one.
+    pub(crate) fn refusing_loader(&self, space: &Space, point: &Counted) -> Option<Loader> {
+        if !space.is_portable() {
+            return None;
+        }
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
-        !space.is_portable()
-            || standard_class(&space.architecture(&point.block, point.layers, vocabulary, point.tied)).is_ok()
+        space.refusing_loader(&space.architecture(&point.block, point.layers, vocabulary, point.tied))
     }
 
     /// Writes all that is known of a point. `index`: its number, by which it may have been measured.
@@ -582,8 +584,9 @@ impl Evaluator for ModelEvaluator<'_> {
         let valued = prepared.bases[place].get_or_insert_with(|| self.valued(space, &point));
         let valued = valued.as_ref().map_err(Clone::clone)?;
         let place = inner.tied * self.depths.len() + inner.layers;
-        if !*prepared.held[place].get_or_insert_with(|| self.held(space, &point)) {
-            return Err(Invalid::of("portable: no standard class holds it"));
+        let refusing = *prepared.held[place].get_or_insert_with(|| self.refusing_loader(space, &point));
+        if let Some(loader) = refusing {
+            return Err(Invalid::by_loader(loader));
         }
         let (weights, kv) = (space.weights()[inner.weights], space.kv()[inner.kv]);
         let loss =

@@ -15,7 +15,8 @@ pub struct SpaceSummary {
     pub possible: Natural,
     /// Fewest and most parameters of models that its axes make, whatever its bounds; none where no layer can exist.
     pub parameters: Option<(u64, u64)>,
-    /// Some points, drawn with the seed, ascending by parameters. All keep the bounds and the exclusions.
+    /// Some points, drawn with the seed, ascending by parameters. All keep the bounds and the exclusions, and the space's
+    /// loaders hold them.
     pub examples: Vec<Point>,
 }
 
@@ -72,7 +73,8 @@ impl Space {
             let Ok(parameters) = point.architecture.checked_parameters() else { continue };
             let kept = point.architecture.validate().is_ok()
                 && self.check_parameters(parameters.total, parameters.non_embedding).is_ok()
-                && self.check_whole_point(&block, layers, vocabulary).is_ok();
+                && self.check_whole_point(&block, layers, vocabulary).is_ok()
+                && self.refusing_loader(&point.architecture).is_none();
             if kept && points.iter().all(|(_, known)| known.index != index) {
                 points.push((parameters.total, point));
             }

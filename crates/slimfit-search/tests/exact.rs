@@ -74,7 +74,7 @@ fn space() -> impl Strategy<Value = String> {
             "\nexclude: [kv_heads == 2 and ffn > 900]",
             "\nexclude: [layers * heads > 60]",
         ]),
-        select(vec!["", "\nportable: [hf]"]),
+        select(vec!["", "\nportable: []", "\nportable: [hf]", "\nportable: [llama.cpp]"]),
     );
     (shape, rest).prop_map(|(shape, rest)| {
         let (layers, widths, head_sizes, heads, kv_heads, ffn, gated, experts) = shape;

@@ -6,6 +6,8 @@ mod profile;
 
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
+use slimfit_formats::Loader;
+use slimfit_formats::gguf_out::{gguf_family, gguf_family_in};
 use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan};
 use slimfit_search::{
     Evaluator, Metric, ModelEvaluator, SearchOptions, Space, Workload, dominates, enumerate, for_each_point,
@@ -34,6 +36,7 @@ axes:
   tied_embeddings: [true, false]
   weights: [f32, bf16, q8_0, q4_0, q4_k]
   kv: [f32, f16]
+portable: []
 fixed:
   qk_norm: per_head
 constraints:
@@ -337,19 +340,70 @@ fn every_built_in_space_offers_only_what_a_standard_class_holds() {
 }
 
 #[test]
-fn a_portable_space_leaves_out_what_no_standard_class_holds() {
+fn a_portable_space_leaves_out_what_its_loaders_do_not_hold() {
     let World { cost, quality, workload } = world(false, "voice-command");
-    let count = |text: &str| {
-        let space = Space::from_document(&Document::from_str(text, "mixed.yaml").unwrap(), &[]).unwrap();
-        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
-        let outcome = enumerate(&space, &evaluator, &options(&evaluator, &space)).unwrap();
-        let refused = outcome.invalid_by.iter().find(|reason| reason.reason.starts_with("portable"));
-        (outcome.evaluated, refused.map_or(0, |reason| reason.count.to_u128().unwrap() as u64))
+    let read =
+        |text: &str| Space::from_document(&Document::from_str(text, "mixed.yaml").unwrap(), &[]).unwrap();
+    // Evaluated points, and those that each loader refuses.
+    let count = |space: &Space| {
+        let evaluator = ModelEvaluator::new(space, &cost, &quality, TOKENS, &workload);
+        let outcome = enumerate(space, &evaluator, &options(&evaluator, space)).unwrap();
+        let refused = |reason: &str| {
+            let found = outcome.invalid_by.iter().find(|known| known.reason == reason);
+            found.map_or(0, |reason| reason.count.to_u128().unwrap())
+        };
+        let (class, family) =
+            ("portable: no standard class holds it", "portable: llama.cpp has no architecture for it");
+        (u128::from(outcome.evaluated), refused(class), refused(family))
     };
+    let text = SPACE.replace(", 1000]", ", 1024]");
+    let anything = count(&read(&text));
+    assert_eq!((anything.1, anything.2), (0, 0));
     // Two matrices with a norm on queries and keys: nobody has that.
-    let space = SPACE.replace(", 1000]", ", 1024]");
-    let (all, none) = count(&space);
-    let (some, refused) = count(&space.replace("fixed:", "portable: [hf]\nfixed:"));
-    assert_eq!((none, all), (0, some + refused));
-    assert!(some > 0 && refused > 0);
+    let standard = count(&read(&text.replace("portable: []", "portable: [hf]")));
+    assert_eq!((standard.2, anything.0), (0, standard.0 + standard.1));
+    assert!(standard.0 > 0 && standard.1 > 0);
+    // Neither has llama.cpp, nor Qwen 3's windows.
+    let only = count(&read(&text.replace("portable: []", "portable: [llama.cpp]")));
+    assert_eq!((only.1, anything.0), (0, only.0 + only.2));
+    assert!(only.0 > 0 && only.0 < standard.0, "{only:?} {standard:?}");
+    // Both where nothing is said, in the order of their names.
+    let both = count(&read(&text.replace("portable: []\n", "")));
+    assert_eq!((both.0, both.1), (only.0, standard.1));
+    assert_eq!(both.0 + both.1 + both.2, anything.0);
+    // Whatever the file says, the user may say otherwise.
+    let other = read(&text).held_by(vec![Loader::LlamaCpp]).unwrap();
+    assert!(other.says_portable() && other.portable() == [Loader::LlamaCpp]);
+    assert_eq!(count(&other), only);
+    assert_eq!(count(&other.held_by(Vec::new()).unwrap()), anything);
+}
+
+#[test]
+fn what_a_loader_holds_does_not_depend_on_the_format_of_the_weights() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let space = mixed();
+    let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+    let (mut held, mut refused) = (0, 0);
+    for block in (0..space.blocks()).filter_map(|block| space.block(block).ok()) {
+        let mut prepared = evaluator.prepare(&space, &block).unwrap();
+        for inner in 0..space.inner_size() {
+            let result = evaluator.evaluate(&mut prepared, space.inner(inner), &mut Metric::UNKNOWN.clone());
+            let point = space.point(block.index * space.inner_size() + inner).unwrap();
+            let rows = match gguf_family_in(&point.architecture, point.weights) {
+                Ok(_) => true,
+                Err(error) => error.axis() != "weights",
+            };
+            // Rows that are no whole blocks are refused when they are priced.
+            match result {
+                Ok(()) => assert!(rows, "{point:?}"),
+                Err(invalid) if invalid.reason().starts_with("rows are") => {
+                    assert!(!rows || gguf_family(&point.architecture).is_err(), "{point:?}");
+                    refused += 1;
+                }
+                Err(_) => {}
+            }
+            held += u64::from(rows);
+        }
+    }
+    assert!(held > 100 && refused > 100, "{held} {refused}");
 }

@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use slimfit_arch::FeedForward;
 use slimfit_document::{Document, DocumentError};
+use slimfit_formats::Loader;
 use slimfit_search::{SearchError, Space, Workload};
 
 const SPACE: &str = "\
@@ -127,6 +128,8 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
         ("gated: true", "gated: true\n  experts: {count: 4, top_k: 5}", 12, "axes.experts.top_k", "4"),
         ("gated: true", "gated: true\n  experts: [none, 8]", 12, "axes.experts[1]", "count"),
         ("gated: true", "gated: yes please", 11, "axes.gated", "true"),
+        ("exclude:", "portable: [hf, llama]\nexclude:", 19, "portable[1]", "did you mean `llama.cpp`?"),
+        ("exclude:", "portable: [hf, hf]\nexclude:", 19, "portable[1]", "twice"),
         ("size: 512", "sise: 512", 12, "axes.window[2].sise", "did you mean `size`?"),
         ("vocabulary_size: 1000", "vocabulary_size: heads * 9", 13, "axes.vocabulary_size", "may not depend"),
         ("q8_0]", "q8_1]", 15, "axes.weights[1]", "did you mean `q8_0`?"),
@@ -182,4 +185,23 @@ proptest! {
             Err(other) => prop_assert!(false, "{other}"),
         }
     }
+}
+
+#[test]
+fn no_loader_holds_layers_that_differ() {
+    let layered = SPACE.replace("axes:", "per_layer: [ffn]\naxes:").replace("exclude: [ffn > 700]\n", "");
+    let refused = |text: &str| match read(text).unwrap_err() {
+        SearchError::Document(error) => error,
+        other => panic!("{other}"),
+    };
+    let silent = refused(&layered);
+    assert_eq!(silent.field.as_deref(), Some("portable"));
+    assert!(silent.to_string().contains("nothing that leaves out hf and llama.cpp"), "{silent}");
+    let asked = refused(&format!("{layered}portable: [llama.cpp]\n"));
+    assert!(asked.to_string().contains("`llama.cpp` beside `per_layer`"), "{asked}");
+    let space = read(&format!("{layered}portable: []\n")).unwrap();
+    assert!(!space.is_portable());
+    let error = space.clone().held_by(vec![Loader::Transformers]).unwrap_err().to_string();
+    assert!(error.contains("`hf` for space `small`"), "{error}");
+    assert!(space.held_by(Vec::new()).is_ok());
 }

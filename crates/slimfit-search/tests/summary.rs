@@ -23,6 +23,7 @@ axes:
   tied_embeddings: [true, false]
   weights: [f32, q8_0]
   kv: [f16]
+portable: []
 constraints:
   parameters: {min: 300000, max: 2M}
   non_embedding: {min: 100000}

@@ -26,6 +26,7 @@ axes:
   tied_embeddings: [true, false]
   weights: [f32, q8_0]
   kv: [f16]
+portable: []
 ";
 
 /// Objectives from a hash of the point's number; every `refuse`-th point is invalid.

@@ -41,6 +41,9 @@ pub struct SearchHead {
     /// Weakly founded values that were let in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assume: Vec<String>,
+    /// Loaders that hold every point. Absent in fronts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portable: Option<Vec<String>>,
     /// How sure the quality figures are, and what has none. Absent in fronts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityNotes>,

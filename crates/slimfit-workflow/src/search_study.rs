@@ -111,8 +111,12 @@ impl SearchInputs {
             seed: options.seed,
             sample: options.sample as u64,
             settings: format!(
-                "assume {assumed:?}; {:?}; anchors {:?}; {:?}; extra rows {extra_rows:?}; passes {:?}",
-                self.engine_options, self.anchors, self.training, options.passes
+                "assume {assumed:?}; portable {:?}; {:?}; anchors {:?}; {:?}; extra rows {extra_rows:?}; passes {:?}",
+                self.space.portable(),
+                self.engine_options,
+                self.anchors,
+                self.training,
+                options.passes
             ),
         })
     }

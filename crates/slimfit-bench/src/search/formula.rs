@@ -23,6 +23,7 @@ axes:
   tied_embeddings: [true, false]
   weights: [f32, bf16, q8_0, q4_0]
   kv: [f32, f16, q8_0]
+portable: []
 ";
 
 /// Objectives of a point.

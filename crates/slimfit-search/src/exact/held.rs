@@ -1,8 +1,9 @@
-//! Which layers standard classes hold, asked once: it is the same in every format and for every vocabulary.
+//! Which layers the space's loaders hold, asked once: it is the same in every format and for every vocabulary.
 
 use super::catalogue::{Catalogue, FeedForwardShape};
 use crate::Space;
 use crate::space::Mixture;
+use slimfit_formats::Loader;
 
 /// What is known of each width, by attention, kind of feed-forward part, window, tying and depth.
 #[derive(Debug)]
@@ -19,8 +20,10 @@ pub(crate) struct Held {
 struct Width {
     /// The kind of each feed-forward part: sizes do not matter.
     kinds: Vec<usize>,
-    kind_count: usize,
-    known: Vec<Option<bool>>,
+    /// Of each kind, the first part.
+    firsts: Vec<usize>,
+    /// The loader that does not hold them, where that was asked.
+    known: Vec<Option<Option<Loader>>>,
 }
 
 impl Held {
@@ -34,8 +37,10 @@ impl Held {
                     known.len() - 1
                 })
             };
-            let kinds = width.feed_forwards.iter().map(|part| kind(part, &mut known)).collect();
-            Width { kinds, kind_count: known.len(), known: Vec::new() }
+            let kinds: Vec<usize> = width.feed_forwards.iter().map(|part| kind(part, &mut known)).collect();
+            let first = |kind: usize| kinds.iter().position(|other| *other == kind);
+            let firsts = (0..known.len()).filter_map(first).collect();
+            Width { kinds, firsts, known: Vec::new() }
         });
         Self {
             widths: widths.collect(),
@@ -46,18 +51,23 @@ impl Held {
         }
     }
 
-    /// Whether a pair of `(attention, feed-forward part)` is held in `(width, window, tying, depth)`.
+    /// One feed-forward part of each kind that a width has.
+    pub(crate) fn kinds(&self, width: usize) -> Vec<usize> {
+        self.widths[width].firsts.clone()
+    }
+
+    /// The loader that does not hold a pair of `(attention, feed-forward part)` in `(width, window, tying, depth)`.
     pub(crate) fn get(
         &mut self,
         (width, window, tied, depth): (usize, usize, usize, usize),
         (attention, feed_forward): (usize, usize),
-        ask: impl FnOnce() -> bool,
-    ) -> bool {
+        ask: impl FnOnce() -> Option<Loader>,
+    ) -> Option<Loader> {
         if self.always {
-            return true;
+            return None;
         }
         let of_width = &mut self.widths[width];
-        let pair = attention * of_width.kind_count + of_width.kinds[feed_forward];
+        let pair = attention * of_width.firsts.len() + of_width.kinds[feed_forward];
         let place = ((pair * self.windows + window) * self.tyings + tied) * self.depths + depth;
         if place >= of_width.known.len() {
             of_width.known.resize(place + 1, None);

@@ -30,6 +30,8 @@ pub(super) struct SheetScope<'s> {
     pub(super) bounds: (f64, f64),
     /// Why no point of the sheet is valid, whatever its layers.
     pub(super) refusal: Option<Invalid>,
+    /// Whether a point that lies within `allowed` can be refused by a loader or its formats alone.
+    pub(super) loaders_first: bool,
     /// Whether a point is valid when its parameters lie within `allowed` and its row and its column are plain.
     pub(super) plain: bool,
     pub(super) plain_rows: Vec<bool>,
@@ -43,6 +45,23 @@ pub(super) struct SheetScope<'s> {
 }
 
 impl Worker<'_> {
+    /// Refuses all of a sheet that one loader holds nothing of.
+    pub(super) fn ask_loaders(&mut self, scope: &mut SheetScope<'_>) {
+        if !self.space.is_portable() || !scope.loaders_first {
+            return;
+        }
+        let mut refusing = None;
+        for column in self.held.kinds(scope.key.width) {
+            for row in 0..scope.width.attentions.len() {
+                let loader = self.refusing_loader(scope, (row, column));
+                if loader.is_none() || *refusing.get_or_insert(loader) != loader {
+                    return;
+                }
+            }
+        }
+        scope.refusal = refusing.flatten().map(Invalid::by_loader);
+    }
+
     /// What the points of one sheet share. `(kv, window, tied, layers)`: places in the space's lists.
     pub(super) fn scope<'s>(
         &mut self,
@@ -88,6 +107,8 @@ impl Worker<'_> {
         let all_heads =
             width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
         let refusal = evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats);
+        let all_experts = width.feed_forwards.iter().all(|part| evaluator.allows_experts(part.experts));
+        let loaders_first = !by_layer && refusal.is_none() && all_heads && all_experts;
         let plain = !by_layer && refusal.is_none() && unit.outer.is_ok();
         SheetScope {
             refusal: refusal.filter(|_| !by_layer && all_heads),
@@ -104,6 +125,7 @@ impl Worker<'_> {
             embedding,
             allowed,
             bounds,
+            loaders_first,
             plain,
             plain_rows,
             plain_columns,

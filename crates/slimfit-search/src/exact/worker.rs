@@ -13,6 +13,7 @@ use crate::parts::LayerCounts;
 use crate::space::Inner;
 use crate::tally::{Bound, Tally};
 use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
+use slimfit_formats::Loader;
 use slimfit_quality::Shape;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -39,7 +40,7 @@ pub(crate) struct Worker<'w> {
     pub(crate) tally: Tally,
     pub(super) pool: MixingPool,
     sheet: Sheet,
-    held: Held,
+    pub(super) held: Held,
     /// By width, vocabulary, tying and depth.
     pub(super) least_nats: HashMap<(usize, usize, usize, usize), Rc<LeastNats>>,
     with_joules: bool,
@@ -165,6 +166,7 @@ impl<'w> Worker<'w> {
                             (kv, place, tied, layers),
                             counts,
                         );
+                        self.ask_loaders(&mut scope);
                         let (row, column) = (
                             Node::root(width.attentions.len(), ROWS),
                             Node::root(width.feed_forwards.len(), COLUMNS),
@@ -310,7 +312,7 @@ impl<'w> Worker<'w> {
                     };
                     let found = self.objectives.point(sheet, (attention, feed_forward), bounds, nats);
                     if self.tally.archive.dominates(&self.objectives.relaxed(&found))
-                        && self.is_held(scope, (attention, feed_forward))
+                        && self.refusing_loader(scope, (attention, feed_forward)).is_none()
                     {
                         self.tally.evaluated += 1;
                         continue;
@@ -322,15 +324,15 @@ impl<'w> Worker<'w> {
         Ok(())
     }
 
-    /// Whether the loaders that the space names hold a pair of layers at this depth.
-    fn is_held(&mut self, scope: &SheetScope<'_>, pair: (usize, usize)) -> bool {
+    /// The loader of the space's that does not hold a pair of layers at this depth.
+    pub(super) fn refusing_loader(&mut self, scope: &SheetScope<'_>, pair: (usize, usize)) -> Option<Loader> {
         let (space, evaluator) = (self.space, self.evaluator);
         let place = (scope.key.width, scope.window, scope.tied, scope.layers);
         self.held.get(place, pair, || {
             let block =
                 crate::Block { window: space.windows()[scope.window], ..scope.width.block(pair.0, pair.1) };
             let tying = (scope.key.vocabulary, space.tyings()[scope.tied]);
-            evaluator.held(space, &scope.width.counted(block, pair, scope.counts.layers(), tying))
+            evaluator.refusing_loader(space, &scope.width.counted(block, pair, scope.counts.layers(), tying))
         })
     }
 
@@ -347,11 +349,11 @@ impl<'w> Worker<'w> {
         let inner: Inner =
             space.inner_of(scope.key.weights, scope.kv, scope.key.vocabulary, scope.tied, scope.layers);
         let index = block_number * space.inner_size() + inner.index;
-        let held = self.is_held(scope, pair);
+        let refusing = self.refusing_loader(scope, pair);
         let result = (|| {
             let valued = evaluator.valued(space, &counted)?;
-            if !held {
-                return Err(Invalid::of("portable: no standard class holds it"));
+            if let Some(loader) = refusing {
+                return Err(Invalid::by_loader(loader));
             }
             let (weights, kv) = (space.weights()[scope.key.weights], space.kv()[scope.kv]);
             let loss = evaluator

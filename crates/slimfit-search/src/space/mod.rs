@@ -18,7 +18,9 @@ pub use read::{Fixed, SPACE_SCHEMA};
 use crate::SearchError;
 use expression::Expression;
 use sha2::{Digest, Sha256};
-use slimfit_document::{Document, suggestion};
+use slimfit_arch::Architecture;
+use slimfit_document::{Document, DocumentError, suggestion};
+use slimfit_formats::Loader;
 use slimfit_quality::Assumption;
 use slimfit_quantity::NumberFormat;
 use slimfit_study::NamedHash;
@@ -110,7 +112,8 @@ pub struct Space {
     exclude: Vec<Condition>,
     parameters: Option<(u64, u64)>,
     non_embedding: Option<(u64, u64)>,
-    portable: Vec<String>,
+    /// What the file or the user says; absent: all of them.
+    portable: Option<Vec<Loader>>,
     assume: BTreeSet<Assumption>,
     /// Assumptions that the file lists values for.
     listed: BTreeSet<Assumption>,
@@ -247,9 +250,40 @@ impl Space {
         &self.fixed
     }
 
-    /// Whether every point must be held by a class of the `transformers` library.
+    /// The same points, held to these loaders whatever the file says.
+    ///
+    /// # Errors
+    /// When its layers choose for themselves, which no loader holds.
+    pub fn held_by(mut self, loaders: Vec<Loader>) -> Result<Self, SearchError> {
+        if self.is_layered() && !loaders.is_empty() {
+            let error =
+                DocumentError::new("no-loader", "no loader holds layers that differ").field("portable");
+            let names: Vec<&str> = loaders.iter().map(|loader| loader.name()).collect();
+            let found = format!("`{}` for space `{}`, which has `per_layer`", names.join(", "), self.name);
+            return Err(error.found(found).allowed("`none`").into());
+        }
+        self.portable = Some(loaders);
+        Ok(self)
+    }
+
+    /// The loaders that must hold every point; all of them where nothing else was said.
+    pub fn portable(&self) -> &[Loader] {
+        self.portable.as_deref().unwrap_or(&Loader::ALL)
+    }
+
+    /// Whether the file, or [`held_by`](Self::held_by), says which loaders those are.
+    pub fn says_portable(&self) -> bool {
+        self.portable.is_some()
+    }
+
+    /// Whether some loader must hold every point.
     pub fn is_portable(&self) -> bool {
-        self.portable.iter().any(|loader| loader == "hf")
+        !self.portable().is_empty()
+    }
+
+    /// The first of those loaders that does not hold a model.
+    pub(crate) fn refusing_loader(&self, architecture: &Architecture) -> Option<Loader> {
+        self.portable().iter().copied().find(|loader| loader.check(architecture).is_err())
     }
 
     /// Weight formats offered.

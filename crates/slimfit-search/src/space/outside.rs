@@ -3,7 +3,6 @@
 use super::{Axis, Block, LayerAxis, Mixture, Space, Window};
 use serde_json::{Value, json};
 use slimfit_arch::{Architecture, FeedForward, LayerRun};
-use slimfit_formats::config_out::standard_class;
 use slimfit_quantity::{NumberFormat, format_count};
 
 /// One way in which a model lies outside a space.
@@ -193,12 +192,13 @@ impl Space {
             let nearest = Some(count(if found < least { least } else { most }));
             outside.push(Outside { axis: axis.to_owned(), found: count(found), nearest, allowed });
         }
-        if self.is_portable() && standard_class(architecture).is_err() {
+        for loader in self.portable() {
+            let Err(error) = loader.check(architecture) else { continue };
             outside.push(Outside {
                 axis: "portable".to_owned(),
-                found: "a shape that no class of the transformers library holds".to_owned(),
+                found: error.to_string(),
                 nearest: None,
-                allowed: "shapes of those classes".to_owned(),
+                allowed: format!("shapes that `{}` holds", loader.name()),
             });
         }
         outside

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use slimfit_arch::{Activation, AttentionBias, Norm, NormPlacement, QkNorm, Rope};
 use slimfit_document::{Document, DocumentError, suggestion};
+use slimfit_formats::Loader;
 use slimfit_quality::Assumption;
 use slimfit_quantity::{NumberFormat, parse_count};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,9 +73,6 @@ impl Default for Fixed {
         }
     }
 }
-
-/// Loaders that points can be held to: the classes that the `transformers` library has.
-const LOADERS: [&str; 1] = ["hf"];
 
 pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result<Space, SearchError> {
     document.schema(&[SPACE_SCHEMA])?;
@@ -176,12 +174,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         let expression = reader.expression(&field, text)?;
         exclude.push(Condition::new(text.clone(), expression));
     }
-    for (index, name) in file.portable.iter().flatten().enumerate() {
-        if !LOADERS.contains(&name.as_str()) {
-            let field = format!("portable[{index}]");
-            return Err(reader.unknown(&field, "unknown loader", name, &LOADERS).into());
-        }
-    }
+    let portable = file.portable.as_deref().map(|names| reader.loaders(names)).transpose()?;
     let space = Space {
         name: file.name,
         description: file.description,
@@ -199,7 +192,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         exclude,
         parameters,
         non_embedding,
-        portable: file.portable.unwrap_or_default(),
+        portable,
         assume: assume.clone(),
         listed: Assumption::ALL
             .into_iter()
@@ -231,6 +224,23 @@ impl Reader<'_> {
     fn unknown(&self, field: &str, message: &str, found: &str, known: &[&str]) -> DocumentError {
         let error = self.document.error_at(field, message).code("unknown-name").found(format!("`{found}`"));
         error.allowed(known.join(", ")).maybe_hint(suggestion(found, known.iter().copied()))
+    }
+
+    /// Loaders that points are held to.
+    fn loaders(&self, names: &[String]) -> Result<Vec<Loader>, DocumentError> {
+        let mut loaders = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let field = format!("portable[{index}]");
+            let Some(loader) = Loader::named(name) else {
+                return Err(self.unknown(&field, "unknown loader", name, &Loader::ALL.map(Loader::name)));
+            };
+            if loaders.contains(&loader) {
+                let error = self.document.error_at(&field, "the value stands twice");
+                return Err(error.found(format!("`{name}`")));
+            }
+            loaders.push(loader);
+        }
+        Ok(loaders)
     }
 
     /// One value, or a list of distinct ones.
@@ -436,10 +446,6 @@ impl Reader<'_> {
 
     /// What layers of their own cannot be combined with.
     fn check_layers(&self, space: &Space) -> Result<(), DocumentError> {
-        if space.is_portable() {
-            let error = self.document.error_at("portable", "no standard class holds layers that differ");
-            return Err(error.found("`hf` beside `per_layer`").allowed("`portable: []`, or no `per_layer`"));
-        }
         if let Some(layers) = space.depths().into_iter().find(|layers| *layers > MOST_LAYERS) {
             let error = self.document.error_at("axes.layers", "too many layers of their own choice");
             return Err(error.found(layers).allowed(format!("at most {MOST_LAYERS} beside `per_layer`")));
@@ -468,6 +474,16 @@ impl Reader<'_> {
             let error = self.document.error_at("axes.window", "a layer's own window has no `full_every`");
             let hint = "take `window` out of `per_layer` for windows in a fixed order";
             return Err(error.allowed("`none` and numbers of tokens beside `per_layer`").hint(hint));
+        }
+        if space.is_portable() {
+            let error = self.document.error_at("portable", "no loader holds layers that differ");
+            let names: Vec<&str> = space.portable().iter().map(|loader| loader.name()).collect();
+            let found = if space.says_portable() {
+                format!("`{}` beside `per_layer`", names.join(", "))
+            } else {
+                format!("`per_layer`, and nothing that leaves out {}", names.join(" and "))
+            };
+            return Err(error.found(found).allowed("`portable: []`, or no `per_layer`"));
         }
         Ok(())
     }

@@ -38,6 +38,7 @@ pub fn front(points: usize) -> Front {
         schema: FRONT_SCHEMA.to_owned(),
         head: SearchHead {
             assume: Vec::new(),
+            portable: Some(vec!["hf".to_owned()]),
             existing: slimfit_study::Candidates::default(),
             space: NamedHash { name: "made-up space".to_owned(), sha256: hash("schema: space\n") },
             profile: ProfileRef {

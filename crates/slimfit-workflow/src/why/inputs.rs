@@ -3,11 +3,11 @@
 use crate::WorkflowError;
 use slimfit_cost::{CostError, CostModel, Engine, EngineOptions};
 use slimfit_document::{Document, DocumentError};
-use slimfit_formats::load_model;
+use slimfit_formats::{Loader, load_model};
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{Anchor, Assumption, QualityError, QualityModel, Recipe, TrainingPlan, TrainingRate};
 use slimfit_search::{Metric, Space, Workload};
-use slimfit_study::{Front, InputKind, Study};
+use slimfit_study::{Front, InputKind, SearchHead, Study};
 
 /// What a study was made of.
 pub(super) struct StudyInputs {
@@ -51,7 +51,7 @@ impl StudyInputs {
         }
         Ok(Self {
             profile: HardwareProfile::load(study.input(InputKind::Profile))?,
-            space: Space::from_document(&Document::read(copy(InputKind::Space))?, &assume)?,
+            space: held(Space::from_document(&Document::read(copy(InputKind::Space))?, &assume)?, head)?,
             workload: Workload::from_document(&Document::read(copy(InputKind::Workload))?)?,
             recipe: Recipe::from_document(&Document::read(copy(InputKind::Recipe))?)?,
             training,
@@ -81,4 +81,20 @@ impl StudyInputs {
             })
             .collect()
     }
+}
+
+/// The space, held to the loaders that the search held it to.
+fn held(space: Space, head: &SearchHead) -> Result<Space, WorkflowError> {
+    let Some(names) = &head.portable else {
+        // Earlier versions asked nothing where the file said nothing.
+        return Ok(if space.says_portable() { space } else { space.held_by(Vec::new())? });
+    };
+    let loader = |name: &String| {
+        Loader::named(name).ok_or_else(|| {
+            let error = DocumentError::new("study", "the front has a loader that is not known");
+            let allowed = Loader::ALL.map(Loader::name).join(", ");
+            error.field("portable").found(format!("`{name}`")).allowed(allowed)
+        })
+    };
+    Ok(space.held_by(names.iter().map(loader).collect::<Result<_, _>>()?)?)
 }
