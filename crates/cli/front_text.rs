@@ -169,6 +169,7 @@ pub fn label(name: &str) -> String {
         "ttft_p95_seconds" => "TTFT p95",
         "tpot_p95_seconds" => "token p95",
         "memory_bytes" => "memory",
+        "file_bytes" => "file",
         "joules_per_token" => "energy per token",
         "training_flops" => "training FLOP",
         "training_seconds" => "training",

@@ -45,7 +45,7 @@ pub struct Arguments {
     #[command(flatten)]
     engine: EngineArguments,
     /// What to minimise, in this order: `loss`, `ttft_seconds`, `tpot_seconds`, `memory_bytes`, `joules_per_token`,
-    /// `training_flops` …; or to maximise: `score_hellaswag` and other tasks of the recipe.
+    /// `file_bytes`, `training_flops` …; or to maximise: `score_hellaswag` and other tasks of the recipe.
     #[arg(long, value_delimiter = ',')]
     objectives: Vec<String>,
     /// Also rank models that exist: `public` for all of `slimfit models`, a built-in name, a `.gguf`, a `config.json`, or a

@@ -53,6 +53,9 @@ pub struct LimitArguments {
     /// Most memory: `1GiB`.
     #[arg(long, value_name = "SIZE", value_parser = slimfit_quantity::parse_bytes)]
     max_memory: Option<u64>,
+    /// Largest GGUF file, its tensors alone: `200MiB`.
+    #[arg(long, value_name = "SIZE", value_parser = slimfit_quantity::parse_bytes)]
+    max_file_bytes: Option<u64>,
     /// Longest time to the first token: `500ms`.
     #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds)]
     max_ttft: Option<f64>,
@@ -180,6 +183,7 @@ impl LimitArguments {
     pub fn limits(&self, loss: Metric, recipe: &Recipe) -> Result<Vec<(Metric, f64)>, Failure> {
         let given = [
             ("--max-memory", Metric::MemoryBytes, self.max_memory.map(|bytes| bytes as f64)),
+            ("--max-file-bytes", Metric::FileBytes, self.max_file_bytes.map(|bytes| bytes as f64)),
             ("--max-ttft", Metric::TtftSeconds, self.max_ttft),
             ("--max-tpot", Metric::TpotSeconds, self.max_tpot),
             ("--max-ttft-p95", Metric::TtftP95Seconds, self.max_ttft_p95),

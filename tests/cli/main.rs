@@ -6,6 +6,7 @@ mod candidates;
 mod contract;
 #[cfg(unix)]
 mod engine;
+mod file_size;
 mod harness;
 mod interruption;
 mod layers;

@@ -4,6 +4,7 @@ use crate::describe::Description;
 use crate::{Metric, SearchError, Workload};
 use slimfit_arch::Architecture;
 use slimfit_cost::{CostError, CostModel, Prediction};
+use slimfit_formats::gguf::data_bytes;
 use slimfit_plan::WeightFormats;
 use slimfit_quality::{Law, QualityError, QualityModel, Recipe, TrainingPlan, Z90};
 use slimfit_quantity::{NumberFormat, Predicted};
@@ -31,6 +32,8 @@ pub struct ModelFormats<'a> {
     pub judged: Option<NumberFormat>,
     /// Format of its KV cache.
     pub kv: NumberFormat,
+    /// Bytes of the tensors of the file that it lies in; absent: those of a file in the format `weights`.
+    pub file_bytes: Option<u64>,
 }
 
 /// What one model is worth and costs.
@@ -118,7 +121,7 @@ impl<'a> Appraiser<'a> {
         tokens: Option<u64>,
         prediction: Prediction,
     ) -> Result<Description, SearchError> {
-        let ModelFormats { weights, judged, kv, .. } = formats;
+        let ModelFormats { weights, judged, kv, file_bytes, .. } = formats;
         let text = self.workload.bytes();
         let estimate = tokens
             .map(|tokens| self.quality.estimate(architecture, judged.unwrap_or(weights), kv, tokens, &text));
@@ -130,7 +133,8 @@ impl<'a> Appraiser<'a> {
         };
         let bytes_per_token = self.law.bytes_per_token_interval(architecture.vocabulary_size);
         let training = tokens.and_then(|tokens| self.training.cost(self.recipe(), architecture, tokens).ok());
-        Ok(Description { prediction, estimate, refusal, bytes_per_token, training })
+        let file_bytes = file_bytes.unwrap_or_else(|| data_bytes(architecture, weights));
+        Ok(Description { prediction, estimate, refusal, bytes_per_token, training, file_bytes })
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) struct Description {
     pub(crate) refusal: Option<QualityError>,
     pub(crate) bytes_per_token: Predicted,
     pub(crate) training: Option<TrainingCost>,
+    pub(crate) file_bytes: u64,
 }
 
 /// Where every point of a space went.
@@ -278,7 +279,8 @@ impl ModelEvaluator<'_> {
     ) -> Result<FrontPoint, SearchError> {
         let run = self.workload.run_shape(&self.law, architecture.vocabulary_size);
         let prediction = self.cost.predict_time(times.usual, times.elsewhere, run)?;
-        let formats = ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv };
+        let formats =
+            ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv, file_bytes: None };
         let description =
             self.appraiser().described(&architecture, formats, Some(self.tokens), prediction)?;
         let parameters = architecture.parameters();
@@ -369,7 +371,8 @@ impl ModelEvaluator<'_> {
         weights: NumberFormat,
         kv: NumberFormat,
     ) -> Result<Description, SearchError> {
-        let formats = ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv };
+        let formats =
+            ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv, file_bytes: None };
         self.appraiser().description(architecture, formats, Some(self.tokens))
     }
 
@@ -406,6 +409,7 @@ impl Description {
             Metric::TtftP95Seconds => predicted(&prediction.ttft_percentiles.p95),
             Metric::TpotP95Seconds => predicted(&prediction.tpot_percentiles.p95),
             Metric::Parameters => Some(exactly(parameters as f64)),
+            Metric::FileBytes => Some(exactly(self.file_bytes as f64)),
             Metric::TrainingFlops => self.training.map(|training| exactly(training.flops)),
             Metric::TrainingSeconds => self.training?.seconds.map(exactly),
             Metric::TrainingCost => self.training?.money.map(exactly),

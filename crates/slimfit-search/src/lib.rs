@@ -12,6 +12,7 @@ mod enumerate;
 mod error;
 mod evaluator;
 mod exact;
+mod file_bytes;
 mod hypervolume;
 mod invalid;
 mod layered;

@@ -34,6 +34,8 @@ pub enum Metric {
     TrainingSeconds,
     /// Price of the training, at the rate and price that the user gave.
     TrainingCost,
+    /// Bytes of the tensors of its GGUF file.
+    FileBytes,
     /// Percent of a task solved: the one kind that is maximised.
     Score(Task),
 }
@@ -56,7 +58,7 @@ impl Task {
 
 impl Metric {
     /// All but the scores, in the order that points hold them.
-    pub const FIXED: [Self; 13] = [
+    pub const FIXED: [Self; 14] = [
         Self::Loss,
         Self::LossPerByte,
         Self::TtftSeconds,
@@ -70,6 +72,7 @@ impl Metric {
         Self::TrainingFlops,
         Self::TrainingSeconds,
         Self::TrainingCost,
+        Self::FileBytes,
     ];
     /// How many values a point holds.
     pub const COUNT: usize = Self::FIXED.len() + MOST_TASKS;
@@ -112,6 +115,7 @@ impl Metric {
             Self::TrainingFlops => 10,
             Self::TrainingSeconds => 11,
             Self::TrainingCost => 12,
+            Self::FileBytes => 13,
             Self::Score(task) => Self::FIXED.len() + task.place as usize,
         }
     }
@@ -132,6 +136,7 @@ impl Metric {
             Self::TrainingFlops => "training_flops",
             Self::TrainingSeconds => "training_seconds",
             Self::TrainingCost => "training_cost",
+            Self::FileBytes => "file_bytes",
             Self::Score(task) => task.name,
         }
     }
@@ -144,7 +149,7 @@ impl Metric {
             Self::TtftSeconds | Self::TtftP95Seconds | Self::TrainingSeconds => "s",
             Self::TpotSeconds | Self::TpotP95Seconds => "s/token",
             Self::SecondsPerByte => "s/byte",
-            Self::MemoryBytes => "B",
+            Self::MemoryBytes | Self::FileBytes => "B",
             Self::JoulesPerToken => "J/token",
             Self::Parameters => "parameters",
             Self::TrainingFlops => "FLOP",
@@ -244,7 +249,7 @@ mod tests {
     fn every_metric_has_a_column_and_is_found_by_its_name() {
         let recipe = Recipe::builtin("gemstones").unwrap();
         let all: Vec<Metric> = Metric::FIXED.into_iter().chain(Metric::scores(&recipe)).collect();
-        assert_eq!(all.len(), 13 + recipe.scores.tasks.len());
+        assert_eq!(all.len(), 14 + recipe.scores.tasks.len());
         for (place, metric) in all.iter().enumerate() {
             assert_eq!(metric.column(), place);
             assert_eq!(Metric::named(metric.name(), &recipe), Some(*metric));

@@ -1,5 +1,6 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
+use crate::file_bytes::FileBytes;
 use crate::metric::rounded;
 use crate::parts::{self, LayerCounts, Part, Parts};
 use crate::space::{Mixture, Window};
@@ -335,11 +336,11 @@ impl<'a> ModelEvaluator<'a> {
         (index, point): (u64, &Counted),
         valued: &Valued,
         loss_nats: f64,
-        price: &RunTime,
+        (price, file_bytes): (&RunTime, u64),
         values: &mut Values,
     ) {
         let sizes = (point.vocabulary, point.non_embedding, self.total_parameters(point));
-        self.write_predicted(sizes, valued.training, loss_nats, price, values);
+        self.write_predicted(sizes, valued.training, loss_nats, (price, file_bytes), values);
         if let Some(row) = self.table.of_point(index) {
             row.replace(values);
         }
@@ -351,7 +352,7 @@ impl<'a> ModelEvaluator<'a> {
         (vocabulary, non_embedding, total_parameters): (usize, u64, u64),
         training: Option<TrainingCost>,
         loss_nats: f64,
-        price: &RunTime,
+        (price, file_bytes): (&RunTime, u64),
         values: &mut Values,
     ) {
         values[Metric::Loss.column()] = loss_nats;
@@ -370,6 +371,7 @@ impl<'a> ModelEvaluator<'a> {
         values[Metric::TpotSeconds.column()] = rounded(price.tpot.seconds);
         values[Metric::SecondsPerByte.column()] = rounded(price.tpot.seconds / bytes_per_token);
         values[Metric::MemoryBytes.column()] = price.memory_bytes as f64;
+        values[Metric::FileBytes.column()] = file_bytes as f64;
         if let Some(energy) = self.energy
             && let Some(joules) = energy.joules(price.tpot, price.threads)
         {
@@ -404,7 +406,10 @@ impl<'a> ModelEvaluator<'a> {
         let kv = NumberFormat::F32;
         let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
         let read = |kind| {
-            Part::read(self.cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv))
+            let part = Part::read(self.cost, kind, &plans, run);
+            let mut part = part.map_err(|error| parts::refused(error, weights, kv))?;
+            part.file = FileBytes::of(&architecture, kind, weights);
+            Ok(part)
         };
         let parts: Vec<Part> = kinds.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(parts.try_into().unwrap_or_else(|_| unreachable!("as many parts as kinds")))
@@ -612,7 +617,8 @@ impl Evaluator for ModelEvaluator<'_> {
         let price =
             parts.price(self.cost, counts, point.tied).map_err(|error| Invalid::owned(error.to_string()))?;
         let index = prepared.first + inner.index;
-        self.write((index, &point), valued, loss.nats, &price, values);
+        let file_bytes = parts.file_bytes(counts, point.tied);
+        self.write((index, &point), valued, loss.nats, (&price, file_bytes), values);
         Ok(())
     }
 }

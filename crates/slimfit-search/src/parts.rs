@@ -5,6 +5,7 @@
 //! No part depends on what another one chooses. [`CostModel::predict`] is the long way to the same numbers.
 
 use crate::Invalid;
+use crate::file_bytes::FileBytes;
 use crate::space::Window;
 use slimfit_arch::Architecture;
 use slimfit_cost::{BusyTime, CostError, CostModel, PROCESS_BYTES, RunShape, RunTime, Terms};
@@ -29,6 +30,8 @@ pub(crate) struct Part {
     pub(crate) head_bytes: u64,
     /// Bytes that each token touches again, for each layer that has it.
     pub(crate) working_set_bytes: f64,
+    /// Bytes of its tensors in a file: none of the mixing.
+    pub(crate) file: FileBytes,
     threads: Vec<ThreadPart>,
 }
 
@@ -77,6 +80,7 @@ impl Part {
             layer_bytes,
             head_bytes,
             fixed_bytes: fixed_bytes(plan, kind),
+            file: FileBytes::default(),
             working_set_bytes: plan
                 .steps
                 .iter()
@@ -196,6 +200,14 @@ impl Parts<'_> {
             + full * mixing(&self.full)
             + windowed * mixing(&self.windowed)
             + layers * self.feed_forward.working_set_bytes
+    }
+
+    /// Bytes of its tensors in a file.
+    pub(crate) fn file_bytes(&self, counts: LayerCounts, tied: bool) -> u64 {
+        let (outer, projections, feed_forward) =
+            (self.outer.file, self.projections.file, self.feed_forward.file);
+        let once = outer.each + projections.once + if tied { 0 } else { outer.head };
+        once + counts.layers() * (projections.each + feed_forward.each)
     }
 
     /// Peak resident bytes with one thread count.

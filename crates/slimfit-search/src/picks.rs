@@ -23,6 +23,7 @@ pub(crate) fn pick(points: &mut [FrontPoint], objectives: &[Metric], limited: bo
             Metric::TpotSeconds | Metric::SecondsPerByte => &["fastest"],
             Metric::TtftSeconds => &["first-token-soonest"],
             Metric::MemoryBytes => &["smallest"],
+            Metric::FileBytes => &["smallest-file"],
             Metric::JoulesPerToken => &["most-frugal"],
             Metric::Parameters => &["fewest-parameters"],
             Metric::TtftP95Seconds => &["first-token-soonest-at-p95"],

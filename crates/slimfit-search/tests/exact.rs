@@ -18,6 +18,8 @@ use slimfit_search::{
 use slimfit_study::Natural;
 
 const TOKENS: u64 = 100_000_000_000;
+/// Metrics of the evaluator that are compared: all but those per token.
+const METRICS: usize = 19;
 
 /// What a random case is made of.
 #[derive(Debug, Clone)]
@@ -94,8 +96,8 @@ fn case() -> impl Strategy<Value = Case> {
         select(vec![1e-7, 3e-6, 4e-5, 4e-4]),
         select(vec!["assistant", "voice-command", "control-loop"]),
         (
-            subsequence((0..14).collect::<Vec<usize>>(), 1..5),
-            prop::collection::vec((0_usize..14, 0.0_f64..1.0), 0..3),
+            subsequence((0..METRICS).collect::<Vec<usize>>(), 1..5),
+            prop::collection::vec((0..METRICS, 0.0_f64..1.0), 0..3),
         ),
         1_usize..3,
     )
@@ -140,6 +142,8 @@ fn compare(case: &Case, passes: &[f64]) -> Result<(Outcome, Outcome, Vec<Metric>
         .trained_on(TrainingPlan { rate: Some(rate), ..TrainingPlan::default() });
     let per_token = |metric: &Metric| matches!(metric, Metric::Loss | Metric::TpotSeconds);
     let all: Vec<Metric> = evaluator.metrics().iter().copied().filter(|metric| !per_token(metric)).collect();
+    assert_eq!(all.len(), METRICS, "{all:?}");
+    assert!(all.contains(&Metric::FileBytes));
     let objectives: Vec<Metric> = case.objectives.iter().map(|place| all[place % all.len()]).collect();
     let mut options = SearchOptions {
         objectives,

@@ -267,7 +267,8 @@ fn compare(case: &Case, passes: &[f64], most_labels: usize) -> Result<Option<Com
         let Some((architecture, weights, kv)) = model else { return };
         let counts = architecture.parameters();
         let inside = case.bounds.is_none_or(|(least, most)| (least..=most).contains(&counts.non_embedding));
-        let formats = ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv };
+        let formats =
+            ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv, file_bytes: None };
         let Ok(appraisal) = appraiser.appraise(&architecture, formats, Some(TOKENS)) else { return };
         let assumed = appraisal.flags().iter().any(|flag| flag == "assumed-mqa" || flag == "assumed-vocab");
         if inside && !assumed && appraisal.refusal().is_none() {
@@ -313,6 +314,7 @@ fn compare(case: &Case, passes: &[f64], most_labels: usize) -> Result<Option<Com
             others: &WeightFormats::default(),
             judged: None,
             kv: model.kv,
+            file_bytes: None,
         };
         let appraisal = appraiser.appraise(&model.architecture, formats, Some(TOKENS)).unwrap();
         for metric in &objectives {

@@ -7,6 +7,7 @@ mod profile;
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
 use slimfit_formats::Loader;
+use slimfit_formats::gguf::data_bytes;
 use slimfit_formats::gguf_out::{gguf_family, gguf_family_in};
 use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan};
 use slimfit_search::{
@@ -110,6 +111,8 @@ fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
             assert_eq!(value(Metric::Loss), estimate.loss.value);
             assert_eq!(value(Metric::LossPerByte), estimate.loss_per_byte.value);
             assert_eq!(value(Metric::MemoryBytes), prediction.memory_bytes.value);
+            let file = data_bytes(&point.architecture, point.weights) as f64;
+            assert_eq!(value(Metric::FileBytes), file, "{point:?}");
             assert_eq!(value(Metric::Parameters), point.architecture.parameters().total as f64);
             assert!(close(value(Metric::TtftSeconds), prediction.prefill().unwrap().value), "{point:?}");
             assert!(close(value(Metric::TpotSeconds), prediction.tpot_seconds.value), "{point:?}");

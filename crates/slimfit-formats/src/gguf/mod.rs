@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cursor;
+mod data_bytes;
 mod shape_file;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod value;
 
 pub use crate::weights::gguf_tensor_name as tensor_name;
 pub use architecture::GgufModel;
+pub use data_bytes::{data_bytes, rope_bytes, tensor_bytes};
 pub use shape_file::ShapeFile;
 pub use types::GgufType;
 pub use value::GgufValue;

@@ -4,6 +4,7 @@
 //! expects them and scaled rotations are left out. Models that differ from Llama, Qwen2 and Qwen3 in more than sizes are
 //! refused.
 
+use super::data_bytes::{ALIGNMENT, stored_bytes as bytes};
 use super::{GgufType, tensor_name};
 use crate::FormatsError;
 use slimfit_arch::{
@@ -17,8 +18,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Where tensors begin, from the start of their part of the file.
-const ALIGNMENT: u64 = 32;
 /// Values that are made and written at a time: a whole number of blocks of every format.
 const CHUNK: u64 = 1 << 20;
 /// Numbers of value types in the file.
@@ -253,10 +252,6 @@ impl<'a> ShapeFile<'a> {
     }
 }
 
-fn bytes(tensor: &Tensor, format: NumberFormat) -> u64 {
-    tensor.parameters() / format.block_values() * format.block_bytes()
-}
-
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u64).to_le_bytes());
     bytes.extend(text.as_bytes());
@@ -266,7 +261,7 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
 mod tests {
     use super::*;
     use crate::builtin;
-    use crate::gguf::GgufFile;
+    use crate::gguf::{GgufFile, data_bytes};
 
     fn zeros(_: &Tensor, _: u64, values: &mut [f32]) -> Result<(), FormatsError> {
         values.fill(0.0);
@@ -298,6 +293,11 @@ mod tests {
                 let model = GgufFile::open(&path).unwrap().model().unwrap();
                 assert_eq!(model.architecture, architecture.normalised());
                 assert_eq!(model.context, Some(256));
+                let head = file.head().unwrap().len() as u64;
+                let bytes = std::fs::metadata(&path).unwrap().len();
+                let data = data_bytes(&architecture, weights);
+                assert_eq!(bytes, head + data, "{family} {weights}");
+                assert_eq!(GgufFile::open(&path).unwrap().data_bytes(), data);
                 // No row of it divides into blocks of 256 values.
                 let kept = if weights.block_values() == 256 { NumberFormat::Q8_0 } else { weights };
                 assert_eq!(model.weights_format, Some(kept));

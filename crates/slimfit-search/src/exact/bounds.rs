@@ -23,6 +23,7 @@ pub(crate) struct Basics {
     /// With embeddings.
     pub(crate) parameters: f64,
     pub(crate) training_flops: f64,
+    pub(crate) file_bytes: f64,
     pub(crate) bytes_per_token: f64,
 }
 
@@ -110,6 +111,7 @@ impl Objectives {
             Metric::MemoryBytes => basics.memory_bytes,
             Metric::JoulesPerToken => rounded(basics.joules * ROUNDING),
             Metric::Parameters => basics.parameters,
+            Metric::FileBytes => basics.file_bytes,
             Metric::TrainingFlops => basics.training_flops * ROUNDING,
             Metric::TrainingSeconds => basics.training_flops * self.seconds_per_flop * ROUNDING,
             Metric::TrainingCost => basics.training_flops * self.price_per_flop * ROUNDING,
@@ -159,6 +161,7 @@ impl Objectives {
             joules: f64::INFINITY,
             parameters: sheet.parameters.least(row, column) + rest.embedding,
             training_flops: sheet.training_flops.least(row, column),
+            file_bytes: if rest.with_file { sheet.file.least(row, column) } else { 0.0 },
             bytes_per_token: rest.bytes_per_token,
         };
         let stored = sheet.memory.least(row, column);
@@ -213,6 +216,7 @@ pub(crate) struct Rest {
     pub(crate) embedding: f64,
     pub(crate) bytes_per_token: f64,
     pub(crate) with_joules: bool,
+    pub(crate) with_file: bool,
 }
 
 impl ThreadSheet {

@@ -135,6 +135,8 @@ pub(crate) struct Sheet {
     pub(crate) memory: Pair,
     /// Operations of the training, where they are asked for.
     pub(crate) training_flops: Pair,
+    /// Bytes of the tensors in a file, where they are asked for.
+    pub(crate) file: Pair,
     /// Nats of the heads.
     pub(crate) heads_nats: Least,
     /// Resident bytes of the process itself.

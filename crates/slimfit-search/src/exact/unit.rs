@@ -113,6 +113,7 @@ pub(crate) struct SheetInputs<'s> {
     pub(crate) counts: LayerCounts,
     pub(crate) tied: bool,
     pub(crate) with_joules: bool,
+    pub(crate) with_file: bool,
     pub(crate) training: Option<&'s TrainingFlops>,
 }
 
@@ -181,7 +182,7 @@ impl Sheet {
         rows: &mut MixingRows,
     ) -> Result<(), SearchError> {
         let MixingRows { places: mixing, times: mixing_times } = rows;
-        let SheetInputs { evaluator, width, counts, tied, with_joules, training } = *inputs;
+        let SheetInputs { evaluator, width, counts, tied, with_joules, with_file, training } = *inputs;
         let cost = evaluator.cost;
         let (row_count, column_count) = (width.attentions.len(), width.feed_forwards.len());
         let (layers, full, windowed) = (counts.layers() as f64, counts.full as f64, counts.windowed as f64);
@@ -244,6 +245,18 @@ impl Sheet {
         self.minus_working_set.columns.fill(column_count, COLUMNS, |column| -column_sets(column).0);
         self.memory.rows.fill(row_count, ROWS, |row| sets(row).1);
         self.memory.columns.fill(column_count, COLUMNS, |column| column_sets(column).1);
+
+        if with_file {
+            let outer = outer.file.each + if tied { 0 } else { outer.file.head };
+            let file = |part: &Result<Part, Invalid>| part.as_ref().map(|part| part.file).unwrap_or_default();
+            self.file.rows.fill(row_count, ROWS, |row| {
+                let projections = file(&unit.projections[row]);
+                (outer + projections.once + counts.layers() * projections.each) as f64
+            });
+            self.file.columns.fill(column_count, COLUMNS, |column| {
+                (counts.layers() * file(&unit.feed_forwards[column]).each) as f64
+            });
+        }
 
         let least = self.working_set.rows.over(1) + self.working_set.columns.over(1);
         let most = -(self.minus_working_set.rows.over(1) + self.minus_working_set.columns.over(1));

@@ -45,6 +45,7 @@ pub(crate) struct Worker<'w> {
     pub(super) least_nats: HashMap<(usize, usize, usize, usize), Rc<LeastNats>>,
     with_joules: bool,
     with_training: bool,
+    with_file: bool,
 }
 
 impl<'w> Worker<'w> {
@@ -74,6 +75,7 @@ impl<'w> Worker<'w> {
             least_nats: HashMap::new(),
             with_joules: asked().any(|metric| *metric == Metric::JoulesPerToken),
             with_training: asked().any(|metric| metric.is_training()),
+            with_file: asked().any(|metric| *metric == Metric::FileBytes),
         }
     }
 
@@ -142,6 +144,7 @@ impl<'w> Worker<'w> {
                             counts,
                             tied: *is_tied,
                             with_joules: self.with_joules,
+                            with_file: self.with_file,
                             training: training.as_ref(),
                         };
                         if unit.outer.is_err() {
@@ -234,6 +237,7 @@ impl<'w> Worker<'w> {
                 embedding: scope.embedding as f64,
                 bytes_per_token: self.evaluator.vocabularies[scope.key.vocabulary].2,
                 with_joules: self.with_joules,
+                with_file: self.with_file,
             };
             let found = self.objectives.bounds(sheet, row, column, rest);
             match self.goal {
@@ -365,7 +369,8 @@ impl<'w> Worker<'w> {
                 .price(evaluator.cost, scope.counts, counted.tied)
                 .map_err(|error| Invalid::owned(error.to_string()))?;
             let mut values = Metric::UNKNOWN;
-            evaluator.write((index, &counted), &valued, loss.nats, &price, &mut values);
+            let file_bytes = parts.file_bytes(scope.counts, counted.tied);
+            evaluator.write((index, &counted), &valued, loss.nats, (&price, file_bytes), &mut values);
             Ok(values)
         })();
         match result {

@@ -1,5 +1,6 @@
 //! The layers that models of one frame may have, counted and priced.
 
+use crate::file_bytes::FileBytes;
 use crate::model::LayerParameters;
 use crate::parts::{self, Part, PartTimes};
 use crate::space::{LayerAxis, Window};
@@ -42,6 +43,8 @@ pub(crate) struct Layer {
     /// Operations of a training, where they are asked for.
     pub(crate) flops: f64,
     pub(crate) bytes: u64,
+    /// Bytes of its tensors in a file.
+    pub(crate) file_bytes: u64,
     pub(crate) working_set_bytes: f64,
     pub(crate) once: Once,
     parts: [Part; 3],
@@ -52,6 +55,8 @@ pub(crate) struct Layer {
 pub(crate) struct Outer {
     pub(crate) parameters: u64,
     pub(crate) flops: [f64; 2],
+    /// Bytes of its tensors in a file, untied and tied.
+    pub(crate) file_bytes: [u64; 2],
     pub(crate) part: Part,
 }
 
@@ -164,6 +169,11 @@ fn layer(
     let plans = parts::plans(cost, &architecture, weights, kv, run)?;
     let read = |kind| Part::read(cost, kind, &plans, run).map_err(|error| parts::refused(error, weights, kv));
     let parts = [read(ModelPart::Projections)?, read(ModelPart::Mixing)?, read(ModelPart::FeedForward)?];
+    let file = |kind| FileBytes::of(&architecture, kind, weights);
+    let (projections, feed_forward, outer) =
+        (file(ModelPart::Projections), file(ModelPart::FeedForward), file(ModelPart::Outer));
+    // Layers differ in no head size, so what they have once is the same for all of them.
+    let tied_bytes = outer.each + projections.once;
     let (flops, outer_flops) = flops(space, evaluator, &block, family)?;
     let layer = Layer {
         kind,
@@ -173,12 +183,19 @@ fn layer(
         parameters: counts.layer,
         idle: counts.idle,
         flops,
+        file_bytes: projections.each + feed_forward.each,
         bytes: parts.iter().map(|part| part.layer_bytes).sum(),
         working_set_bytes: parts.iter().map(|part| part.working_set_bytes).sum(),
         once: once(&plans),
         parts,
     };
-    Ok((layer, Outer { parameters: counts.rest, flops: outer_flops, part: read(ModelPart::Outer)? }))
+    let outer = Outer {
+        parameters: counts.rest,
+        flops: outer_flops,
+        file_bytes: [tied_bytes + outer.head, tied_bytes],
+        part: read(ModelPart::Outer)?,
+    };
+    Ok((layer, outer))
 }
 
 /// Operations of a training: of the layer, and of everything else, untied and tied; zeros where nobody asks.

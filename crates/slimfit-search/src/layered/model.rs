@@ -37,6 +37,12 @@ impl Layers {
         (stored, stored - idle)
     }
 
+    /// Bytes of a model's tensors in a file.
+    fn file_bytes(&self, counts: &[u8], tied: bool) -> u64 {
+        let layers = self.present(counts).map(|(layer, count)| count * layer.file_bytes);
+        self.outer.file_bytes[usize::from(tied)] + layers.sum::<u64>()
+    }
+
     /// What the quality law reads of a model.
     pub(crate) fn shape(&self, counts: &[u8], trunk: Trunk, vocabulary: u64) -> Shape {
         let (non_embedding, active) = self.parameters(counts);
@@ -158,7 +164,8 @@ impl Layers {
             .map_err(|error| Invalid::owned(error.to_string()))?;
         let mut values = Metric::UNKNOWN;
         let sizes = (vocabulary, shape.non_embedding, total);
-        evaluator.write_predicted(sizes, training, loss.nats, &price, &mut values);
+        let file_bytes = self.file_bytes(counts, trunk.tied);
+        evaluator.write_predicted(sizes, training, loss.nats, (&price, file_bytes), &mut values);
         Ok((values, price))
     }
 

@@ -21,6 +21,8 @@ pub(crate) enum Quantity {
     Joules,
     Memory,
     TrainingFlops,
+    /// Bytes of the tensors in a file.
+    File,
     /// Bytes that each token touches again: what decides the regime.
     WorkingSet,
     /// Seconds that a token takes longer than with the thread count at a place.
@@ -41,6 +43,7 @@ pub(crate) fn quantities(metrics: &[Metric], experts: bool) -> Vec<Quantity> {
             Metric::MemoryBytes => &[Quantity::Memory],
             Metric::JoulesPerToken => &[Quantity::Joules],
             Metric::Parameters => &[Quantity::Parameters],
+            Metric::FileBytes => &[Quantity::File],
             Metric::TrainingFlops | Metric::TrainingSeconds | Metric::TrainingCost => {
                 &[Quantity::TrainingFlops]
             }
@@ -465,6 +468,7 @@ impl Trial<'_> {
             Quantity::Active => (layer.parameters - layer.idle) as f64,
             Quantity::Memory => layer.bytes as f64,
             Quantity::TrainingFlops => layer.flops,
+            Quantity::File => layer.file_bytes as f64,
             Quantity::WorkingSet => layer.working_set_bytes,
             _ => charged(evaluator, quantity, charge, |place, regime| {
                 layer.times(evaluator.cost, place, regime)
@@ -494,6 +498,7 @@ impl Trial<'_> {
                 (stored + once + PROCESS_BYTES) as f64
             }
             Quantity::TrainingFlops => outer.flops[usize::from(tied)],
+            Quantity::File => outer.file_bytes[usize::from(tied)] as f64,
             Quantity::WorkingSet => outer.part.working_set_bytes,
             _ => charged(evaluator, quantity, charge, |place, regime| {
                 outer.part.times(evaluator.cost, place, regime)

@@ -62,6 +62,7 @@ impl<'d> Distance<'d> {
                 Metric::MemoryBytes => charge(Quantity::Memory),
                 Metric::JoulesPerToken => charge(Quantity::Joules),
                 Metric::Parameters => charge(Quantity::Parameters),
+                Metric::FileBytes => charge(Quantity::File),
                 Metric::TrainingFlops => charge(Quantity::TrainingFlops),
                 Metric::TrainingSeconds => {
                     charge(Quantity::TrainingFlops) * self.evaluator.training_rates().0

@@ -242,6 +242,7 @@ impl TrunkSearch<'_> {
             Metric::MemoryBytes => Some((Quantity::Memory, *limit)),
             Metric::JoulesPerToken => Some((Quantity::Joules, *limit)),
             Metric::Parameters => Some((Quantity::Parameters, *limit)),
+            Metric::FileBytes => Some((Quantity::File, *limit)),
             Metric::TrainingFlops => Some((Quantity::TrainingFlops, *limit)),
             Metric::TrainingSeconds => Some((Quantity::TrainingFlops, limit / seconds)),
             Metric::TrainingCost => Some((Quantity::TrainingFlops, limit / price)),

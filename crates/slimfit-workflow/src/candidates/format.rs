@@ -66,6 +66,7 @@ pub(super) fn price(
                 others: stored.map_or(&plain, |stored| &stored.others),
                 judged: stored.and_then(|stored| stored.judged),
                 kv,
+                file_bytes: stored.map(|stored| stored.file_bytes),
             };
             let unjudged = stored.is_some_and(|stored| stored.judged.is_none());
             let tokens = if unjudged { None } else { model.tokens.or(options.tokens) };

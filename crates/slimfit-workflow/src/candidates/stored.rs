@@ -3,6 +3,7 @@
 use crate::WorkflowError;
 use slimfit_arch::Architecture;
 use slimfit_formats::ModelWeights;
+use slimfit_formats::gguf::GgufFile;
 use slimfit_plan::WeightFormats;
 use slimfit_quantity::NumberFormat;
 use slimfit_runtime::WeightsFrom;
@@ -21,6 +22,8 @@ pub struct StoredWeights {
     /// The format by whose loss the model is judged: that of the file, or the next coarser one of which it is known; none
     /// where the file is coarser than all of them.
     pub judged: Option<NumberFormat>,
+    /// Bytes of its tensors in the file.
+    pub file_bytes: u64,
 }
 
 impl StoredWeights {
@@ -49,7 +52,14 @@ impl StoredWeights {
             "q4_1" | "q5_0" | "q5_1" | "iq4_nl" | "iq4_xs" => Some(NumberFormat::Q4_0),
             _ => None,
         });
-        Ok(Self { weights: runs_as, others: open.formats, stored_as: stored_as.to_owned(), judged })
+        let file_bytes = GgufFile::open(path)?.data_bytes();
+        Ok(Self {
+            weights: runs_as,
+            others: open.formats,
+            stored_as: stored_as.to_owned(),
+            judged,
+            file_bytes,
+        })
     }
 
     /// Whether the file's format has no kernels here, so that it runs in another.

@@ -128,6 +128,7 @@ impl Judge<'_> {
             others: stored.map_or(&plain, |stored| &stored.others),
             judged: stored.and_then(|stored| stored.judged),
             kv,
+            file_bytes: stored.map(|stored| stored.file_bytes),
         };
         let appraisal = self.appraiser.appraise(&asked.architecture, formats, Some(self.tokens))?;
         let standings: Vec<Standing> =
