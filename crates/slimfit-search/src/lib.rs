@@ -11,6 +11,7 @@ mod dominance;
 mod enumerate;
 mod error;
 mod evaluator;
+pub mod evolve;
 mod exact;
 mod file_bytes;
 mod hypervolume;
