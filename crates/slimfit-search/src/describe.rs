@@ -206,6 +206,7 @@ impl ModelEvaluator<'_> {
             quality_table: None,
             anchors: self.anchor_refs(),
             training: self.training_ref(options),
+            measured_search: None,
             space_size: census.space_size,
             invalid: census.invalid,
             invalid_by: census.invalid_by,

@@ -14,8 +14,12 @@ pub struct Evaluation {
     pub id: String,
     /// Where it lies in the space, where it has a place there.
     pub index: Option<Natural>,
-    /// What was found, by objective name.
+    /// What was found, by objective name; of a point that was measured, what was measured.
     pub values: BTreeMap<String, f64>,
+    /// Of a point that was measured, what the model says of the same objectives.
+    pub predicted: BTreeMap<String, f64>,
+    /// Why it could not be evaluated; it has no values then.
+    pub failure: Option<String>,
     /// Whether it keeps every limit.
     pub feasible: bool,
 }
@@ -23,6 +27,10 @@ pub struct Evaluation {
 #[derive(Serialize, Deserialize)]
 struct Values {
     values: BTreeMap<String, f64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    predicted: BTreeMap<String, f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
     feasible: bool,
 }
 
@@ -35,7 +43,8 @@ impl Study {
         self.store.write(|store| {
             crate::searches::check(store, search)?;
             for evaluation in evaluations {
-                let values = Values { values: evaluation.values.clone(), feasible: evaluation.feasible };
+                let Evaluation { values, predicted, failure, feasible, .. } = evaluation.clone();
+                let values = Values { values, predicted, failure, feasible };
                 store.execute(
                     "INSERT INTO evaluation (search, point, id, json) VALUES (?1, ?2, ?3, ?4)",
                     params![
@@ -62,8 +71,10 @@ impl Study {
         )?;
         rows.into_iter()
             .map(|(id, point, json)| {
-                let Values { values, feasible } = from_json(&self.store, "evaluation", &json)?;
-                Ok(Evaluation { id, index: point.map(|bytes| Natural::from_bytes(&bytes)), values, feasible })
+                let Values { values, predicted, failure, feasible } =
+                    from_json(&self.store, "evaluation", &json)?;
+                let index = point.map(|bytes| Natural::from_bytes(&bytes));
+                Ok(Evaluation { id, index, values, predicted, failure, feasible })
             })
             .collect()
     }

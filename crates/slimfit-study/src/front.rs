@@ -1,8 +1,8 @@
 //! What a search found: the head that every search prints, and the points of the front.
 
-use crate::Candidates;
 use crate::natural::Natural;
 use crate::quality::{AnchorRef, QualityNotes, QualityTableRef, TrainingRef};
+use crate::{Candidates, MeasuredSearch};
 use serde::{Deserialize, Serialize};
 use slimfit_arch::Architecture;
 use slimfit_quantity::{NumberFormat, Source, Warning};
@@ -56,6 +56,9 @@ pub struct SearchHead {
     /// How the training was counted, where that is an objective or a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingRef>,
+    /// How the front was measured, where it is one of measured points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_search: Option<MeasuredSearch>,
     /// Points in the space: `invalid + evaluated + Σ pruned + unvisited`.
     pub space_size: Natural,
     /// Points that are no architecture, or that a rule refused.

@@ -12,6 +12,7 @@ mod findings;
 mod front;
 mod front_files;
 mod input;
+mod measured_search;
 mod measurement;
 mod natural;
 mod parts;
@@ -42,6 +43,7 @@ pub use front::{
     ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
 pub use input::{Input, InputKind, InputRef};
+pub use measured_search::{MeasuredSearch, SurrogateErrors};
 pub use measurement::{
     ExternalEngine, FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles,
     PredictedTail, RunFigures, Sentinels, Shares, Tail, WeightsSource,

@@ -20,12 +20,24 @@ fn study(folder: &std::path::Path) -> Study {
             id: "00000000000a".to_owned(),
             index: Some(Natural::from(7_u64)),
             values: BTreeMap::from([("loss".to_owned(), 3.25)]),
+            predicted: BTreeMap::from([("loss".to_owned(), 3.125)]),
+            failure: None,
             feasible: true,
         },
         Evaluation {
             id: "00000000000b".to_owned(),
             index: None,
             values: BTreeMap::from([("loss".to_owned(), 3.5), ("tpot_seconds".to_owned(), 0.01)]),
+            predicted: BTreeMap::new(),
+            failure: None,
+            feasible: false,
+        },
+        Evaluation {
+            id: "00000000000c".to_owned(),
+            index: Some(Natural::from(9_u64)),
+            values: BTreeMap::new(),
+            predicted: BTreeMap::from([("loss".to_owned(), 3.0)]),
+            failure: Some("it diverged".to_owned()),
             feasible: false,
         },
     ];
@@ -61,7 +73,7 @@ fn cells(table: &Table) -> Vec<Vec<String>> {
 fn every_table_comes_back_from_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let study = study(folder.path());
-    for (name, rows) in [(ExportTable::Front, 40), (ExportTable::Sample, 25), (ExportTable::Evaluations, 2)] {
+    for (name, rows) in [(ExportTable::Front, 40), (ExportTable::Sample, 25), (ExportTable::Evaluations, 3)] {
         let table = study.table(name, None).unwrap();
         assert_eq!(table.rows(), rows, "{}", table.name);
         let (names, cells): (Vec<&str>, _) =
@@ -120,6 +132,17 @@ fn every_table_comes_back_from_every_format() {
 }
 
 #[test]
+fn measured_values_predictions_and_failures_have_columns_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = study(folder.path()).table(ExportTable::Evaluations, None).unwrap();
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["id", "index", "loss", "tpot_seconds", "predicted_loss", "failure", "feasible"]);
+    let cells = cells(&table);
+    assert_eq!(cells[0], ["00000000000a", "7", "3.25", "", "3.125", "", "true"]);
+    assert_eq!(cells[2], ["00000000000c", "9", "", "", "3", "it diverged", "false"]);
+}
+
+#[test]
 fn a_table_larger_than_a_row_group_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let study = Study::create(folder.path()).unwrap();
@@ -159,7 +182,7 @@ fn contents_are_counted() {
     study.append("note", "", &2).unwrap();
     let contents = study.contents().unwrap();
     let [search] = contents.searches.as_slice() else { panic!("one search") };
-    assert_eq!((search.sample_points, search.evaluations, search.units_done), (25, 2, 0));
+    assert_eq!((search.sample_points, search.evaluations, search.units_done), (25, 3, 0));
     assert_eq!(search.search.head.as_ref().unwrap().front_size, 40);
     assert!(contents.store_bytes > 0 && contents.store_version == 2);
     assert_eq!(contents.inputs.len(), 2);

@@ -77,6 +77,15 @@ impl Study {
             columns
                 .push(real(name, evaluations.iter().map(|evaluation| evaluation.values.get(name).copied())));
         }
+        let predicted: BTreeSet<&String> =
+            evaluations.iter().flat_map(|evaluation| evaluation.predicted.keys()).collect();
+        for name in predicted {
+            let values = evaluations.iter().map(|evaluation| evaluation.predicted.get(name).copied());
+            columns.push(real(&format!("predicted_{name}"), values));
+        }
+        if evaluations.iter().any(|evaluation| evaluation.failure.is_some()) {
+            columns.push(text("failure", evaluations.iter().map(|evaluation| evaluation.failure.clone())));
+        }
         columns.push(flag("feasible", evaluations.iter().map(|evaluation| evaluation.feasible)));
         Ok(Table::new(ExportTable::Evaluations.name(), evaluations.len(), columns))
     }

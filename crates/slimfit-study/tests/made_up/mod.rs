@@ -62,6 +62,7 @@ pub fn front(points: usize) -> Front {
             quality_table: None,
             anchors: Vec::new(),
             training: None,
+            measured_search: None,
             space_size: Natural::from(1_000_000_u64),
             invalid: Natural::from(1000_u64),
             invalid_by: Vec::new(),
