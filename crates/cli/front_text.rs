@@ -13,6 +13,9 @@ const SHOWN: usize = 20;
 
 /// How far the front may be from the exact one.
 fn distance(head: &SearchHead) -> String {
+    if head.measured_search.is_some() {
+        return "the best of those that were measured".to_owned();
+    }
     match head.epsilon {
         Some(0.0) => "exact for the model".to_owned(),
         Some(epsilon) => {
@@ -24,6 +27,13 @@ fn distance(head: &SearchHead) -> String {
 
 /// Where every point of the space went.
 fn certificate(head: &SearchHead) -> String {
+    if head.measured_search.is_some() {
+        return format!(
+            "{} of {} points evaluated",
+            format_integer(&head.evaluated),
+            format_integer(&head.space_size)
+        );
+    }
     let mut parts = vec![format!("{} evaluated", format_integer(&head.evaluated))];
     for bound in &head.pruned {
         let why = match bound.bound.as_str() {
@@ -95,7 +105,8 @@ pub fn summary(front: &Front, ties: bool) -> String {
         );
     }
     if front.points.iter().any(|point| !point.sources.is_empty()) {
-        let _ = writeln!(text, "(measured): from the table of measured scores; all else is predicted");
+        let source = if head.measured_search.is_some() { "evaluator" } else { "table of measured scores" };
+        let _ = writeln!(text, "(measured): from the {source}; all else is predicted");
     }
     text
 }

@@ -12,6 +12,7 @@ mod devices;
 mod dump;
 mod emit;
 mod engine;
+mod evolve;
 mod explain;
 mod failure;
 mod front_text;

@@ -2,6 +2,7 @@
 
 use crate::dump::dump;
 use crate::engine::EngineArguments;
+use crate::evolve::{self, Asked, EvaluatorArguments};
 use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::Progress;
@@ -12,7 +13,7 @@ use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_kernels::Isa;
 use slimfit_quality::Recipe;
 use slimfit_search::Metric;
-use slimfit_study::Study;
+use slimfit_study::{Front, Refinement, Study};
 use slimfit_workflow::candidates::gather;
 use slimfit_workflow::{
     LEAST_MEASURED, Observer, SearchInputs, SearchSettings, VerifyOptions, refine, search_into_study,
@@ -63,7 +64,9 @@ pub struct Arguments {
     /// wants, and the front has the distance of the last pass that was whole.
     #[arg(long, value_name = "TIME", value_parser = slimfit_quantity::parse_seconds)]
     max_seconds: Option<f64>,
-    /// Seed of the sample of dominated points.
+    #[command(flatten)]
+    evaluator: EvaluatorArguments,
+    /// Seed of the sample of dominated points, and of all chance where points are measured.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The study's folder; `reports/<date>-<space>` unless said.
@@ -110,9 +113,23 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .unwrap_or_else(|| Path::new("reports").join(format!("{}-{}", date::today(), inputs.space.name())));
     let study = Study::create(&out)?;
     refuse_another(&study, &inputs)?;
+    let passes = passes(arguments.epsilon, arguments.max_seconds.is_some());
+    if arguments.evaluator.is_given() {
+        let asked = Asked {
+            objectives,
+            limits,
+            passes,
+            seed: arguments.seed,
+            max_seconds: arguments.max_seconds,
+            inputs: &inputs,
+            isa,
+        };
+        let front = arguments.evaluator.search(asked, &study)?;
+        return told(arguments, output, (&front, None), written(&out, false)?, &out);
+    }
     let progress = Progress::start(format!("search {}", inputs.space.name()));
     let unit = if inputs.space.is_layered() { "families of models" } else { "points" };
-    let asked = Asked { objectives, limits, arguments };
+    let asked = Question { objectives, limits, passes, arguments };
     let front =
         search_into_study(&inputs, &asked.settings(&|at| progress.count(at.visited, at.size, unit)), &study)?;
     progress.finish(&format!("{} of {} points on the front", front.points.len(), front.head.space_size));
@@ -135,25 +152,39 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         dump(&inputs, &asked.limits, file)?;
         files.push(described(file, "csv")?);
     }
+    told(arguments, output, (&front, refinement.as_ref()), files, &out)
+}
+
+/// Tells what was found.
+fn told(
+    arguments: &Arguments,
+    output: &Output,
+    (front, refinement): (&Front, Option<&Refinement>),
+    files: Vec<WrittenFile>,
+    out: &Path,
+) -> Result<Outcome, Failure> {
     if output.is_json() {
         let mut fields =
             serde_json::to_value(&front.head).map_err(|error| Failure::internal(error.to_string()))?;
         fields["seed"] = json!(arguments.seed);
         fields["files"] = json!(files);
-        if let Some(refinement) = &refinement {
+        if let Some(refinement) = refinement {
             fields["refinement"] = json!(refinement);
         }
-        fields["shortlist"] = front_text::shortlist_value(&front);
+        fields["shortlist"] = front_text::shortlist_value(front);
         output.object("search", "search", fields)?;
     } else {
         output.warnings(&front.head.warnings);
-        output.text(&front_text::summary(&front, arguments.show_ties))?;
-        if let Some(refinement) = &refinement {
+        output.text(&front_text::summary(front, arguments.show_ties))?;
+        if let Some(refinement) = refinement {
             output.text(&refinement_text::text(refinement))?;
         }
         if !arguments.candidates.is_empty() {
             let table = candidates_text::text(&front.head.existing, candidates_text::SHOWN);
             output.text(&format!("\nmodels that exist, as trained by their makers\n{table}"))?;
+        }
+        if let Some(measured) = &front.head.measured_search {
+            output.text(&evolve::text(measured))?;
         }
         note(&format!("study in {}; `slimfit report --study {}` draws it", out.display(), out.display()));
     }
@@ -161,13 +192,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
 }
 
 /// What is asked of a search, once or again.
-struct Asked<'a> {
+struct Question<'a> {
     objectives: Option<Vec<Metric>>,
     limits: Vec<(Metric, f64)>,
+    passes: Vec<f64>,
     arguments: &'a Arguments,
 }
 
-impl Asked<'_> {
+impl Question<'_> {
     fn settings<'p>(&self, progress: &'p (dyn Fn(slimfit_search::Progress) + Sync)) -> SearchSettings<'p> {
         let seconds = self.arguments.max_seconds;
         SearchSettings {
@@ -175,7 +207,7 @@ impl Asked<'_> {
             limits: self.limits.clone(),
             seed: self.arguments.seed,
             sample: CLOUD,
-            passes: passes(self.arguments.epsilon, seconds.is_some()),
+            passes: self.passes.clone(),
             deadline: seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds)),
             cancel: interrupt::flag(),
             progress,

@@ -6,6 +6,8 @@ mod candidates;
 mod contract;
 #[cfg(unix)]
 mod engine;
+#[cfg(unix)]
+mod evolve;
 mod file_size;
 mod harness;
 mod interruption;

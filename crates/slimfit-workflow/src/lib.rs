@@ -7,6 +7,7 @@ pub mod comparison;
 mod energy;
 mod engine;
 mod error;
+mod evolve;
 mod machine;
 mod measure;
 mod observer;
@@ -20,6 +21,7 @@ mod why;
 pub use calibrate::{CalibrationRun, calibrate};
 pub use engine::{ANSWER_SCHEMA, EngineCommand, REQUEST_SCHEMA, measure_engine};
 pub use error::WorkflowError;
+pub use evolve::{DeviceEvaluator, EvolveSettings, PointEvaluator, evolve_into_study};
 pub use machine::{local_tuning, measure_machine};
 pub use measure::{
     MeasureRequest, Predictor, measure_model, peak_type, predicted_figures, predicted_percentiles,

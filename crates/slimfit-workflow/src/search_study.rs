@@ -81,7 +81,7 @@ impl SearchInputs {
     }
 
     /// Everything that decides the result, for the study.
-    fn request(&self, options: &SearchOptions<'_>) -> Result<SearchRequest, WorkflowError> {
+    pub(crate) fn request(&self, options: &SearchOptions<'_>) -> Result<SearchRequest, WorkflowError> {
         let mut kept = vec![
             Input::new(InputKind::Profile, &self.profile.name, self.profile.to_yaml()?),
             Input::new(InputKind::Space, self.space.name(), self.space.text()),
@@ -240,7 +240,7 @@ pub fn search_into_study(
 }
 
 /// Says that energy is no objective, and what would make it one.
-fn no_energy(error: &CostError) -> Warning {
+pub(crate) fn no_energy(error: &CostError) -> Warning {
     let message = format!(
         "energy is not among the objectives: {error}; `--power-watts IDLE,LOADED` gives the watts, and \
          `slimfit profile --power-command` reads any meter"
@@ -255,7 +255,7 @@ fn asks_for_prefill(settings: &SearchSettings<'_>) -> bool {
 }
 
 /// What each assumption in force does, with its interval and its source.
-fn assumption_warnings(front: &Front, inputs: &SearchInputs) -> Vec<Warning> {
+pub(crate) fn assumption_warnings(front: &Front, inputs: &SearchInputs) -> Vec<Warning> {
     let flagged = |assumption: Assumption| {
         let flag = format!("assumed-{}", assumption.name());
         front.points.iter().any(|point| point.flags.contains(&flag))
@@ -297,7 +297,7 @@ pub(crate) fn engine_warnings(cost: &CostModel, profile: &HardwareProfile) -> Ve
 }
 
 /// Where the time of the most telling points goes.
-fn explain(
+pub(crate) fn explain(
     front: &Front,
     cost: &CostModel,
     evaluator: &ModelEvaluator<'_>,
@@ -318,7 +318,7 @@ fn explain(
 
 /// Public models of similar size, and all files of the user's, priced on the same device with the front's most usual weight
 /// format.
-fn references(
+pub(crate) fn references(
     front: &Front,
     evaluator: &ModelEvaluator<'_>,
     candidates: Option<&ExistingModels>,

@@ -222,6 +222,10 @@ fn search_error(front: Option<&Front>) -> Markup {
         } @else if let Some(epsilon) = head.epsilon {
             p.big { (number(Source::Modelled, format!("≤ {}", Unit::Fraction.show(epsilon)))) }
             p { "No point of the exact front is better than a point here by more than this factor in every objective." }
+        } @else if let Some(measured) = &head.measured_search {
+            p.big { (unavailable("a search by measuring: nothing is proven about points that were not measured")) }
+            p { (count(measured.evaluations)) " of " (count(&head.space_size)) " points were asked about, and "
+                (count(measured.failed)) " could not be measured." }
         } @else {
             p.big { (unavailable("the search was interrupted, and nothing is proven about points that were not looked at")) }
         }
@@ -229,7 +233,7 @@ fn search_error(front: Option<&Front>) -> Markup {
             details { summary { "Why points are no valid model" }
                 ul { @for reason in &head.invalid_by { li { span data-source="read" { (reason.reason) } ": " (count(&reason.count)) } } } }
         }
-        @if !head.unvisited.is_zero() {
+        @if !head.unvisited.is_zero() && head.measured_search.is_none() {
             p.flag { "The search was interrupted: " (count(&head.unvisited)) " points were not looked at." }
         }
         p.small { "It took " (number(Source::Measured, Unit::Seconds.show(head.seconds))) " and "

@@ -29,6 +29,7 @@
 mod choose;
 mod costs;
 mod features;
+mod front;
 mod genome;
 mod measured;
 mod oracle;
@@ -43,7 +44,6 @@ pub use oracle::{Answer, Evaluated, Oracle};
 pub use surrogate::SurrogateError;
 
 use crate::archive::Found;
-use crate::enumerate::check;
 use crate::{Evaluator, Metric, SearchError, SearchOptions, Space};
 use run::Run;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,7 +173,7 @@ pub fn evolve<E: Evaluator, O: Oracle>(
     options: &EvolveOptions<'_>,
     oracle: &mut O,
 ) -> Result<Evolution, O::Error> {
-    check_options(space, evaluator.metrics(), options)?;
+    check(space, evaluator.metrics(), options)?;
     let start = Instant::now();
     let mut run = Run::new(space, evaluator, options);
     let stopped = loop {
@@ -205,11 +205,12 @@ fn halted(options: &EvolveOptions<'_>) -> bool {
         || options.deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-fn check_options(
-    space: &Space,
-    predicted: &[Metric],
-    options: &EvolveOptions<'_>,
-) -> Result<(), SearchError> {
+/// Refuses options that cannot be. `predicted`: the metrics that the model gives.
+///
+/// # Errors
+/// Those of [`evolve`] that are about its options.
+pub fn check(space: &Space, predicted: &[Metric], options: &EvolveOptions<'_>) -> Result<(), SearchError> {
+    space.require_equal_layers("the search that measures")?;
     let mut metrics = predicted.to_vec();
     metrics.extend(options.measures.iter().filter(|metric| !predicted.contains(metric)));
     let asked = SearchOptions {
@@ -223,7 +224,7 @@ fn check_options(
         cancel: None,
         progress: None,
     };
-    check(space, &metrics, &asked)?;
+    crate::enumerate::check(space, &metrics, &asked)?;
     let refused = |name: &str, found: String, allowed: String| {
         Err(SearchError::Option { name: name.to_owned(), found, allowed })
     };

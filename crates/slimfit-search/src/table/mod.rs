@@ -162,6 +162,13 @@ impl QualityTable {
 }
 
 impl BoundTable {
+    /// What was measured of points, by their numbers.
+    pub(crate) fn of_points(points: impl Iterator<Item = (u64, Vec<MeasuredValue>)>) -> Self {
+        let mut entries: Vec<Entry> = points.map(|(index, values)| Entry { index, values }).collect();
+        entries.sort_by_key(|entry| entry.index);
+        Self { entries, ..Self::default() }
+    }
+
     /// Points that it names.
     pub fn points(&self) -> u64 {
         self.entries.len() as u64

@@ -13,6 +13,7 @@ mod tests;
 pub(crate) use files::EngineFiles;
 pub(crate) use measure::EngineCell;
 pub use measure::measure_engine;
+pub(crate) use process::{Running, finished, last_line};
 pub use protocol::{ANSWER_SCHEMA, REQUEST_SCHEMA};
 
 use std::time::Duration;

@@ -21,7 +21,23 @@ const NOT_FOUND: i32 = 127;
 const NOT_RUNNABLE: i32 = 126;
 
 /// A child that is ended when nobody waits for it any more.
-struct Running(Option<Child>);
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn new(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    /// How it ended, if it did. It is then no longer there to be ended.
+    pub(crate) fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.0 else { return Ok(None) };
+        let status = child.try_wait()?;
+        if status.is_some() {
+            self.0 = None;
+        }
+        Ok(status)
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -148,7 +164,7 @@ fn read_all(output: ChildStdout) -> Vec<u8> {
 }
 
 /// The last line that is not empty.
-fn last_line(complaints: ChildStderr) -> Option<String> {
+pub(crate) fn last_line(complaints: ChildStderr) -> Option<String> {
     let mut last = None;
     let mut reader = BufReader::new(complaints);
     let mut line = Vec::new();
@@ -167,7 +183,7 @@ fn join(output: JoinHandle<Vec<u8>>) -> Vec<u8> {
 }
 
 /// What was complained of, unless something that the command left behind still holds its error output open.
-fn finished(complaints: JoinHandle<Option<String>>) -> Option<String> {
+pub(crate) fn finished(complaints: JoinHandle<Option<String>>) -> Option<String> {
     let patience = Instant::now();
     while !complaints.is_finished() {
         if patience.elapsed() > Duration::from_secs(1) {
