@@ -31,7 +31,7 @@ pub struct EvaluatorArguments {
         value_name = "COMMAND",
         requires = "measures",
         requires = "evaluations",
-        conflicts_with_all = ["quality_table", "candidates", "dump_all", "engine"]
+        conflicts_with_all = ["quality_table", "candidates", "dump_all"]
     )]
     evaluator: Option<String>,
     /// What the evaluator measures: objectives or limits. All others are predicted.

@@ -72,7 +72,10 @@ const SEARCH: [&str; 9] = [
 ];
 
 fn command(folder: &Path, evaluator: &str, more: &[&str]) -> Slimfit {
-    Slimfit::new(SEARCH.iter().chain(&[evaluator]).chain(more)).folder(folder)
+    // What is said again replaces what every search is asked for.
+    let flag = |argument: &str| argument.split('=').next().map(str::to_owned);
+    let usual = SEARCH.iter().filter(|usual| !more.iter().any(|other| flag(other) == flag(usual)));
+    Slimfit::new(usual.chain(&[evaluator]).chain(more)).folder(folder)
 }
 
 fn search(folder: &Path, evaluator: &str, more: &[&str]) -> Finished {
@@ -93,10 +96,19 @@ fn lines(folder: &Path, file: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn rows(folder: &Path, study: &str) -> Vec<Value> {
-    let arguments = ["study", "export", study, "--table=evaluations", "--json"];
-    let object = Slimfit::new(arguments).folder(folder).run().done().object("study-table");
+fn exported(folder: &Path, study: &str, table: &str) -> Vec<Value> {
+    let arguments =
+        ["study", "export", "--study", study, "--table", table, "--format=json", "--out=table.json"];
+    Slimfit::new(arguments).folder(folder).run().done();
+    let text = std::fs::read_to_string(folder.join("table.json")).expect("a table");
+    let object: Value = serde_json::from_str(&text).expect("JSON");
+    let errors = validate("study-table", &object);
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
     object["rows"].as_array().expect("rows").clone()
+}
+
+fn rows(folder: &Path, study: &str) -> Vec<Value> {
+    exported(folder, study, "evaluations")
 }
 
 const PYTHON: &str = "python3 supernet.py";
@@ -147,6 +159,9 @@ fn the_front_is_measured_and_every_evaluation_is_kept() {
     }
     let page = Slimfit::new(["report", "--study=study", "--out=page", "--json"]).folder(folder.path()).run();
     page.done();
+    let error = Slimfit::new(["why", "--study=study", "smollm2-135m", "--json"]).folder(folder.path()).run();
+    let error = error.refused("measured-front");
+    assert!(error["found"].as_str().unwrap().contains("loss"), "{error}");
 }
 
 #[test]
@@ -309,9 +324,8 @@ fn this_device_measures_points_itself() {
     for point in front["points"].as_array().unwrap() {
         assert_eq!(point["sources"], serde_json::json!({ "tpot_seconds": "measured" }));
     }
-    let arguments = ["study", "export", "device", "--table=measurements", "--json"];
-    let table = Slimfit::new(arguments).folder(machine.folder()).run().done().object("study-table");
-    assert_eq!(table["rows"].as_array().unwrap().len(), 4, "each run is kept beside its prediction");
+    let runs = exported(machine.folder(), "device", "measurements");
+    assert_eq!(runs.len(), 4, "each run is kept beside its prediction");
     let again = Slimfit::new([
         "search",
         "--space=small.yaml",

@@ -318,7 +318,7 @@ pub(crate) fn explain(
 
 /// Public models of similar size, and all files of the user's, priced on the same device with the front's most usual weight
 /// format.
-pub(crate) fn references(
+fn references(
     front: &Front,
     evaluator: &ModelEvaluator<'_>,
     candidates: Option<&ExistingModels>,

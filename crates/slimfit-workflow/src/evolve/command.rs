@@ -78,13 +78,15 @@ impl Measurer for Command<'_> {
 }
 
 impl Command<'_> {
-    /// Reads answers until the output ends (`true`), all points are answered (`true`), or the search is to stop (`false`).
+    /// Reads answers until the output ends, or some time after all points are answered (`true`); or until the search is to
+    /// stop (`false`).
     fn hear(
         &self,
         answers: &mut Answers<'_>,
         lines: &Receiver<Vec<u8>>,
         tell: &mut Tell<'_>,
     ) -> Result<bool, WorkflowError> {
+        let mut complete: Option<Instant> = None;
         loop {
             match lines.recv_timeout(LOOK) {
                 Ok(line) => {
@@ -99,6 +101,9 @@ impl Command<'_> {
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(true),
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+            if answers.open().is_none() && complete.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                return Ok(true);
             }
             if self.halt.is_halted() {
                 // What has been said already counts, unless it was cut.

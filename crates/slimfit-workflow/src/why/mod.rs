@@ -36,6 +36,14 @@ pub fn why(study: &Study, reference: &str, formats: &AskedFormats) -> Result<Why
         let error = DocumentError::new("no-front", "the study holds no front");
         error.file(study.folder().display().to_string()).hint("`slimfit search --out DIR` makes one")
     })?;
+    if let Some(measured) = &front.head.measured_search {
+        let message = "what is predicted of a model does not compare with a front of measured points";
+        let error = DocumentError::new("measured-front", message).file(study.folder().display().to_string());
+        let error = error.field("objectives").found(format!("measured {}", measured.measures.join(", ")));
+        return Err(error
+            .hint("a search without `--evaluator`, into another folder, gives a front to compare with")
+            .into());
+    }
     let inputs = StudyInputs::read(study, &front)?;
     let asked = find(study, &front, reference)?;
     let (tokens, as_trained) = match (formats.as_trained, asked.tokens) {
