@@ -88,7 +88,9 @@ impl From<WorkflowError> for Failure {
             | WorkflowError::Hardware(HardwareError::Document(error))
             | WorkflowError::Search(SearchError::Document(error))
             | WorkflowError::Emit(EmitError::Document(error))
+            | WorkflowError::Search(SearchError::Journal(StudyError::Document(error)))
             | WorkflowError::Study(StudyError::Document(error)) => error.into(),
+            WorkflowError::Search(SearchError::Journal(error)) => study(&error),
             WorkflowError::Formats(error) => error.into_document().into(),
             WorkflowError::Architecture(error) => FormatsError::Architecture(error).into_document().into(),
             WorkflowError::Hardware(error) => Self::sentence("other-machine", &error),

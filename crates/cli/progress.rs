@@ -64,6 +64,14 @@ impl Progress {
         self.set(if total == 0 { 0.0 } else { done as f64 / total as f64 }, what);
     }
 
+    /// Says something on a line of its own.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| note(text)),
+            None => note(text),
+        }
+    }
+
     /// Ends the step with a line that stays.
     pub fn finish(self, summary: &str) {
         if let Some(bar) = &self.bar {

@@ -12,8 +12,8 @@ use serde_json::json;
 use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_kernels::Isa;
 use slimfit_quality::Recipe;
-use slimfit_search::Metric;
-use slimfit_study::{Front, Refinement, Study};
+use slimfit_search::{Metric, TakenUp};
+use slimfit_study::{Front, Input, InputKind, Refinement, Study, StudyError};
 use slimfit_workflow::candidates::gather;
 use slimfit_workflow::{
     LEAST_MEASURED, Observer, SearchInputs, SearchSettings, VerifyOptions, refine, search_into_study,
@@ -69,7 +69,8 @@ pub struct Arguments {
     /// Seed of the sample of dominated points, and of all chance where points are measured.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The study's folder; `reports/<date>-<space>` unless said.
+    /// The study's folder; `reports/<date>-<space>` unless said. A search that was killed or stopped there goes on where it
+    /// was, and a second process with the same question shares the work of the first.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Run so many points of the front on this machine, those that tell most about the cost model's errors; correct it by
@@ -130,8 +131,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let progress = Progress::start(format!("search {}", inputs.space.name()));
     let unit = if inputs.space.is_layered() { "families of models" } else { "points" };
     let asked = Question { objectives, limits, passes, arguments };
-    let front =
-        search_into_study(&inputs, &asked.settings(&|at| progress.count(at.visited, at.size, unit)), &study)?;
+    let shown = |at: slimfit_search::Progress| progress.count(at.visited, at.size, unit);
+    let said = |at: &TakenUp| progress.say(&taken_up(at));
+    let front = search_into_study(&inputs, &asked.settings(&shown, &said), &study)?;
     progress.finish(&format!("{} of {} points on the front", front.points.len(), front.head.space_size));
     let (front, refinement) = match &measuring {
         None => (front, None),
@@ -141,8 +143,14 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             let mut observer = Observer { progress: &mut report, cancel: interrupt::flag() };
             let measured = (*wanted, options);
             let kept = (&study, date::now());
-            let (front, found) =
-                refine(&inputs, front, measured, &asked.settings(&|_| {}), (kept.0, &kept.1), &mut observer)?;
+            let (front, found) = refine(
+                &inputs,
+                front,
+                measured,
+                &asked.settings(&|_| {}, &|_| {}),
+                (kept.0, &kept.1),
+                &mut observer,
+            )?;
             progress.finish(&format!("{} runs", found.rows.len()));
             (front, Some(found))
         }
@@ -200,7 +208,11 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    fn settings<'p>(&self, progress: &'p (dyn Fn(slimfit_search::Progress) + Sync)) -> SearchSettings<'p> {
+    fn settings<'p>(
+        &self,
+        progress: &'p (dyn Fn(slimfit_search::Progress) + Sync),
+        taken_up: &'p dyn Fn(&TakenUp),
+    ) -> SearchSettings<'p> {
         let seconds = self.arguments.max_seconds;
         SearchSettings {
             objectives: self.objectives.clone(),
@@ -211,6 +223,7 @@ impl Question<'_> {
             deadline: seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds)),
             cancel: interrupt::flag(),
             progress,
+            taken_up,
         }
     }
 }
@@ -244,6 +257,18 @@ fn measuring(
     Ok((usize::from(wanted), options))
 }
 
+/// What somebody hears whose search was begun before.
+fn taken_up(at: &TakenUp) -> String {
+    let share = (100.0 * at.visited as f64 / at.size as f64).floor();
+    let what = if at.passes == 1 {
+        "the space is done".to_owned()
+    } else {
+        format!("pass {} of {} over the space is done", at.pass, at.passes)
+    };
+    let how = if at.has_company { "joining another process at work on this search" } else { "resuming" };
+    format!("{how}: {share:.0} % of {what}")
+}
+
 /// Distances that passes over the space allow, falling to `epsilon`; coarse ones where the time is limited.
 fn passes(epsilon: f64, limited: bool) -> Vec<f64> {
     let coarse = [0.1, 0.03, 0.01].into_iter().filter(|pass| limited && *pass > epsilon);
@@ -259,7 +284,7 @@ fn objectives(names: &[String], recipe: &Recipe) -> Result<Option<Vec<Metric>>, 
 
 /// A folder that holds the study of other inputs stays as it is.
 fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
-    let Some(head) = study.head()? else { return Ok(()) };
+    let Some(head) = study.head()? else { return refuse_another_unfinished(study, inputs) };
     let same = head.space == inputs.space.named_hash()
         && head.profile.fingerprint_id == inputs.profile.fingerprint.id()
         && head.profile.name == inputs.profile.name
@@ -279,7 +304,31 @@ fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
         "space `{}` on `{}`, engine `{}`, workload `{}`",
         head.space.name, head.profile.name, head.engine, head.workload
     );
-    Err(slimfit_study::StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
+    Err(StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
+}
+
+/// The same for one that has no front yet.
+fn refuse_another_unfinished(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
+    let Some(search) = study.searches()?.pop() else { return Ok(()) };
+    let request = search.request;
+    if request.inputs == inputs.kept()?.iter().map(Input::reference).collect::<Vec<_>>()
+        && request.engine == inputs.engine.name()
+        && request.tokens == inputs.tokens
+    {
+        return Ok(());
+    }
+    let name = |kind: InputKind| {
+        let input = request.inputs.iter().find(|input| input.kind == kind);
+        input.map_or("?", |input| input.name.as_str())
+    };
+    let found = format!(
+        "space `{}` on `{}`, engine `{}`, workload `{}`, whose search is not finished",
+        name(InputKind::Space),
+        name(InputKind::Profile),
+        request.engine,
+        name(InputKind::Workload)
+    );
+    Err(StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
 }
 
 /// The files that a search leaves for people.

@@ -318,6 +318,7 @@ fn a_half_written_study_gives_a_page_that_says_so() {
     };
     let search = study.begin_search(&request).unwrap();
     let findings = Findings {
+        complete: true,
         front,
         indices: &[],
         cloud: &full.cloud,

@@ -1,6 +1,7 @@
 //! Searches spaces and prints how long each takes, what bounds ruled out, and how large the front is.
 //!
-//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [--passes 0.1,0.01,0] [SPACE…]`; without a profile a made-up device.
+//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [--passes 0.1,0.01,0] [--study DIR] [SPACE…]`; without a
+//! profile a made-up device. With a study the search is one that can be killed, and the store's size is printed.
 
 #[path = "../tests/profile/mod.rs"]
 mod profile;
@@ -8,7 +9,11 @@ mod profile;
 use slimfit_cost::CostModel;
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe};
-use slimfit_search::{ModelEvaluator, SearchOptions, Space, Workload, enumerate, search};
+use slimfit_search::{
+    ModelEvaluator, SearchOptions, Space, Workload, enumerate, search, search_with_journal,
+};
+use slimfit_study::{LEASE, SearchRequest, Study};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,6 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut passes = vec![0.0];
     if let Some(place) = spaces.iter().position(|argument| argument == "--passes") {
         passes = spaces[place + 1].split(',').map(str::parse).collect::<Result<_, _>>()?;
+        spaces.drain(place..place + 2);
+    }
+    let mut folder = None;
+    if let Some(place) = spaces.iter().position(|argument| argument == "--study") {
+        folder = Some(spaces[place + 1].clone());
         spaces.drain(place..place + 2);
     }
     let checked = spaces.iter().position(|argument| argument == "--check").map(|place| spaces.remove(place));
@@ -51,7 +61,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             cancel: None,
             progress: None,
         };
-        let outcome = search(&space, &evaluator, &options)?;
+        let outcome = match &folder {
+            None => search(&space, &evaluator, &options)?,
+            Some(folder) => {
+                let study = Study::create(Path::new(folder))?;
+                let id = study.begin_search(&request(name, &passes))?.id;
+                let join = |units| study.join_search(id, units, LEASE);
+                let outcome =
+                    search_with_journal(&space, &evaluator, &options, join, |at| println!("{name}: {at:?}"))?;
+                let (mut points, mut seconds) = (0, 0.0);
+                for part in study.progress(id)?.unwrap_or_default() {
+                    points += part.archive.len();
+                    seconds += part.seconds;
+                }
+                let bytes = study.contents()?.store_bytes;
+                println!("{name}: {points} points kept in {bytes} bytes, {seconds:.2} s at work");
+                outcome.ok_or("another process finished it")?
+            }
+        };
         let seconds = outcome.duration.as_secs_f64();
         println!(
             "{name}: {} points in {seconds:.2} s ({:.2e}/s), {} evaluated, {} invalid, front {}, distance {:?}",
@@ -79,4 +106,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// What sets a search apart from others here.
+fn request(space: &str, passes: &[f64]) -> SearchRequest {
+    SearchRequest {
+        program_version: String::new(),
+        inputs: Vec::new(),
+        engine: String::new(),
+        tokens: 0,
+        objectives: Vec::new(),
+        limits: Vec::new(),
+        seed: 0,
+        sample: 0,
+        settings: format!("{space} {passes:?}"),
+    }
 }

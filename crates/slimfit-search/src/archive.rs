@@ -24,7 +24,27 @@ pub(crate) type Minimised = [f64; Metric::COUNT];
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     told: Mutex<Vec<(usize, Arc<Vec<f64>>)>>,
+    /// The points themselves, where they are to be kept beside.
+    fresh: Option<Mutex<Vec<Found>>>,
 }
+
+impl Exchange {
+    /// One that holds what was told until it is taken.
+    pub(crate) fn kept() -> Self {
+        Self { told: Mutex::default(), fresh: Some(Mutex::default()) }
+    }
+
+    /// Points that were told since this was last asked.
+    pub(crate) fn take_fresh(&self) -> Vec<Found> {
+        let fresh = self.fresh.as_ref();
+        fresh.map_or_else(Vec::new, |fresh| {
+            std::mem::take(&mut *fresh.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+    }
+}
+
+/// Stands for processes beside this one, where a worker tells who it is.
+const OTHERS: usize = usize::MAX;
 
 /// Non-dominated points in some of their metrics.
 #[derive(Debug)]
@@ -149,6 +169,10 @@ impl Archive {
         let waiting = std::mem::take(&mut self.waiting);
         let (mut found, mut values) = self.filtered(waiting);
         if let Some((exchange, own)) = exchange {
+            // Before anyone hears of them: what rules out a point is kept at the latest with that.
+            if let Some(fresh) = &exchange.fresh {
+                fresh.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&found);
+            }
             let mut told = exchange.told.lock().unwrap_or_else(PoisonError::into_inner);
             told.push((own, Arc::new(values.clone())));
         }
@@ -158,6 +182,20 @@ impl Archive {
         }
         let tree = DominanceTree::new(values, self.columns.len());
         self.levels.push((found, tree));
+    }
+
+    /// Tells all workers of points that other processes keep.
+    pub(crate) fn tell(&self, points: Vec<Found>, exchange: &Exchange) {
+        if points.is_empty() {
+            return;
+        }
+        let (_, values) = self.filtered(points);
+        exchange.told.lock().unwrap_or_else(PoisonError::into_inner).push((OTHERS, Arc::new(values)));
+    }
+
+    /// Takes points as they are.
+    pub(crate) fn take(&mut self, points: Vec<Found>) {
+        self.waiting.extend(points);
     }
 
     /// The points that none of them dominates, and their objectives.

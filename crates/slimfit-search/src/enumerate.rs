@@ -69,7 +69,7 @@ pub struct Outcome {
     pub epsilon: Option<f64>,
     /// Where no point keeps all limits: the one that comes nearest.
     pub nearest_miss: Option<Found>,
-    /// Wall-clock time.
+    /// Wall-clock time; with a journal, with that of earlier processes and others.
     pub duration: Duration,
 }
 

@@ -42,6 +42,12 @@ pub enum SearchError {
         /// The same per byte of text.
         allowed: String,
     },
+    /// What was kept of a search cannot be gone on from.
+    #[error("what was kept of this search was not made by this version: {0}; search into another folder")]
+    Kept(String),
+    /// The journal of a search cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] slimfit_study::StudyError),
     /// The cost of the space's points cannot be predicted.
     #[error(transparent)]
     Cost(#[from] slimfit_cost::CostError),

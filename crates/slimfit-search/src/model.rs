@@ -228,6 +228,14 @@ impl<'a> ModelEvaluator<'a> {
         ModelEvaluator { cost, ..self.clone() }
     }
 
+    /// The metrics that it computes; all others stay unknown.
+    pub(crate) fn computed(&self) -> Vec<Metric> {
+        let fixed = Metric::FIXED.into_iter().filter(|metric| {
+            !(metric.is_percentile() && self.tails.is_none() || metric.is_training() && !self.counts_training)
+        });
+        fixed.chain(self.scores.iter().map(|(metric, _)| *metric)).collect()
+    }
+
     /// The measured scores that stand for predictions.
     pub fn measured_table(&self) -> &BoundTable {
         &self.table

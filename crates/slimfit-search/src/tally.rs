@@ -1,8 +1,9 @@
 //! What one worker of a search has gathered.
 
+use crate::SearchError;
 use crate::archive::{Archive, Exchange, Found};
 use crate::{Invalid, Metric};
-use slimfit_study::{BoundCount, ReasonCount};
+use slimfit_study::{BoundCount, Natural, PassCounts, ReasonCount};
 use std::collections::BTreeMap;
 
 /// Why points were not looked at.
@@ -17,12 +18,72 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
+    const ALL: [Self; 3] = [Self::Dominated, Self::WithinEpsilon, Self::Limit];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Dominated => "dominated",
             Self::WithinEpsilon => "within epsilon",
             Self::Limit => "limit",
         }
+    }
+}
+
+/// Where points went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    evaluated: u64,
+    invalid: BTreeMap<Invalid, u64>,
+    pruned: BTreeMap<Bound, u64>,
+}
+
+impl Counts {
+    /// All points that were counted.
+    pub(crate) fn total(&self) -> u64 {
+        self.evaluated + self.invalid.values().sum::<u64>() + self.pruned.values().sum::<u64>()
+    }
+
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.evaluated += other.evaluated;
+        for (reason, count) in other.invalid {
+            *self.invalid.entry(reason).or_insert(0) += count;
+        }
+        for (bound, count) in other.pruned {
+            *self.pruned.entry(bound).or_insert(0) += count;
+        }
+    }
+
+    /// As a journal keeps them.
+    pub(crate) fn record(&self) -> PassCounts {
+        let named = |(name, count): (&str, &u64)| (name.to_owned(), Natural::from(*count));
+        PassCounts {
+            evaluated: Natural::from(self.evaluated),
+            invalid: self.invalid.iter().map(|(reason, count)| named((reason.reason(), count))).collect(),
+            pruned: self.pruned.iter().map(|(bound, count)| named((bound.name(), count))).collect(),
+        }
+    }
+
+    /// What a journal kept.
+    ///
+    /// # Errors
+    /// When no search of this version counts so.
+    pub(crate) fn read(kept: &PassCounts) -> Result<Self, SearchError> {
+        let count = |count: &Natural| {
+            let number = count.to_u128().and_then(|count| u64::try_from(count).ok());
+            number.ok_or_else(|| SearchError::Kept(format!("{count} points are more than a space has")))
+        };
+        let mut counts = Self { evaluated: count(&kept.evaluated)?, ..Self::default() };
+        for (reason, number) in &kept.invalid {
+            counts.invalid.insert(Invalid::owned(reason.clone()), count(number)?);
+        }
+        for (name, number) in &kept.pruned {
+            let bound = Bound::ALL.into_iter().find(|bound| bound.name() == name);
+            let bound = bound
+                .ok_or_else(|| SearchError::Kept(format!("points were ruled out by the bound `{name}`")))?;
+            counts.pruned.insert(bound, count(number)?);
+        }
+        Ok(counts)
     }
 }
 
@@ -56,6 +117,31 @@ impl Tally {
     /// Counts points that were ruled out unseen.
     pub(crate) fn rule_out(&mut self, bound: Bound, count: u64) {
         *self.pruned.entry(bound).or_insert(0) += count;
+    }
+
+    /// Takes what was counted since this was last asked.
+    pub(crate) fn take_counts(&mut self) -> Counts {
+        Counts {
+            evaluated: std::mem::take(&mut self.evaluated),
+            invalid: std::mem::take(&mut self.invalid),
+            pruned: std::mem::take(&mut self.pruned),
+        }
+    }
+
+    /// Adds what was counted.
+    pub(crate) fn absorb_counts(&mut self, counts: Counts) {
+        self.evaluated += counts.evaluated;
+        for (reason, count) in counts.invalid {
+            self.refuse(reason, count);
+        }
+        for (bound, count) in counts.pruned {
+            self.rule_out(bound, count);
+        }
+    }
+
+    /// All points that were counted.
+    pub(crate) fn counted(&self) -> u64 {
+        self.evaluated + self.invalid() + self.pruned.values().sum::<u64>()
     }
 
     /// Counts a point and keeps what it shows.

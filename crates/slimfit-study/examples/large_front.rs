@@ -14,8 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let front = made_up::front(points);
     let indices: Vec<Natural> = (0..points as u64).map(|place| Natural::from(place << 20)).collect();
     let cloud = made_up::cloud(100_000);
-    let findings =
-        Findings { front: &front, indices: &indices, cloud: &cloud, explanations: &[], references: &[] };
+    let findings = Findings {
+        front: &front,
+        complete: true,
+        indices: &indices,
+        cloud: &cloud,
+        explanations: &[],
+        references: &[],
+    };
     let search = study.begin_search(&made_up::request(1))?;
     timed("written: store, front.json and front.csv", || study.finish_search(search.id, &findings))?;
     let read = timed("read back", || study.front())?;

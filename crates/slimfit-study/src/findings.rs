@@ -24,6 +24,9 @@ pub const FRONT_SCHEMA: &str = "slimfit/front/v1";
 pub struct Findings<'a> {
     /// The front.
     pub front: &'a Front,
+    /// Whether the search is finished: all of the space was looked at, to the distance that was wanted. One that is not can
+    /// be taken up again.
+    pub complete: bool,
     /// Where its points lie in the space, in the same order; empty where they have no place there.
     pub indices: &'a [Natural],
     /// The seeded sample of dominated points.
@@ -50,12 +53,12 @@ struct More {
 impl Study {
     /// Keeps what a search found, all of it or nothing: in the store, and as `front.json` and `front.csv`.
     ///
-    /// Of a search whose whole space was looked at before, by another process say, nothing is kept twice.
+    /// Of a search that is finished already, by another process say, nothing is kept twice: `false` is returned.
     ///
     /// # Errors
     /// When there is no such search, a point names a foreign objective, or a file cannot be written: the store and the file
     /// are as before then.
-    pub fn finish_search(&self, search: SearchId, findings: &Findings<'_>) -> Result<(), StudyError> {
+    pub fn finish_search(&self, search: SearchId, findings: &Findings<'_>) -> Result<bool, StudyError> {
         let front = findings.front;
         assert!(
             findings.indices.is_empty() || findings.indices.len() == front.points.len(),
@@ -68,19 +71,19 @@ impl Study {
                 return Ok(());
             }
             let finding = insert(store, search, findings)?;
-            if front.head.unvisited.is_zero() {
+            if findings.complete {
                 progress::forget(store, search)?;
             }
             prepared.set(Some(finding));
             front_files::prepare(&self.folder, finding, front)
         });
         match (prepared.get(), done) {
-            (Some(_), Ok(())) => front_files::settle(&self.store, &self.folder),
+            (Some(_), Ok(())) => front_files::settle(&self.store, &self.folder).map(|()| true),
             (Some(finding), Err(error)) => {
                 front_files::discard(&self.folder, finding);
                 Err(error)
             }
-            (None, done) => done,
+            (None, done) => done.map(|()| false),
         }
     }
 
@@ -175,7 +178,7 @@ pub(crate) fn insert(store: &Store, search: SearchId, findings: &Findings<'_>) -
     let front = findings.front;
     let finding = store.insert(
         "INSERT INTO finding (search, complete, head) VALUES (?1, ?2, ?3)",
-        params![search.0, front.head.unvisited.is_zero(), to_json(store, "front", &front.head)?],
+        params![search.0, findings.complete, to_json(store, "front", &front.head)?],
     )?;
     let names: Vec<&str> = front.head.objectives.iter().map(|objective| objective.name.as_str()).collect();
     let mut parts = PartWriter::new(store);

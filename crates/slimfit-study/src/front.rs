@@ -78,7 +78,8 @@ pub struct SearchHead {
     /// Proven multiplicative distance to the exact front; 0 when exact. Absent where nothing is proven, which a warning
     /// explains.
     pub epsilon: Option<f64>,
-    /// Seconds the search took.
+    /// Seconds that processes were at work on the search, added up: the wall-clock time of a search that nothing disturbed; of
+    /// one that was taken up, that of all its lives but for what each lost of its last second; of processes at once, of both.
     pub seconds: f64,
     /// Peak resident memory of the process while it searched. Absent where the system does not tell, as a warning says.
     pub peak_memory_bytes: Option<u64>,

@@ -15,6 +15,7 @@ mod input;
 mod measured_search;
 mod measurement;
 mod natural;
+mod news;
 mod parts;
 mod progress;
 mod quality;
@@ -49,7 +50,8 @@ pub use measurement::{
     PredictedTail, RunFigures, Sentinels, Shares, Tail, WeightsSource,
 };
 pub use natural::{Natural, NaturalError};
-pub use progress::{Miss, PointSet, SearchProgress};
+pub use news::News;
+pub use progress::{Miss, PassCounts, PointSet, SearchProgress};
 pub use quality::{AnchorRef, NoiseTerm, NotPredictedTask, QualityNotes, QualityTableRef, TrainingRef};
 pub use refinement::{CorrectionError, Moved, PickMove, PickedPoint, REFINEMENT, Refinement, Shift};
 pub use searches::{BegunSearch, RequestRecord, SearchId, SearchRecord, SearchRequest};

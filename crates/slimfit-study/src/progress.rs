@@ -11,6 +11,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Points in one row: a row that did not change is not written again.
 const CHUNK: usize = 4096;
@@ -20,18 +21,27 @@ const CHUNK: usize = 4096;
 pub struct SearchProgress {
     /// The units that are done.
     pub done: Units,
+    /// What became of their points, by pass over the space.
+    pub passes: Vec<PassCounts>,
+    /// Points that no other known point dominates, and perhaps some more.
+    pub archive: PointSet,
+    /// The seeded sample so far.
+    pub sample: PointSet,
+    /// Of the points that break a limit, the one that comes nearest.
+    pub nearest_miss: Option<Miss>,
+    /// Seconds at work.
+    pub seconds: f64,
+}
+
+/// What became of the points that one pass over the space came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PassCounts {
     /// Points whose objectives were computed.
     pub evaluated: Natural,
     /// Points that are none, by reason.
     pub invalid: BTreeMap<String, Natural>,
     /// Points ruled out by a bound, by bound.
     pub pruned: BTreeMap<String, Natural>,
-    /// Points that no other known point dominates.
-    pub archive: PointSet,
-    /// The seeded sample so far.
-    pub sample: PointSet,
-    /// Of the points that break a limit, the one that comes nearest.
-    pub nearest_miss: Option<Miss>,
 }
 
 /// A point that breaks a limit.
@@ -51,12 +61,36 @@ pub struct PointSet {
     columns: usize,
     indices: Vec<Natural>,
     values: Vec<f64>,
+    lineage: Lineage,
+}
+
+/// Tells sets apart: two states of one are the same but for points that came behind.
+#[derive(Debug)]
+struct Lineage(u64);
+
+impl Default for Lineage {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for Lineage {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Lineage {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl PointSet {
     /// An empty set of points with so many values each.
-    pub const fn new(columns: usize) -> Self {
-        Self { columns, indices: Vec::new(), values: Vec::new() }
+    pub fn new(columns: usize) -> Self {
+        Self { columns, ..Self::default() }
     }
 
     /// Values of one point.
@@ -93,9 +127,10 @@ impl PointSet {
         &self.values[place * self.columns..][..self.columns]
     }
 
-    /// Rows of [`CHUNK`] points: how many, their indices (length and big-endian bytes), all their values.
-    fn encode(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.indices.chunks(CHUNK).enumerate().map(|(number, indices)| {
+    /// Rows of [`CHUNK`] points from the one of that number on: how many, their indices (length and big-endian bytes), all
+    /// their values.
+    fn encode(&self, first: usize) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.indices.chunks(CHUNK).enumerate().skip(first).map(|(number, indices)| {
             let mut bytes = Vec::with_capacity(indices.len() * (10 + 8 * self.columns) + 10);
             write_number(&mut bytes, indices.len() as u64);
             for index in indices {
@@ -122,9 +157,22 @@ impl PointSet {
 }
 
 impl SearchProgress {
-    /// Adds the units and counts of another worker. Archives, samples and misses are the search's own to merge.
+    /// Adds the units, counts and time of another worker. Archives, samples and misses are the search's own to merge.
     pub fn add_counts(&mut self, other: &Self) {
         self.done.union(&other.done);
+        self.seconds += other.seconds;
+        if self.passes.len() < other.passes.len() {
+            self.passes.resize_with(other.passes.len(), PassCounts::default);
+        }
+        for (pass, others) in self.passes.iter_mut().zip(&other.passes) {
+            pass.add(others);
+        }
+    }
+}
+
+impl PassCounts {
+    /// Adds the counts of others.
+    pub fn add(&mut self, other: &Self) {
         self.evaluated.add(&other.evaluated);
         for (counts, others) in [(&mut self.invalid, &other.invalid), (&mut self.pruned, &other.pruned)] {
             for (name, count) in others {
@@ -137,16 +185,21 @@ impl SearchProgress {
 /// All but the points.
 #[derive(Serialize, Deserialize)]
 struct Counts {
-    evaluated: Natural,
-    invalid: BTreeMap<String, Natural>,
-    pruned: BTreeMap<String, Natural>,
+    passes: Vec<PassCounts>,
+    seconds: f64,
     archive_columns: usize,
     sample_columns: usize,
     miss: Option<Natural>,
 }
 
-/// Hashes of the rows that lie in the store, by set and place.
-pub(crate) type Saved = HashMap<(&'static str, i64), u64>;
+/// What lies in the store.
+#[derive(Debug, Default)]
+pub(crate) struct Saved {
+    /// Hashes of the rows, by set and place.
+    rows: HashMap<(&'static str, i64), u64>,
+    /// Lineage of each set, and how many points it had.
+    sets: HashMap<&'static str, (u64, usize)>,
+}
 
 const SETS: [&str; 2] = ["archive", "sample"];
 
@@ -159,9 +212,8 @@ pub(crate) fn write(
     saved: &Saved,
 ) -> Result<Saved, StudyError> {
     let counts = Counts {
-        evaluated: progress.evaluated.clone(),
-        invalid: progress.invalid.clone(),
-        pruned: progress.pruned.clone(),
+        passes: progress.passes.clone(),
+        seconds: progress.seconds,
         archive_columns: progress.archive.columns,
         sample_columns: progress.sample.columns,
         miss: progress.nearest_miss.as_ref().map(|miss| miss.index.clone()),
@@ -175,21 +227,29 @@ pub(crate) fn write(
          saved = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE id = ?1",
         params![id, progress.done.encode(), to_json(store, "progress", &counts)?, miss],
     )?;
-    let mut now = Saved::new();
+    let mut now = Saved::default();
     for (set, points) in SETS.into_iter().zip([&progress.archive, &progress.sample]) {
-        let mut rows = 0_i64;
-        for bytes in points.encode() {
+        // Rows that were full are as they were.
+        let full = match saved.sets.get(set) {
+            Some((lineage, length)) if *lineage == points.lineage.0 => length / CHUNK,
+            _ => 0,
+        };
+        let mut rows = full as i64;
+        let same = (0..rows).filter_map(|row| Some(((set, row), *saved.rows.get(&(set, row))?)));
+        now.rows.extend(same);
+        now.sets.insert(set, (points.lineage.0, points.len()));
+        for bytes in points.encode(full) {
             let mut hasher = DefaultHasher::new();
             bytes.hash(&mut hasher);
             let hash = hasher.finish();
-            if saved.get(&(set, rows)) != Some(&hash) {
+            if saved.rows.get(&(set, rows)) != Some(&hash) {
                 store.execute(
                     "INSERT INTO progress_points (progress, name, place, points) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT DO UPDATE SET points = excluded.points",
                     params![id, set, rows, bytes],
                 )?;
             }
-            now.insert((set, rows), hash);
+            now.rows.insert((set, rows), hash);
             rows += 1;
         }
         store.execute(
@@ -238,12 +298,55 @@ pub(crate) fn read(store: &Store, id: i64) -> Result<SearchProgress, StudyError>
     };
     Ok(SearchProgress {
         done: Units::decode(&done).ok_or_else(broken)?,
-        evaluated: counts.evaluated,
-        invalid: counts.invalid,
-        pruned: counts.pruned,
+        passes: counts.passes,
         archive,
         sample,
         nearest_miss,
+        seconds: counts.seconds,
+    })
+}
+
+/// The archive of row `id` of `progress`, but for the rows of points that `wanted` declines by place and content.
+pub(crate) fn read_archive(
+    store: &Store,
+    id: i64,
+    mut wanted: impl FnMut(i64, &[u8]) -> bool,
+) -> Result<PointSet, StudyError> {
+    let broken = || StudyError::damaged(store.file(), format!("progress {id} cannot be read"));
+    let counts: Option<String> =
+        store.first("SELECT counts FROM progress WHERE id = ?1", params![id], |row| row.get(0))?;
+    let counts: Counts = from_json(store, "progress", &counts.ok_or_else(broken)?)?;
+    let mut points = PointSet::new(counts.archive_columns);
+    let rows = store.rows(
+        "SELECT place, points FROM progress_points WHERE progress = ?1 AND name = ?2 ORDER BY place",
+        params![id, SETS[0]],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
+    )?;
+    for (place, row) in rows {
+        if wanted(place, &row) {
+            points.decode(&row).ok_or_else(broken)?;
+        }
+    }
+    Ok(points)
+}
+
+/// The content of all rows of a search but these, at one moment; nothing of one that is finished.
+pub(crate) fn read_all(
+    store: &Store,
+    search: SearchId,
+    but: &[i64],
+) -> Result<Option<Vec<SearchProgress>>, StudyError> {
+    store.read(|store| {
+        if is_finished(store, search)? {
+            return Ok(None);
+        }
+        let rows: Vec<i64> = store.rows(
+            "SELECT id FROM progress WHERE search = ?1 ORDER BY id",
+            params![search.0],
+            |row| row.get(0),
+        )?;
+        let wanted = rows.into_iter().filter(|id| !but.contains(id));
+        wanted.map(|id| read(store, id)).collect::<Result<_, _>>().map(Some)
     })
 }
 
@@ -296,17 +399,7 @@ impl Study {
     /// # Errors
     /// When the store cannot be read.
     pub fn progress(&self, search: SearchId) -> Result<Option<Vec<SearchProgress>>, StudyError> {
-        self.store.read(|store| {
-            if is_finished(store, search)? {
-                return Ok(None);
-            }
-            let rows: Vec<i64> = store.rows(
-                "SELECT id FROM progress WHERE search = ?1 ORDER BY id",
-                params![search.0],
-                |row| row.get(0),
-            )?;
-            rows.into_iter().map(|id| read(store, id)).collect::<Result<_, _>>().map(Some)
-        })
+        read_all(&self.store, search, &[])
     }
 }
 
@@ -321,7 +414,7 @@ mod tests {
             let index = Natural::from(place << (place % 100));
             points.push(index, &[place as f64, -0.0, f64::INFINITY]);
         }
-        let rows: Vec<Vec<u8>> = points.encode().collect();
+        let rows: Vec<Vec<u8>> = points.encode(0).collect();
         assert_eq!(rows.len(), 3);
         let mut back = PointSet::new(3);
         for row in &rows {

@@ -76,7 +76,7 @@ pub struct SearchRecord {
     pub began: String,
     /// When its newest front was written.
     pub finished: Option<String>,
-    /// Whether that front is of the whole space.
+    /// Whether the search is finished: that front is of the whole space, to the distance that was wanted.
     pub complete: bool,
     /// The head of that front.
     pub head: Option<SearchHead>,

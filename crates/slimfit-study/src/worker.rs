@@ -5,6 +5,7 @@
 //! lives but says nothing for the length of its lease, a stopped process say, loses its claims too; when it wakes up, it is
 //! told which of its units were lost and goes on from what it saved last.
 
+use crate::news::Heard;
 use crate::progress::{self, Saved, SearchProgress};
 use crate::store::{Durability, Store};
 use crate::units::Units;
@@ -21,15 +22,16 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// One worker of a search, with a connection of its own: it may move to another thread.
 #[derive(Debug)]
 pub struct Worker {
-    store: Store,
+    pub(crate) store: Store,
     folder: PathBuf,
-    search: SearchId,
+    pub(crate) search: SearchId,
     units: u64,
     lease: Duration,
-    id: i64,
+    pub(crate) id: i64,
     /// Rows of `progress` whose content the caller knows: the next save replaces them.
-    known: Vec<i64>,
+    pub(crate) known: Vec<i64>,
     saved: Saved,
+    pub(crate) heard: Heard,
     /// Held as long as the worker lives.
     lock: File,
 }
@@ -82,7 +84,8 @@ impl Study {
             Ok((id, lock))
         })?;
         let folder = self.folder.clone();
-        Ok(Worker { store, folder, search, units, lease, id, known: Vec::new(), saved: Saved::new(), lock })
+        let (known, saved, heard) = (Vec::new(), Saved::default(), Heard::default());
+        Ok(Worker { store, folder, search, units, lease, id, known, saved, heard, lock })
     }
 }
 
@@ -104,7 +107,7 @@ impl Worker {
             Ok((rows, parts))
         })?;
         self.known = rows;
-        self.saved.clear();
+        self.saved = Saved::default();
         Ok(parts)
     }
 

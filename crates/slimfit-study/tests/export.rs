@@ -44,8 +44,14 @@ fn study(folder: &std::path::Path) -> Study {
     study.add_evaluations(search.id, &evaluations).unwrap();
     assert_eq!(study.evaluations(search.id).unwrap(), evaluations);
     let cloud = made_up::cloud(25);
-    let findings =
-        Findings { front: &front, indices: &indices, cloud: &cloud, explanations: &[], references: &[] };
+    let findings = Findings {
+        front: &front,
+        complete: true,
+        indices: &indices,
+        cloud: &cloud,
+        explanations: &[],
+        references: &[],
+    };
     study.finish_search(search.id, &findings).unwrap();
     study
 }
@@ -148,8 +154,14 @@ fn a_table_larger_than_a_row_group_is_whole() {
     let study = Study::create(folder.path()).unwrap();
     let (front, cloud) = (made_up::front(1), made_up::cloud(140_000));
     let search = study.begin_search(&made_up::request(1)).unwrap();
-    let findings =
-        Findings { front: &front, indices: &[], cloud: &cloud, explanations: &[], references: &[] };
+    let findings = Findings {
+        front: &front,
+        complete: true,
+        indices: &[],
+        cloud: &cloud,
+        explanations: &[],
+        references: &[],
+    };
     study.finish_search(search.id, &findings).unwrap();
     let table = study.table(ExportTable::Sample, Some(search.id)).unwrap();
     let file = SerializedFileReader::new(bytes::Bytes::from(bytes(&table, ExportFormat::Parquet))).unwrap();

@@ -10,7 +10,14 @@ use slimfit_study::{Findings, Front, InputKind, Natural, SearchId, Study, StudyE
 use std::path::Path;
 
 fn findings<'a>(front: &'a Front, indices: &'a [Natural]) -> Findings<'a> {
-    Findings { front, indices, cloud: &[], explanations: &[], references: &[] }
+    Findings {
+        front,
+        complete: front.head.unvisited == 0,
+        indices,
+        cloud: &[],
+        explanations: &[],
+        references: &[],
+    }
 }
 
 fn read_json(path: &Path) -> Front {
@@ -29,6 +36,7 @@ fn a_front_comes_back_as_it_was_and_lies_in_the_folder_for_people() {
     let search = study.begin_search(&request(1)).unwrap();
     let kept = Findings {
         front: &front,
+        complete: true,
         indices: &indices,
         cloud: &cloud,
         explanations: &[explanation("a"), explanation("b")],

@@ -111,7 +111,14 @@ fn finishing_process() {
     let study = Study::create(Path::new(&told(FOLDER))).unwrap();
     let begun = study.begin_search(&made_up::request(told(SEED).parse().unwrap())).unwrap();
     let front = made_up::front(1500 + begun.id.0 as usize);
-    let findings = Findings { front: &front, indices: &[], cloud: &[], explanations: &[], references: &[] };
+    let findings = Findings {
+        front: &front,
+        complete: true,
+        indices: &[],
+        cloud: &[],
+        explanations: &[],
+        references: &[],
+    };
     println!("finishing");
     study.finish_search(begun.id, &findings).unwrap();
 }

@@ -246,6 +246,7 @@ fn search_step(
         ),
         cancel: observer.cancel,
         progress: &|_| {},
+        taken_up: &|_| {},
     };
     search_into_study(&inputs, &settings, study)?;
     observer.at("search", 1.0)

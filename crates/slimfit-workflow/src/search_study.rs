@@ -10,11 +10,11 @@ use slimfit_quality::{Anchor, Assumption, QualityError, QualityModel, Recipe, Tr
 use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{
     Candidate, ExtraRows, LayerOptions, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space,
-    Workload, search, search_layers, shortlist,
+    TakenUp, Workload, search_layers, search_with_journal, shortlist,
 };
 use slimfit_study::{
-    Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, Natural, ProfileRef,
-    ReferenceModel, SearchRequest, Study,
+    Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, LEASE, Natural, ProfileRef,
+    ReferenceModel, SearchId, SearchRequest, Study,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -80,8 +80,11 @@ impl SearchInputs {
         QualityModel::new(self.recipe.clone()).anchored(&self.anchors)
     }
 
-    /// Everything that decides the result, for the study.
-    pub(crate) fn request(&self, options: &SearchOptions<'_>) -> Result<SearchRequest, WorkflowError> {
+    /// What is read, for the study.
+    ///
+    /// # Errors
+    /// When the profile cannot be written.
+    pub fn kept(&self) -> Result<Vec<Input>, WorkflowError> {
         let mut kept = vec![
             Input::new(InputKind::Profile, &self.profile.name, self.profile.to_yaml()?),
             Input::new(InputKind::Space, self.space.name(), self.space.text()),
@@ -91,6 +94,11 @@ impl SearchInputs {
         if let Some((table, _)) = &self.quality_table {
             kept.push(Input::new(InputKind::QualityTable, InputKind::QualityTable.name(), table.text()));
         }
+        Ok(kept)
+    }
+
+    /// Everything that decides the result, for the study.
+    pub(crate) fn request(&self, options: &SearchOptions<'_>) -> Result<SearchRequest, WorkflowError> {
         let assumed: Vec<&str> = Assumption::ALL
             .into_iter()
             .filter(|assumption| self.space.assumes(*assumption))
@@ -99,7 +107,7 @@ impl SearchInputs {
         let extra_rows = self.quality_table.as_ref().map(|(_, extra)| extra);
         Ok(SearchRequest {
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            inputs: kept,
+            inputs: self.kept()?,
             engine: self.engine.name().to_owned(),
             tokens: self.tokens,
             objectives: options.objectives.iter().map(|metric| metric.name().to_owned()).collect(),
@@ -148,11 +156,16 @@ pub struct SearchSettings<'a> {
     pub cancel: &'a AtomicBool,
     /// Told now and then how far it is.
     pub progress: &'a (dyn Fn(Progress) + Sync),
+    /// Told how far it is already, where it was begun before or another process is at work on it.
+    pub taken_up: &'a dyn Fn(&TakenUp),
 }
 
 /// Searches, and keeps in `study`: what decides the result, with the inputs, and what was found: the front (also as
 /// `front.json` and `front.csv`), a sample of the dominated points, the terms of the most telling points and public models
 /// as reference marks.
+///
+/// A search of the very same request that was killed or stopped in the same study is taken up where it was; one that
+/// another process is at work on is shared with it, and both return the same front.
 ///
 /// # Errors
 /// When the space cannot be priced, the study cannot be written, or the user stopped it before anything was found.
@@ -190,14 +203,22 @@ pub fn search_into_study(
         sha256: inputs.profile.sha256(),
         name: inputs.profile.name.clone(),
     };
-    let (indices, (mut front, cloud)) = if inputs.space.is_layered() {
+    let (indices, complete, (mut front, cloud)) = if inputs.space.is_layered() {
         let outcome = search_layers(&inputs.space, &evaluator, &options, LayerOptions::default())?;
         let indices: Vec<Natural> = outcome.front.iter().map(|model| model.index.clone()).collect();
-        (indices, evaluator.front_of_layers(&inputs.space, outcome, &options, profile)?)
+        let complete = outcome.unvisited.is_zero();
+        (indices, complete, evaluator.front_of_layers(&inputs.space, outcome, &options, profile)?)
     } else {
-        let outcome = search(&inputs.space, &evaluator, &options)?;
+        let join = |units| study.join_search(begun.id, units, LEASE);
+        let Some(outcome) =
+            search_with_journal(&inputs.space, &evaluator, &options, join, settings.taken_up)?
+        else {
+            return finished_by_another(study, begun.id);
+        };
         let indices = outcome.front.iter().map(|found| Natural::from(found.index)).collect();
-        (indices, evaluator.front(&inputs.space, &outcome, &options, profile)?)
+        // One that was stopped before its last pass was whole can be taken up again.
+        let complete = outcome.epsilon == settings.passes.last().copied();
+        (indices, complete, evaluator.front(&inputs.space, &outcome, &options, profile)?)
     };
     if settings.cancel.load(Ordering::Relaxed) && front.points.is_empty() {
         return Err(WorkflowError::Interrupted);
@@ -230,13 +251,18 @@ pub fn search_into_study(
     front.head.study = Some(study.folder().display().to_string());
     let findings = Findings {
         front: &front,
+        complete,
         indices: &indices,
         cloud: &cloud,
         explanations: &explain(&front, &cost, &evaluator, &inputs.workload)?,
         references: &references(&front, &evaluator, inputs.candidates.as_ref()),
     };
-    study.finish_search(begun.id, &findings)?;
-    Ok(front)
+    if study.finish_search(begun.id, &findings)? { Ok(front) } else { finished_by_another(study, begun.id) }
+}
+
+/// The front that another process kept of a search.
+fn finished_by_another(study: &Study, search: SearchId) -> Result<Front, WorkflowError> {
+    Ok(study.front_of(search)?.expect("a search that is finished has a front"))
 }
 
 /// Says that energy is no objective, and what would make it one.

@@ -100,8 +100,9 @@ fn warning(evolution: &Evolution, options: &EvolveOptions<'_>) -> Vec<Warning> {
         ),
     )];
     if failed > 0 {
-        let reasons = evolution.evaluations.iter().filter_map(|evaluated| evaluated.measured.as_ref().err());
-        let last = reasons.last().map_or("", String::as_str);
+        let mut reasons =
+            evolution.evaluations.iter().filter_map(|evaluated| evaluated.measured.as_ref().err());
+        let last = reasons.next_back().map_or("", String::as_str);
         let message = format!("{failed} of {count} evaluations failed, the last one with: {last}");
         warnings.push(Warning::new("evaluations-failed", message));
     }

@@ -70,10 +70,9 @@ impl Objectives {
         }
     }
 
-    /// The same with an allowed distance to the exact front.
-    pub(crate) fn within(mut self, epsilon: f64) -> Self {
+    /// Allows this distance to the exact front.
+    pub(crate) fn allow(&mut self, epsilon: f64) {
         self.epsilon = epsilon;
-        self
     }
 
     /// Why a box is ruled out by a point.

@@ -24,6 +24,12 @@
 //! every objective at most the factor `1 + ε` better than `q`, and than the point of the final front that is `q` or dominates
 //! it. Factors do not pile up: `q` was seen itself, and dominance, which removes points later, allows no distance.
 //!
+//! **Lemma 6 (units).** A search may be cut into units, done by several processes, some of which are killed, if a unit counts as
+//! done only together with every point that ruled out a box of it, or a point that dominates that one. *Proof:* what a box
+//! of a done unit was left out for is then kept whatever happens to the unit that it was found in; Lemmas 4 and 5 ask for
+//! no more. A unit that was killed in the middle is searched again as if nobody had, and its points that are known already
+//! stand for themselves.
+//!
 //! So the points that are kept by an exact pass are those that nothing dominates, whatever order boxes are met in. What
 //! that order decides is only how many points a bound rules out and how many are looked at; both are counted, and with
 //! the invalid ones they are all points of the space.
@@ -31,7 +37,10 @@
 mod bounds;
 pub(crate) mod catalogue;
 mod held;
+mod keeper;
+mod ledger;
 mod quality;
+mod run;
 mod scope;
 mod sheet;
 mod times;
@@ -42,15 +51,18 @@ pub(crate) use times::{PointTimes, times};
 
 use crate::archive::{Archive, Exchange, Found};
 use crate::enumerate::check;
+use crate::journal::{Journal, TakenUp};
 use crate::sample::sample;
-use crate::tally::Tally;
-use crate::{Evaluator, ModelEvaluator, Outcome, Progress, SearchError, SearchOptions, Space};
+use crate::tally::{Counts, Tally};
+use crate::{Evaluator, ModelEvaluator, Outcome, SearchError, SearchOptions, Space};
 use catalogue::Catalogue;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use keeper::Keeper;
+use ledger::{Closed, Ledger};
+use run::{Gathered, Work, run};
+use slimfit_study::{StudyError, Units};
 use std::time::{Duration, Instant};
 use unit::UnitKey;
-use worker::{Goal, Worker};
+use worker::Goal;
 
 /// Searches all of `space`.
 ///
@@ -61,59 +73,177 @@ pub fn search(
     evaluator: &ModelEvaluator<'_>,
     options: &SearchOptions<'_>,
 ) -> Result<Outcome, SearchError> {
-    space.require_equal_layers("the search for models of equal layers")?;
-    check(space, evaluator.metrics(), options)?;
-    let start = Instant::now();
-    let catalogue = Catalogue::new(space);
-    let units = units(space, &catalogue);
-    let known_invalid: u64 = catalogue.invalid.values().sum();
-    let mut front: Vec<Found> = Vec::new();
-    // The last whole pass; before one is, the one that was stopped.
-    let mut told: Option<Tally> = None;
-    let (mut epsilon, mut unvisited) = (None, 0);
-    for &pass in &options.passes {
-        let goal = (Goal::Front, pass);
-        let (mut tally, visited) = run(space, evaluator, options, &catalogue, &units, goal, &front)?;
-        front = std::mem::replace(&mut tally.archive, Archive::new(&options.objectives)).finish();
-        let whole = visited + known_invalid == space.size();
-        if whole || told.is_none() {
-            told = Some(tally);
+    let search = Search::new(space, evaluator, options)?;
+    let exchange = Exchange::default();
+    let ledger = Ledger::new(&search.sizes, options.passes.len(), &options.objectives, &exchange, None);
+    let outcome = search.run(&exchange, ledger)?;
+    Ok(outcome.expect("no other process works on a search without a journal"))
+}
+
+/// The same with a journal: what was done of this search before is not done again, and other processes may take part.
+///
+/// `join` gives this process's hand in the journal of a search of so many units. `taken_up` hears how far it is, where it
+/// was begun before. The counters of the outcome are of everything that was kept, by whomever, and its time is that at
+/// work of all processes. `None` where another process finished the search.
+///
+/// # Errors
+/// Those of [`search`]; when the journal cannot be read or written. What it kept before is whole then.
+pub fn search_with_journal<J: Journal>(
+    space: &Space,
+    evaluator: &ModelEvaluator<'_>,
+    options: &SearchOptions<'_>,
+    join: impl FnOnce(u64) -> Result<J, StudyError>,
+    taken_up: impl FnOnce(&TakenUp),
+) -> Result<Option<Outcome>, SearchError> {
+    let search = Search::new(space, evaluator, options)?;
+    let mut journal = join(search.units.len() as u64 * options.passes.len() as u64)?;
+    let keeper = Keeper::new(&mut journal, evaluator.computed(), &options.objectives)?;
+    let exchange = Exchange::kept();
+    let has_company = keeper.has_company()?;
+    let ledger =
+        Ledger::new(&search.sizes, options.passes.len(), &options.objectives, &exchange, Some(keeper));
+    ledger.begin()?;
+    let (visited, pass) = ledger.visited();
+    if visited > 0 || pass > 0 || has_company {
+        taken_up(&TakenUp {
+            visited: visited + search.known_invalid,
+            size: space.size(),
+            pass: pass + 1,
+            passes: options.passes.len(),
+            has_company,
+        });
+    }
+    search.run(&exchange, ledger)
+}
+
+/// A search that is ready to run.
+struct Search<'s> {
+    space: &'s Space,
+    evaluator: &'s ModelEvaluator<'s>,
+    options: &'s SearchOptions<'s>,
+    catalogue: Catalogue,
+    known_invalid: u64,
+    units: Vec<UnitKey>,
+    /// Points of each unit.
+    sizes: Vec<u64>,
+    start: Instant,
+}
+
+impl<'s> Search<'s> {
+    fn new(
+        space: &'s Space,
+        evaluator: &'s ModelEvaluator<'s>,
+        options: &'s SearchOptions<'s>,
+    ) -> Result<Self, SearchError> {
+        space.require_equal_layers("the search for models of equal layers")?;
+        check(space, evaluator.metrics(), options)?;
+        let start = Instant::now();
+        let catalogue = Catalogue::new(space);
+        let units = units(space, &catalogue);
+        let each = space.kv().len() * space.windows().len() * space.tyings().len() * evaluator.depths.len();
+        let of_width = |unit: &UnitKey| {
+            let width = &catalogue.widths[unit.width];
+            width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len()) * each as u64
+        };
+        let (sizes, known_invalid) = (units.iter().map(of_width).collect(), catalogue.invalid.values().sum());
+        Ok(Self { space, evaluator, options, catalogue, known_invalid, units, sizes, start })
+    }
+
+    fn work<'w>(&'w self, goal: Goal, passes: &'w [f64], exchange: &'w Exchange) -> Work<'w> {
+        Work {
+            space: self.space,
+            evaluator: self.evaluator,
+            options: self.options,
+            catalogue: &self.catalogue,
+            units: &self.units,
+            goal,
+            passes,
+            exchange,
         }
-        if !whole {
-            if epsilon.is_none() {
-                unvisited = space.size() - known_invalid - visited;
+    }
+
+    /// Searches what the ledger says is left.
+    fn run(&self, exchange: &Exchange, ledger: Ledger<'_>) -> Result<Option<Outcome>, SearchError> {
+        let (space, evaluator, options) = (self.space, self.evaluator, self.options);
+        let gathered = run(&self.work(Goal::Front, &options.passes, exchange), &ledger)?;
+        let Some(all) = self.together(gathered, ledger.close()?)? else { return Ok(None) };
+        let front = all.archive.finish();
+        let is_whole =
+            |pass: usize| all.passes.get(pass).map_or(0, Counts::total) + self.known_invalid == space.size();
+        let whole = (0..options.passes.len()).take_while(|pass| is_whole(*pass)).last();
+        // Of the last whole pass; before one is, of the first.
+        let mut told = Tally::new(&options.objectives);
+        told.absorb_counts(all.passes.into_iter().nth(whole.unwrap_or(0)).unwrap_or_default());
+        for (reason, count) in &self.catalogue.invalid {
+            told.refuse(reason.clone(), *count);
+        }
+        let unvisited = if whole.is_some() { 0 } else { space.size() - told.counted() };
+        let nearest_miss = if front.is_empty() && !options.limits.is_empty() {
+            let exchange = Exchange::default();
+            let ledger = Ledger::new(&self.sizes, 1, &options.objectives, &exchange, None);
+            let found = run(&self.work(Goal::NearestMiss, &[0.0], &exchange), &ledger)?;
+            [all.miss, found.miss].into_iter().flatten().min_by(nearer).map(|(_, found)| found)
+        } else {
+            None
+        };
+        Ok(Some(Outcome {
+            nearest_miss,
+            sample: sample(space, evaluator, options, &front),
+            front,
+            space_size: space.size(),
+            invalid: told.invalid(),
+            invalid_by: told.invalid_by(),
+            evaluated: told.evaluated,
+            pruned: told.pruned(),
+            unvisited,
+            epsilon: whole.map(|pass| options.passes[pass]),
+            duration: self.start.elapsed() + all.elsewhere,
+        }))
+    }
+
+    /// Puts together what this process did and what the journal has; `None` where another process finished the search.
+    fn together(&self, gathered: Gathered, closed: Closed<'_>) -> Result<Option<Whole>, SearchError> {
+        let Gathered { mut archive, mut miss, begun } = gathered;
+        let mut passes = vec![Counts::default(); self.options.passes.len()];
+        let pass_of = |unit: u64| (unit / self.units.len() as u64) as usize;
+        let (mut done, mut elsewhere) = (Units::new(), Duration::ZERO);
+        if closed.is_over {
+            return Ok(None);
+        }
+        if let Some(keeper) = &closed.keeper {
+            let Some((kept, points)) = keeper.all()? else { return Ok(None) };
+            for (counts, kept) in passes.iter_mut().zip(&kept.passes) {
+                counts.add(Counts::read(kept)?);
             }
-            break;
+            archive.take(points);
+            if let Some(kept) = &kept.nearest_miss {
+                miss = [miss, Some(keeper.found_miss(kept)?)].into_iter().flatten().min_by(nearer);
+            }
+            elsewhere = Duration::from_secs_f64((kept.seconds - keeper.own_seconds()).max(0.0));
+            done = kept.done;
         }
-        epsilon = Some(pass);
+        for unit in closed.finished {
+            passes[unit.pass].add(unit.counts);
+        }
+        // Where this process lost a unit that it had begun, another one may have done it.
+        for (unit, counts) in begun.into_iter().filter(|(unit, _)| !done.contains(*unit)) {
+            passes[pass_of(unit)].add(counts);
+        }
+        Ok(Some(Whole { archive, passes, miss, elsewhere }))
     }
-    let mut all = told.expect("there is at least one pass");
-    for (reason, count) in &catalogue.invalid {
-        all.refuse(reason.clone(), *count);
-    }
-    let nearest_miss = if front.is_empty() && !options.limits.is_empty() {
-        let (found, _) = run(space, evaluator, options, &catalogue, &units, (Goal::NearestMiss, 0.0), &[])?;
-        [all.miss, found.miss]
-            .into_iter()
-            .flatten()
-            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.index.cmp(&b.1.index)))
-            .map(|(_, found)| found)
-    } else {
-        None
-    };
-    Ok(Outcome {
-        nearest_miss,
-        sample: sample(space, evaluator, options, &front),
-        front,
-        space_size: space.size(),
-        invalid: all.invalid(),
-        invalid_by: all.invalid_by(),
-        evaluated: all.evaluated,
-        pruned: all.pruned(),
-        unvisited,
-        epsilon,
-        duration: start.elapsed(),
-    })
+}
+
+/// What is known when a search ends or is stopped.
+struct Whole {
+    archive: Archive,
+    passes: Vec<Counts>,
+    miss: Option<(f64, Found)>,
+    /// What other processes, earlier ones included, were at work.
+    elsewhere: Duration,
+}
+
+fn nearer(a: &(f64, Found), b: &(f64, Found)) -> std::cmp::Ordering {
+    a.0.total_cmp(&b.0).then(a.1.index.cmp(&b.1.index))
 }
 
 /// Units in the order of most promise: small formats first, and widths from everywhere, so that what is found soon rules
@@ -136,79 +266,4 @@ fn units(space: &Space, catalogue: &Catalogue) -> Vec<UnitKey> {
         }
     }
     units
-}
-
-/// Lets all workers search for one goal; what they gathered, and how many points of the units were seen to.
-fn run(
-    space: &Space,
-    evaluator: &ModelEvaluator<'_>,
-    options: &SearchOptions<'_>,
-    catalogue: &Catalogue,
-    units: &[UnitKey],
-    (goal, epsilon): (Goal, f64),
-    known: &[Found],
-) -> Result<(Tally, u64), SearchError> {
-    let exchange = Exchange::default();
-    let (next, visited) = (AtomicUsize::new(0), AtomicU64::new(catalogue.invalid.values().sum()));
-    let stop = AtomicBool::new(false);
-    let last_report = Mutex::new(Instant::now());
-    let go_on = || {
-        let cancelled = options.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed));
-        let late = options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if cancelled || late {
-            stop.store(true, Ordering::Relaxed);
-        }
-        !stop.load(Ordering::Relaxed)
-    };
-    let work = |number: usize| -> Result<(Tally, u64), SearchError> {
-        let mut worker =
-            Worker::new(space, evaluator, options, catalogue, &exchange, number, (goal, epsilon));
-        let mut seen = 0;
-        if number == 0 {
-            worker.begin_with(known);
-            worker.offer_measured();
-        }
-        while go_on() {
-            let Some(&unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-            let points = worker.unit(unit, go_on)?;
-            seen += points;
-            let visited = visited.fetch_add(points, Ordering::Relaxed) + points;
-            if let Some(progress) = options.progress
-                && goal == Goal::Front
-                && let Ok(mut last) = last_report.try_lock()
-                && last.elapsed() >= Duration::from_millis(100)
-            {
-                *last = Instant::now();
-                progress(Progress { visited, size: space.size() });
-            }
-        }
-        worker.tally.archive.settle(None);
-        Ok((worker.tally, seen))
-    };
-    let results: Vec<Result<(Tally, u64), SearchError>> = std::thread::scope(|scope| {
-        let work = &work;
-        let workers: Vec<_> =
-            (0..options.workers.max(1)).map(|number| scope.spawn(move || work(number))).collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    let mut total: Option<(Tally, u64)> = None;
-    for result in results {
-        let (tally, seen) = result?;
-        match &mut total {
-            None => total = Some((tally, seen)),
-            Some((all, visited)) => {
-                all.absorb(tally);
-                *visited += seen;
-            }
-        }
-    }
-    if let Some(progress) = options.progress
-        && goal == Goal::Front
-    {
-        progress(Progress { visited: visited.into_inner(), size: space.size() });
-    }
-    Ok(total.expect("at least one worker ran"))
 }

@@ -56,7 +56,7 @@ impl<'w> Worker<'w> {
         catalogue: &'w Catalogue,
         exchange: &'w Exchange,
         number: usize,
-        (goal, epsilon): (Goal, f64),
+        goal: Goal,
     ) -> Self {
         let asked = || options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric));
         Self {
@@ -67,7 +67,7 @@ impl<'w> Worker<'w> {
             exchange,
             number,
             goal,
-            objectives: Objectives::new(evaluator, options).within(epsilon),
+            objectives: Objectives::new(evaluator, options),
             tally: Tally::new(&options.objectives),
             pool: MixingPool::default(),
             sheet: Sheet::default(),
@@ -79,12 +79,9 @@ impl<'w> Worker<'w> {
         }
     }
 
-    /// Begins with what an earlier pass found.
-    pub(crate) fn begin_with(&mut self, found: &[Found]) {
-        for point in found {
-            self.tally.archive.offer(*point, Some((self.exchange, self.number)));
-        }
-        self.tally.archive.settle(Some((self.exchange, self.number)));
+    /// Allows the front this distance to the exact one from here on.
+    pub(crate) fn allow(&mut self, epsilon: f64) {
+        self.objectives.allow(epsilon);
     }
 
     /// Offers the points whose quality was measured: bounds know predictions only, so these must be seen whatever they say.
@@ -96,16 +93,15 @@ impl<'w> Worker<'w> {
         }
     }
 
-    /// Searches one unit. `go_on` is asked before each sheet; the number of points that were looked at or ruled out.
+    /// Searches one unit; whether to its end. `go_on` is asked before each sheet.
     ///
     /// # Errors
     /// A fault of this program.
-    pub(crate) fn unit(&mut self, key: UnitKey, mut go_on: impl FnMut() -> bool) -> Result<u64, SearchError> {
+    pub(crate) fn unit(&mut self, key: UnitKey, go_on: impl Fn() -> bool) -> Result<bool, SearchError> {
         let (space, evaluator) = (self.space, self.evaluator);
         let width = &self.catalogue.widths[key.width];
         let mut unit = Unit::new(space, evaluator, width, key);
         let depths: Vec<u64> = evaluator.depths.clone();
-        let mut seen = 0;
         for kv in 0..space.kv().len() {
             for (place, window) in space.windows().iter().enumerate() {
                 let places: Vec<usize> = (0..width.attentions.len())
@@ -125,7 +121,7 @@ impl<'w> Worker<'w> {
                     };
                     for (layers, depth) in depths.iter().enumerate() {
                         if !go_on() {
-                            return Ok(seen);
+                            return Ok(false);
                         }
                         let counts = LayerCounts::new(*window, *depth);
                         let all = width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len());
@@ -134,7 +130,6 @@ impl<'w> Worker<'w> {
                             evaluator.embedding_parameters(width.hidden_size, key.vocabulary, *is_tied);
                         if let Some(reason) = space.parameter_reason(least, most, embedding) {
                             self.tally.refuse(reason, all);
-                            seen += all;
                             continue;
                         }
                         self.tally.archive.hear(self.exchange, self.number);
@@ -156,7 +151,6 @@ impl<'w> Worker<'w> {
                                     self.point(&mut scope, (row, column), number);
                                 }
                             }
-                            seen += all;
                             continue;
                         }
                         let mut sheet = std::mem::take(&mut self.sheet);
@@ -181,12 +175,11 @@ impl<'w> Worker<'w> {
                             self.tally.refuse(Space::bound_reason(broken), count);
                         }
                         self.sheet = sheet;
-                        seen += all;
                     }
                 }
             }
         }
-        Ok(seen)
+        Ok(true)
     }
 
     /// Bounds a box, and goes into it where no bound rules it out.

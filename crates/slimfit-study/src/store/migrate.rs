@@ -82,8 +82,14 @@ fn insert_search(
         .iter()
         .map(|json| from_json(store, "explanation", json))
         .collect::<Result<_, _>>()?;
-    let findings =
-        Findings { front, indices: &[], cloud: &cloud, explanations: &explanations, references: &references };
+    let findings = Findings {
+        front,
+        complete: front.head.unvisited == 0,
+        indices: &[],
+        cloud: &cloud,
+        explanations: &explanations,
+        references: &references,
+    };
     findings::insert(store, search, &findings)?;
     store.execute("UPDATE search SET began = ?2 WHERE id = ?1", params![search.0, written])?;
     store.execute("UPDATE finding SET written = ?2 WHERE search = ?1", params![search.0, written])?;

@@ -5,8 +5,8 @@
 
 use crate::made_up;
 use slimfit_study::{
-    Claim, Findings, Front, Miss, Natural, PointSet, SaveOutcome, SearchId, SearchProgress, Study, Units,
-    Worker,
+    Claim, Findings, Front, Miss, Natural, PassCounts, PointSet, SaveOutcome, SearchId, SearchProgress,
+    Study, Units, Worker,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -46,6 +46,7 @@ fn values(number: u64) -> [f64; COLUMNS] {
 
 pub fn empty() -> SearchProgress {
     SearchProgress {
+        passes: vec![PassCounts::default()],
         archive: PointSet::new(COLUMNS),
         sample: PointSet::new(COLUMNS),
         ..SearchProgress::default()
@@ -59,10 +60,10 @@ pub fn visit(unit: u64, state: &mut SearchProgress) {
     };
     for number in unit * POINTS..(unit + 1) * POINTS {
         match mixed(number) % 10 {
-            0 => count("broken", &mut state.invalid),
-            1 => count("bounded", &mut state.pruned),
+            0 => count("broken", &mut state.passes[0].invalid),
+            1 => count("bounded", &mut state.passes[0].pruned),
             _ => {
-                state.evaluated.add(&Natural::from(1_u64));
+                state.passes[0].evaluated.add(&Natural::from(1_u64));
                 let values = values(number);
                 let excess = values[0] - 0.8;
                 if excess > 0.0 {
@@ -193,7 +194,13 @@ pub fn finish(study: &Study, search: SearchId) {
     assert_eq!(state.done, Units::from(0..UNITS));
     assert_eq!(state, undisturbed());
     let (front, indices) = front(&state);
-    let findings =
-        Findings { front: &front, indices: &indices, cloud: &[], explanations: &[], references: &[] };
+    let findings = Findings {
+        front: &front,
+        complete: true,
+        indices: &indices,
+        cloud: &[],
+        explanations: &[],
+        references: &[],
+    };
     study.finish_search(search, &findings).unwrap();
 }

@@ -261,6 +261,8 @@ fn keep(
     let indices: Vec<Natural> = evolution.front.iter().map(|found| Natural::from(found.index)).collect();
     let findings = Findings {
         front: &front,
+        // More evaluations may always follow.
+        complete: false,
         indices: &indices,
         cloud: &cloud,
         explanations: &explain(&front, cost, model, &inputs.workload)?,
