@@ -21,6 +21,7 @@ mod published;
 mod quality;
 mod quality_fit;
 mod refusals;
+mod resume;
 mod run_refusals;
 mod search_quality;
 mod study;
