@@ -57,7 +57,7 @@ pub enum Command {
     /// Say which of the models that exist is best on a device, yours among them.
     Rank(rank::Arguments),
     /// Find the architectures worth their cost on a device.
-    Search(search::Arguments),
+    Search(Box<search::Arguments>),
     /// Say what keeps a model off the front of a study, and by how much.
     Why(why::Arguments),
     /// Say where the predicted time of a model goes, operation by operation.
