@@ -8,20 +8,20 @@ use std::process::{Child, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Fifty-two units, so that a process is met in the middle of things.
+/// Over a hundred units, so that a process is met in the middle of things.
 const SPACE: &str = "schema: slimfit/space/v1
 name: many
 description: Shapes enough for a search of some seconds.
 axes:
-  layers: {from: 6, to: 30, step: 2}
-  hidden_size: {from: 256, to: 1024, step: 64}
+  layers: {from: 6, to: 30, step: 1}
+  hidden_size: {from: 256, to: 1280, step: 64}
   head_size: [32, 64]
-  heads: hidden_size / head_size
-  kv_heads: [heads, heads / 2, heads / 4]
-  ffn: {from: 2, to: 4, step: 0.25, times: hidden_size, round: 64}
-  gated: true
-  window: none
-  vocabulary_size: 32768
+  heads: [hidden_size / head_size, 0.75 * hidden_size / head_size, 0.5 * hidden_size / head_size]
+  kv_heads: [heads, heads / 2, heads / 3, heads / 4]
+  ffn: {from: 1, to: 8, step: 0.0625, times: hidden_size, round: 32}
+  gated: [true, false]
+  window: [none, {size: 512, full_every: 4}, {size: 1024, full_every: 6}]
+  vocabulary_size: [32768, 49152]
   tied_embeddings: [true, false]
   weights: [f32, bf16, q8_0, q4_0]
   kv: [f32, f16]
@@ -121,7 +121,7 @@ fn a_search_killed_again_and_again_ends_as_if_nothing_had_happened() {
         let mut child = search(folder.path()).spawn();
         // Lives are short, and on a slow machine longer until one gets on.
         std::thread::sleep(Duration::from_millis(draw(&mut state, 600 + 400 * idle)));
-        if kills < 25 {
+        if kills < 12 {
             child.kill().expect("it can be killed");
         }
         let output = child.wait_with_output().expect("it ends");

@@ -44,8 +44,9 @@ impl Store {
         let connection = Connection::open(&file).map_err(fail)?;
         connection.busy_timeout(PATIENCE).map_err(fail)?;
         let mut store = Self { file: file.clone(), connection };
-        // Before anything is changed, its journal mode included: the file may be another program's.
-        let version = store.version()?;
+        // Before anything is changed, its journal mode included: the file may be another program's. In one look: another
+        // process may be making it.
+        let version = store.read(Self::version)?;
         store.write_ahead().map_err(fail)?;
         store.connection.pragma_update(None, "synchronous", durability.pragma()).map_err(fail)?;
         store.connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
