@@ -28,7 +28,7 @@ pub fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Res
     let evaluator = inputs.evaluator(&cost, &quality)?;
     let metrics = evaluator.metrics().to_vec();
     let mut text = String::from(
-        "id,layers,hidden_size,heads,kv_heads,head_size,ffn,gated,experts,top_k,window,vocabulary_size,tied_embeddings,weights,kv",
+        "id,layers,hidden_size,heads,kv_heads,head_size,ffn,gated,experts,top_k,window,vocabulary_size,tied_embeddings,weights,kv,loops",
     );
     for metric in &metrics {
         let _ = write!(text, ",{}", metric.name());
@@ -45,7 +45,7 @@ pub fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Res
         };
         let _ = write!(
             text,
-            "{},{},{},{},{},{},{ffn},{gated},{experts},{top_k},{},{},{},{},{}",
+            "{},{},{},{},{},{},{ffn},{gated},{experts},{top_k},{},{},{},{},{},{}",
             architecture.id(point.weights, point.kv),
             architecture.depth(),
             architecture.hidden_size,
@@ -56,7 +56,8 @@ pub fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Res
             architecture.vocabulary_size,
             architecture.tied_embeddings,
             point.weights.name(),
-            point.kv.name()
+            point.kv.name(),
+            architecture.loops.map_or(1, |loops| loops.count)
         );
         for metric in &metrics {
             let _ = write!(text, ",{}", found.values[metric.column()]);

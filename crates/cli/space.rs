@@ -153,6 +153,10 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
         let architecture = &point.architecture;
         let runs = &architecture.layers;
         let windows: Vec<u64> = runs.iter().filter_map(|run| run.attention.window).collect();
+        let depth = match architecture.loops {
+            None => architecture.depth().to_string(),
+            Some(loops) => format!("{}, run {}×", architecture.depth(), loops.count),
+        };
         let full: u64 = runs.iter().filter(|run| run.attention.window.is_none()).map(|run| run.repeat).sum();
         let window = if windows.is_empty() {
             "none".to_owned()
@@ -168,7 +172,7 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
         );
         rows.add_row(vec![
             format_count(architecture.parameters().total as f64),
-            architecture.depth().to_string(),
+            depth,
             architecture.hidden_size.to_string(),
             heads,
             feed_forward(runs),

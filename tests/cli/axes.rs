@@ -1,4 +1,4 @@
-//! Mixtures of experts, loops and layers that differ as a user meets them: none of them is in a built-in space yet.
+//! Mixtures of experts, loops and layers that differ as a user meets them.
 
 use crate::harness::Slimfit;
 use crate::measured::machine;
@@ -143,4 +143,72 @@ fn a_space_of_mixtures_is_searched_run_and_written_out() {
     assert_eq!(verified["skipped"].as_array().map(Vec::len), Some(0), "{}", verified["skipped"]);
     let ran = |row: &&Value| row["architecture"]["layers"][0]["ffn"]["kind"] == "moe";
     assert!(verified["rows"].as_array().unwrap().iter().any(|row| ran(&row)), "no mixture was run");
+}
+
+#[test]
+fn looped_points_are_found_where_they_are_assumed_measured_and_refused_by_name_where_no_class_holds_them() {
+    let machine = machine();
+    let text = SPACE.replace(", {count: 8, top_k: 2}, {count: 16, top_k: 4}", "");
+    let text = text.replace("name: mixtures", "name: looped").replace("portable: [hf]", "portable: []");
+    let listed = format!("{text}assume:\n  loops: {{loops: [2, 4]}}\n");
+    let own = text.replace("  hidden_size:", "  loops: 2\n  hidden_size:");
+    std::fs::write(machine.folder().join("looped.yaml"), &listed).unwrap();
+    std::fs::write(machine.folder().join("own.yaml"), &own).unwrap();
+    let run = |arguments: &[&str]| Slimfit::new(arguments).folder(machine.folder()).run();
+    let search = |space: &str, out: &str, more: &[&str]| {
+        let arguments = ["search", "--space", space, "--out", out, "--json"];
+        run(&[&arguments[..], more].concat()).done().object("search")
+    };
+    let looped = |front: &Value| -> Vec<Value> {
+        let points = front["points"].as_array().unwrap().iter();
+        points.filter(|point| !point["architecture"]["loops"].is_null()).cloned().collect()
+    };
+
+    let plain = search("looped.yaml", "without", &[]);
+    assert_eq!(plain["space_size"], 4);
+    assert!(looped(&machine.json("without/front.json")).is_empty());
+    // What a file offers without asking is refused with the option that lets it in.
+    let refused = search("own.yaml", "refused", &[]);
+    assert_eq!((&refused["invalid"], &refused["front_size"]), (&4.into(), &0.into()), "{refused}");
+    let reasons = refused["invalid_by"].to_string();
+    assert!(reasons.contains("needs --assume loops"), "{reasons}");
+
+    let head = search("looped.yaml", "with", &["--assume", "loops", "--dump-all", "all.csv"]);
+    assert_eq!(head["space_size"], 12);
+    let warned = head["warnings"].as_array().unwrap().iter();
+    let warned = warned.filter(|warning| warning["code"] == "assumption-loops").count();
+    assert_eq!(warned, 1, "{}", head["warnings"]);
+    let found = looped(&machine.json("with/front.json"));
+    let point = found.first().expect("a looped point on the front");
+    assert!(point["flags"].as_array().unwrap().iter().any(|flag| flag == "assumed-loops"), "{point}");
+    let depth = point["architecture"]["layers"][0]["repeat"].as_u64();
+    assert_eq!(point["architecture"]["loops"]["layers"].as_u64(), depth);
+    let dumped = std::fs::read_to_string(machine.folder().join("all.csv")).unwrap();
+    let columns: Vec<&str> = dumped.lines().next().unwrap().split(',').collect();
+    let place = columns.iter().position(|column| *column == "loops").expect("a column for passes");
+    let of = |passes: &str| dumped.lines().filter(|line| line.split(',').nth(place) == Some(passes)).count();
+    assert_eq!((of("1"), of("2"), of("4")), (4, 4, 4), "{dumped}");
+    // The same file names points of the space.
+    let table = "layers,hidden_size,loops,loss\n8,256,2,3.25\n8,256,1,3.5\n";
+    std::fs::write(machine.folder().join("table.csv"), table).unwrap();
+    let more = ["--assume", "loops", "--quality-table", "table.csv"];
+    assert_eq!(search("looped.yaml", "measured", &more)["quality_table"]["points"], 2);
+
+    let text = run(&["space", "looped.yaml", "--assume", "loops"]).done().stdout;
+    assert!(text.contains("loops 3") && text.contains("run 2×") && text.contains("in force"), "{text}");
+    let id = point["id"].as_str().unwrap();
+    let error = run(&["emit", "--study", "with", "--pick", id, "--out", "emitted-loop", "--json"]);
+    assert_eq!(error.code, 2, "{}", error.stdout);
+    let message = error.object("error")["error"]["message"].to_string();
+    assert!(message.contains("loops"), "{message}");
+
+    let mut architecture = point["architecture"].clone();
+    architecture["schema"] = "slimfit/architecture/v1".into();
+    std::fs::write(machine.folder().join("model.json"), architecture.to_string()).unwrap();
+    let measured = ["measure", "model.json", "--weights", "q8_0", "--prompt", "16", "--generate", "4"];
+    let measured = run(&[&measured[..], &["--rounds", "1", "--no-memory", "--json"]].concat());
+    let measured = measured.done().object("measure");
+    assert_eq!(measured["id"], point["id"]);
+    assert_eq!(measured["measured"]["decode_tokens_per_s"]["source"], "measured");
+    assert_eq!(measured["predicted"]["decode_tokens_per_s"]["source"], "modelled");
 }

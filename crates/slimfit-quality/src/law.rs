@@ -378,12 +378,13 @@ impl Law {
         let (Some(_), Some(low), Some(high)) = (shape.looped, exponent.low, exponent.high) else {
             return 0.0;
         };
-        let spread = self.with_loop_exponent(low).base(shape).and_then(|least| {
-            let most = self.with_loop_exponent(high).base(shape)?;
-            Ok(least.nats - most.nats)
-        });
-        // A shape that is refused here is refused by the caller.
-        let sigma = spread.unwrap_or(0.0) / (2.0 * Z90);
+        // Nothing else of the loss knows of loops.
+        let nats = |loop_exponent: f64| {
+            let formula = Formula { loop_exponent, ..self.formula };
+            let size = formula.ln_size(shape) + formula.ln_penalty(shape.ln_width_over_depth());
+            formula.joined(formula.size_nats(size), self.data_nats)
+        };
+        let sigma = (nats(low) - nats(high)) / (2.0 * Z90);
         sigma * sigma
     }
 

@@ -54,6 +54,16 @@ impl Shape {
         (self.hidden_size as f64 / self.layers as f64).ln()
     }
 
+    /// The same shape with other counts of parameters, stored and visited. Where layers loop, the difference lies in the loop.
+    pub fn resized(self, non_embedding: u64, active: u64) -> Self {
+        let looped = self.looped.map(|looped| Looped {
+            non_embedding: (looped.non_embedding + non_embedding).saturating_sub(self.non_embedding),
+            active: (looped.active + active).saturating_sub(self.active),
+            ..looped
+        });
+        Self { non_embedding, active, looped, ..self }
+    }
+
     /// Reads a valid architecture.
     ///
     /// # Errors

@@ -20,12 +20,19 @@ pub(crate) fn shape_cells(architecture: &Architecture) -> [String; 4] {
     }));
     let ffn = same(runs.iter().map(|run| feed_forward(&run.ffn)));
     let tied = if architecture.tied_embeddings { " tied" } else { "" };
+    let passes = passes(architecture).map_or_else(String::new, |count| format!(", run {count} times"));
     [
-        format!("{} × {}", architecture.depth(), architecture.hidden_size),
+        format!("{} × {}{passes}", architecture.depth(), architecture.hidden_size),
         heads,
         ffn,
         format!("{}{tied}", architecture.vocabulary_size),
     ]
+}
+
+/// How often all layers run, where that is several times.
+fn passes(architecture: &Architecture) -> Option<u64> {
+    let loops = architecture.loops.filter(|loops| loops.count > 1)?;
+    (loops.first == 0 && loops.layers == architecture.depth()).then_some(loops.count)
 }
 
 /// The number a cell begins with, by which its column sorts.
@@ -37,7 +44,8 @@ pub(crate) fn leading(cell: &str) -> Option<u64> {
 /// One sentence part: `30 layers of width 576, 9 query and 3 key-value heads of 64, gated FFN of 1536`.
 pub(crate) fn shape_words(architecture: &Architecture) -> String {
     let depth = architecture.depth();
-    let mut words = format!("{depth} layers of width {}", architecture.hidden_size);
+    let passes = passes(architecture).map_or_else(String::new, |count| format!(", run {count} times,"));
+    let mut words = format!("{depth} layers{passes} of width {}", architecture.hidden_size);
     match architecture.layers.as_slice() {
         [run] => {
             let attention = &run.attention;

@@ -3,15 +3,16 @@
 use crate::file_bytes::FileBytes;
 use crate::metric::rounded;
 use crate::parts::{self, LayerCounts, Part, Parts};
-use crate::space::{Mixture, Window};
+use crate::space::{Mixture, Window, looped};
 use crate::table::BoundTable;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
-use slimfit_arch::ArchitectureError;
+use slimfit_arch::{Architecture, ArchitectureError};
 use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, RunTime, TailModel};
 use slimfit_formats::Loader;
 use slimfit_plan::ModelPart;
 use slimfit_quality::{
-    Assumption, Base, Flags, Law, QualityModel, Refusal, ScoreCurve, Shape, TrainingCost, TrainingPlan,
+    Assumption, Base, Flags, Law, Looped, QualityModel, Refusal, ScoreCurve, Shape, TrainingCost,
+    TrainingPlan,
 };
 use slimfit_quantity::NumberFormat;
 
@@ -33,9 +34,12 @@ pub struct ModelEvaluator<'a> {
     /// Whether the training of points is asked for.
     counts_training: bool,
     pub(crate) depths: Vec<u64>,
+    /// Numbers of passes through all layers.
+    pub(crate) passes: Vec<u64>,
     /// `(vocabulary, its run, bytes per token)`.
     pub(crate) vocabularies: Vec<(u64, RunShape, f64)>,
-    may_assume: (bool, bool),
+    /// What may be assumed, of heads, vocabularies and loops.
+    may_assume: (bool, bool, bool),
 }
 
 /// What the points of one block share.
@@ -44,11 +48,11 @@ pub struct PreparedBlock<'a> {
     space: &'a Space,
     block: Block,
     counts: LayerParameters,
-    /// By vocabulary, tying and depth.
+    /// By vocabulary, tying, depth and passes.
     bases: Vec<Option<Result<Valued, Invalid>>>,
     /// Number of its first point.
     first: u64,
-    /// By tying and depth: which of the space's loaders does not hold the point.
+    /// By tying, depth and passes: which of the space's loaders does not hold the point.
     held: Vec<Option<Option<Loader>>>,
     /// By weight format and vocabulary.
     weighted: Vec<Option<Result<Weighted, Invalid>>>,
@@ -115,7 +119,10 @@ impl LayerParameters {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counted {
     pub(crate) block: Block,
+    /// Stored ones.
     pub(crate) layers: u64,
+    /// How often all of them run.
+    pub(crate) passes: u64,
     /// Place in the space's list of vocabularies.
     pub(crate) vocabulary: usize,
     pub(crate) tied: bool,
@@ -123,6 +130,8 @@ pub(crate) struct Counted {
     pub(crate) non_embedding: u64,
     /// Those of them that a token visits.
     pub(crate) active: u64,
+    /// Those that no layer has.
+    pub(crate) rest: u64,
 }
 
 impl<'a> ModelEvaluator<'a> {
@@ -165,12 +174,17 @@ impl<'a> ModelEvaluator<'a> {
             tails: cost.tails().ok(),
             metrics,
             depths: space.depths(),
+            passes: space.passes(),
             vocabularies: vocabularies
                 .map(|vocabulary| {
                     (vocabulary, workload.run_shape(&law, vocabulary), law.bytes_per_token(vocabulary))
                 })
                 .collect(),
-            may_assume: (space.assumes(Assumption::Mqa), space.assumes(Assumption::Vocabulary)),
+            may_assume: (
+                space.assumes(Assumption::Mqa),
+                space.assumes(Assumption::Vocabulary),
+                space.assumes(Assumption::Loops),
+            ),
             law,
         }
     }
@@ -273,7 +287,7 @@ impl<'a> ModelEvaluator<'a> {
 
     /// What the law reads of a point.
     pub(crate) fn shape(&self, point: &Counted) -> Shape {
-        let Counted { block, layers, tied, non_embedding, active, .. } = *point;
+        let Counted { block, layers, passes, tied, non_embedding, active, rest, .. } = *point;
         let (vocabulary, run, _) = self.vocabularies[point.vocabulary];
         let full = block.full_layers(layers);
         let ratio = block.ffn as f64 / block.hidden_size as f64;
@@ -281,7 +295,11 @@ impl<'a> ModelEvaluator<'a> {
             non_embedding,
             active,
             embedding: tables(tied) * vocabulary * block.hidden_size,
-            looped: None,
+            looped: (passes > 1).then(|| Looped {
+                non_embedding: non_embedding - rest,
+                active: active - rest,
+                count: passes,
+            }),
             hidden_size: block.hidden_size,
             layers,
             vocabulary_size: vocabulary,
@@ -307,11 +325,11 @@ impl<'a> ModelEvaluator<'a> {
     pub(crate) fn valued(&self, space: &Space, point: &Counted) -> Result<Valued, Invalid> {
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
         space.check_parameters(self.total_parameters(point), point.non_embedding)?;
-        space.check_whole_point(&point.block, point.layers, vocabulary)?;
+        space.check_whole_point(&point.block, (point.layers, point.passes), vocabulary)?;
         let base = self.law.base(&self.shape(point)).map_err(|refusal| Invalid::of(refusal.reason()))?;
         self.allowed(base.flags)?;
         let training = if self.counts_training {
-            let architecture = space.architecture(&point.block, point.layers, vocabulary, point.tied);
+            let architecture = self.architecture(space, point);
             let cost = self.training.cost(self.quality.recipe(), &architecture, self.tokens);
             Some(cost.map_err(|error| Invalid::owned(error.to_string()))?)
         } else {
@@ -334,8 +352,12 @@ impl<'a> ModelEvaluator<'a> {
         if !space.is_portable() {
             return None;
         }
+        space.refusing_loader(&self.architecture(space, point))
+    }
+
+    fn architecture(&self, space: &Space, point: &Counted) -> Architecture {
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
-        space.refusing_loader(&space.architecture(&point.block, point.layers, vocabulary, point.tied))
+        looped(space.architecture(&point.block, point.layers, vocabulary, point.tied), point.passes)
     }
 
     /// Writes all that is known of a point. `index`: its number, by which it may have been measured.
@@ -448,18 +470,20 @@ impl<'a> ModelEvaluator<'a> {
     ) -> Option<Invalid> {
         let (vocabulary, ..) = self.vocabularies[point.vocabulary];
         if !space.excludes_by_layer()
-            && let Err(reason) = space.check_whole_point(&point.block, point.layers, vocabulary)
+            && let Err(reason) =
+                space.check_whole_point(&point.block, (point.layers, point.passes), vocabulary)
         {
             return Some(reason);
         }
         let size = allowed.0.max(1.0).ceil() as u64;
-        let base = match self.law.base(&Shape { non_embedding: size, active: size, ..shape }) {
+        let base = match self.law.base(&shape.resized(size, size)) {
             Ok(base) => base,
             Err(Refusal::TooSmall | Refusal::TooLarge | Refusal::TooFewTokens) => return None,
             Err(refusal) => return Some(Invalid::of(refusal.reason())),
         };
-        if base.flags.contains(Flags::ASSUMED_VOCABULARY) && !self.may_assume.1 {
-            return Some(Invalid::of("rests on an assumption: needs --assume vocab"));
+        // Those of heads are asked of each layer.
+        if let Err(reason) = self.allowed(base.flags) {
+            return Some(reason);
         }
         // Whether loaders hold a point is asked before its formats are.
         let refused = self.law.finish(&base, weights, kv).err().filter(|_| !space.is_portable());
@@ -476,12 +500,15 @@ impl<'a> ModelEvaluator<'a> {
     /// # Errors
     /// The option that lets it in.
     pub(crate) fn allowed(&self, flags: Flags) -> Result<(), Invalid> {
-        let (mqa, vocabularies) = self.may_assume;
+        let (mqa, vocabularies, loops) = self.may_assume;
         if flags.contains(Flags::ASSUMED_MQA) && !mqa {
             return Err(Invalid::of("rests on an assumption: needs --assume mqa"));
         }
         if flags.contains(Flags::ASSUMED_VOCABULARY) && !vocabularies {
             return Err(Invalid::of("rests on an assumption: needs --assume vocab"));
+        }
+        if flags.contains(Flags::ASSUMED_LOOPS) && !loops {
+            return Err(Invalid::of("rests on an assumption: needs --assume loops"));
         }
         Ok(())
     }
@@ -496,7 +523,7 @@ impl<'a> ModelEvaluator<'a> {
         experts.is_none_or(|experts| experts.count <= self.law.most_experts())
     }
 
-    /// Operations of the training of a block at some depth; none past 64 bits.
+    /// Operations of the training of a block at some depth, its layers run once; none past 64 bits.
     pub(crate) fn training_flops(
         &self,
         space: &Space,
@@ -564,13 +591,14 @@ impl Evaluator for ModelEvaluator<'_> {
     fn prepare<'s>(&'s self, space: &'s Space, block: &Block) -> Result<PreparedBlock<'s>, Invalid> {
         let counts = LayerParameters::of(space, block)?;
         let empty = |formats: usize| formats * self.vocabularies.len();
+        let trunks = space.tyings().len() * self.depths.len() * self.passes.len();
         Ok(PreparedBlock {
             space,
             block: *block,
             counts,
             first: block.index * space.inner_size(),
-            bases: vec![None; self.vocabularies.len() * space.tyings().len() * self.depths.len()],
-            held: vec![None; space.tyings().len() * self.depths.len()],
+            bases: vec![None; self.vocabularies.len() * trunks],
+            held: vec![None; trunks],
             weighted: (0..empty(space.weights().len())).map(|_| None).collect(),
             mixing: (0..empty(space.kv().len())).map(|_| None).collect(),
         })
@@ -583,21 +611,24 @@ impl Evaluator for ModelEvaluator<'_> {
         values: &mut Values,
     ) -> Result<(), Invalid> {
         let space = prepared.space;
-        let layers = self.depths[inner.layers];
+        let (layers, passes) = (self.depths[inner.layers], self.passes[inner.loops]);
         let non_embedding = prepared.counts.rest + layers * prepared.counts.layer;
         let point = Counted {
             block: prepared.block,
             layers,
+            passes,
             vocabulary: inner.vocabulary,
             tied: space.tyings()[inner.tied],
             non_embedding,
             active: non_embedding - layers * prepared.counts.idle,
+            rest: prepared.counts.rest,
         };
-        let place = (inner.vocabulary * space.tyings().len() + inner.tied) * self.depths.len() + inner.layers;
-        let valued = prepared.bases[place].get_or_insert_with(|| self.valued(space, &point));
+        let trunk = (inner.tied * self.depths.len() + inner.layers) * self.passes.len() + inner.loops;
+        let trunks = prepared.held.len();
+        let valued = prepared.bases[inner.vocabulary * trunks + trunk]
+            .get_or_insert_with(|| self.valued(space, &point));
         let valued = valued.as_ref().map_err(Clone::clone)?;
-        let place = inner.tied * self.depths.len() + inner.layers;
-        let refusing = *prepared.held[place].get_or_insert_with(|| self.refusing_loader(space, &point));
+        let refusing = *prepared.held[trunk].get_or_insert_with(|| self.refusing_loader(space, &point));
         if let Some(loader) = refusing {
             return Err(Invalid::by_loader(loader));
         }
@@ -621,7 +652,7 @@ impl Evaluator for ModelEvaluator<'_> {
             windowed: mixing.windowed.as_mut(),
             feed_forward: &mut weighted.feed_forward,
         };
-        let counts = LayerCounts::new(point.block.window, layers);
+        let counts = LayerCounts::new(point.block.window, layers, passes);
         let price =
             parts.price(self.cost, counts, point.tied).map_err(|error| Invalid::owned(error.to_string()))?;
         let index = prepared.first + inner.index;

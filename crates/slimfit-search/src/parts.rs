@@ -2,14 +2,16 @@
 //!
 //! For one hidden size, pair of formats and vocabulary a model of equal layers is a sum of five parts: embedding and head
 //! once; and for each layer its projections, its mixing of tokens (with a window or without) and its feed-forward part.
-//! No part depends on what another one chooses. [`CostModel::predict`] is the long way to the same numbers.
+//! No part depends on what another one chooses. Where the layers run several times, their weights are stored once and their
+//! caches once for each pass; a later pass reads the weights from whatever still holds them after the bytes of one pass.
+//! [`CostModel::predict`] is the long way to the same numbers.
 
 use crate::Invalid;
 use crate::file_bytes::FileBytes;
 use crate::space::Window;
 use slimfit_arch::Architecture;
-use slimfit_cost::{BusyTime, CostError, CostModel, PROCESS_BYTES, RunShape, RunTime, Terms};
-use slimfit_plan::{Buffer, ModelPart, Plan, PlanError, Shape, Step};
+use slimfit_cost::{BusyTime, CostError, CostModel, PROCESS_BYTES, RegimeId, RunShape, RunTime, Terms};
+use slimfit_plan::{Buffer, ModelPart, Plan, PlanError, Shape, Step, traffic};
 use slimfit_quantity::NumberFormat;
 
 /// Decode and prefill time of a part in one regime.
@@ -19,11 +21,22 @@ pub(crate) struct PartTimes {
     pub(crate) prefill: BusyTime,
 }
 
+/// What a part's operations take in one regime that a token or a chunk of the prompt runs through, by what they read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct PassTimes {
+    /// Those with weights, which a later pass reads from nearer.
+    pub(crate) weights: BusyTime,
+    /// All others.
+    pub(crate) others: BusyTime,
+}
+
 /// What one part costs.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     /// Bytes for each layer that has it: matrices, vectors, cache.
     pub(crate) layer_bytes: u64,
+    /// Those of them that each pass through the layers has for itself: caches.
+    pub(crate) cache_bytes: u64,
     /// Bytes once, however many layers have it: buffers, rotary tables.
     pub(crate) fixed_bytes: u64,
     /// Bytes of the output head, which tied models do not have: of the outer part.
@@ -32,6 +45,10 @@ pub(crate) struct Part {
     pub(crate) working_set_bytes: f64,
     /// Bytes of its tensors in a file: none of the mixing.
     pub(crate) file: FileBytes,
+    /// Those of them that each pass adds: all but matrices.
+    pub(crate) pass_set_bytes: f64,
+    /// Bytes that a layer reads of weights and cache: when decoding, then in each chunk of the prompt.
+    pub(crate) read_bytes: Vec<f64>,
     threads: Vec<ThreadPart>,
 }
 
@@ -40,9 +57,13 @@ pub(crate) struct Part {
 struct ThreadPart {
     decode: Vec<Terms>,
     prefill: Vec<Terms>,
+    /// Of the decoding operations, then of those of the prompt: place in `read_bytes`, and whether it has weights.
+    kinds: Vec<(usize, bool)>,
     scratch_bytes: u64,
     /// By regime of the cost model, where it was asked for.
     times: Vec<Option<PartTimes>>,
+    /// The same by place in `read_bytes`, for layers that run several times.
+    passes: Vec<Option<Vec<PassTimes>>>,
 }
 
 impl Part {
@@ -56,14 +77,23 @@ impl Part {
         let decode_shape = Shape::decode(run.mean_depth());
         let own = |step: &&Step| step.part == kind;
         let plan = &plans[0];
-        let (layer_bytes, head_bytes) = stored_bytes(plan, kind);
+        let StoredBytes { layer: layer_bytes, cache: cache_bytes, head: head_bytes } =
+            stored_bytes(plan, kind);
+        // Decoding, then each chunk of the prompt.
+        let mut shapes = vec![decode_shape];
+        shapes.extend(Shape::prefill(run.prompt_tokens, plan.options.chunk));
         let mut threads = Vec::with_capacity(plans.len());
         for (count, plan) in cost.thread_counts().zip(plans) {
             let decode = plan.steps.iter().filter(own).map(|step| cost.terms(step, decode_shape, count));
-            let prefill = plan.prefill(run.prompt_tokens).filter(|(step, _)| own(step));
+            let prefill = || plan.prefill(run.prompt_tokens).filter(|(step, _)| own(step));
+            let kinds = plan.steps.iter().filter(own).map(|step| (0, step.matrix.is_some()));
+            let chunk = |shape: Shape| (shape.first_position / plan.options.chunk.max(1)) as usize;
+            let of_prompt = prefill().map(|(step, shape)| (1 + chunk(shape), step.matrix.is_some()));
             threads.push(ThreadPart {
+                kinds: kinds.chain(of_prompt).collect(),
+                passes: vec![None; cost.regimes().len()],
                 decode: decode.collect::<Result<_, _>>()?,
-                prefill: prefill
+                prefill: prefill()
                     .map(|(step, shape)| cost.terms(step, shape, count))
                     .collect::<Result<_, _>>()?,
                 scratch_bytes: plan
@@ -76,19 +106,35 @@ impl Part {
                 times: vec![None; cost.regimes().len()],
             });
         }
+        let touched = |with_matrices: bool| -> f64 {
+            let steps = plan.steps.iter().filter(own).filter(|step| with_matrices || step.matrix.is_none());
+            steps.map(|step| CostModel::touched_bytes(step, decode_shape)).sum()
+        };
+        let read_bytes = |shape: &Shape| -> f64 {
+            let moved = plan.steps.iter().filter(own).map(|step| traffic(step, *shape));
+            moved.map(|moved| moved.weight_bytes + moved.kv_read_bytes).sum()
+        };
         Ok(Self {
             layer_bytes,
+            cache_bytes,
             head_bytes,
             fixed_bytes: fixed_bytes(plan, kind),
             file: FileBytes::default(),
-            working_set_bytes: plan
-                .steps
-                .iter()
-                .filter(own)
-                .map(|step| CostModel::touched_bytes(step, decode_shape))
-                .sum(),
+            working_set_bytes: touched(true),
+            pass_set_bytes: touched(false),
+            read_bytes: shapes.iter().map(read_bytes).collect(),
             threads,
         })
+    }
+
+    /// Bytes of a layer that runs so often.
+    pub(crate) fn bytes(&self, counts: LayerCounts) -> u64 {
+        self.layer_bytes + counts.later_passes() * self.cache_bytes
+    }
+
+    /// Bytes that each token touches again of a layer that runs so often.
+    pub(crate) fn set_bytes(&self, counts: LayerCounts) -> f64 {
+        self.working_set_bytes + counts.later_passes() as f64 * self.pass_set_bytes
     }
 
     /// Scratch with the thread count at that place of the cost model's list.
@@ -119,17 +165,48 @@ impl Part {
         part.times[regime.index()] = Some(times);
         times
     }
+
+    /// Its times in a regime of that thread count, decoding and each chunk of the prompt apart.
+    pub(crate) fn pass_times(
+        &mut self,
+        cost: &CostModel,
+        thread_place: usize,
+        regime: RegimeId,
+    ) -> &[PassTimes] {
+        let shapes = self.read_bytes.len();
+        let ThreadPart { decode, prefill, kinds, passes, .. } = &mut self.threads[thread_place];
+        passes[regime.index()].get_or_insert_with(|| {
+            let mut times = vec![PassTimes::default(); shapes];
+            for (term, (place, has_weights)) in decode.iter().chain(prefill.iter()).zip(kinds) {
+                let price =
+                    cost.price(term, regime).expect("the regime is one of the terms' own thread count");
+                let PassTimes { weights, others } = &mut times[*place];
+                let sum = if *has_weights { weights } else { others };
+                *sum = *sum + price.busy_time();
+            }
+            times
+        })
+    }
 }
 
-/// Bytes of matrices, vectors and caches: of one layer, or of what no layer holds; and those of an untied head.
-fn stored_bytes(plan: &Plan, kind: ModelPart) -> (u64, u64) {
+/// Bytes of matrices, vectors and caches: of one layer, or of what no layer holds.
+struct StoredBytes {
+    layer: u64,
+    /// Those of them that are caches.
+    cache: u64,
+    /// Those of an untied head.
+    head: u64,
+}
+
+fn stored_bytes(plan: &Plan, kind: ModelPart) -> StoredBytes {
     if kind == ModelPart::Outer {
         let matrices = plan.matrices.iter().filter(|slot| slot.layer.is_none());
         let (head, table): (Vec<_>, Vec<_>) = matrices.partition(|slot| slot.label == "head");
         let vectors = plan.vectors.iter().filter(|slot| slot.layer.is_none());
         let stored = table.iter().map(|slot| slot.packed_bytes).sum::<u64>()
             + vectors.map(|slot| 4 * slot.values).sum::<u64>();
-        return (stored, head.iter().map(|slot| slot.packed_bytes).sum());
+        let head = head.iter().map(|slot| slot.packed_bytes).sum();
+        return StoredBytes { layer: stored, cache: 0, head };
     }
     let (mut matrices, mut vectors, mut caches) = (Vec::new(), Vec::new(), Vec::new());
     for step in plan.steps.iter().filter(|step| step.part == kind) {
@@ -142,10 +219,10 @@ fn stored_bytes(plan: &Plan, kind: ModelPart) -> (u64, u64) {
         slots.sort_unstable();
         slots.dedup();
     }
-    let bytes = matrices.iter().map(|&slot| plan.matrices[slot].packed_bytes).sum::<u64>()
-        + vectors.iter().map(|&slot| 4 * plan.vectors[slot].values).sum::<u64>()
-        + caches.iter().map(|&slot| plan.kv[slot].bytes()).sum::<u64>();
-    (bytes, 0)
+    let weights = matrices.iter().map(|&slot| plan.matrices[slot].packed_bytes).sum::<u64>()
+        + vectors.iter().map(|&slot| 4 * plan.vectors[slot].values).sum::<u64>();
+    let cache = caches.iter().map(|&slot| plan.kv[slot].bytes()).sum::<u64>();
+    StoredBytes { layer: weights + cache, cache, head: 0 }
 }
 
 /// Bytes of buffers and rotary tables that only this part uses; what several parts use depends on none of them.
@@ -163,17 +240,24 @@ fn fixed_bytes(plan: &Plan, kind: ModelPart) -> u64 {
     buffers + if kind == ModelPart::Projections { ropes() } else { 0 }
 }
 
-/// How many layers of each kind a point has.
+/// How many layers of each kind a point stores, and how often they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LayerCounts {
     pub(crate) full: u64,
     pub(crate) windowed: u64,
+    /// Passes through all of them.
+    pub(crate) passes: u64,
 }
 
 impl LayerCounts {
-    pub(crate) fn new(window: Option<Window>, layers: u64) -> Self {
+    pub(crate) fn new(window: Option<Window>, layers: u64, passes: u64) -> Self {
         let full = Window::full_layers(window, layers);
-        Self { full, windowed: layers - full }
+        Self { full, windowed: layers - full, passes }
+    }
+
+    /// Passes after the first one.
+    pub(crate) fn later_passes(self) -> u64 {
+        self.passes - 1
     }
 
     pub(crate) fn layers(self) -> u64 {
@@ -194,12 +278,57 @@ impl Parts<'_> {
     /// Bytes that each token touches again.
     fn working_set_bytes(&self, counts: LayerCounts) -> f64 {
         let (layers, full, windowed) = (counts.layers() as f64, counts.full as f64, counts.windowed as f64);
-        let mixing = |part: &Option<&mut Part>| part.as_ref().map_or(0.0, |part| part.working_set_bytes);
+        let set = |part: &Part| part.set_bytes(counts);
+        let mixing = |part: &Option<&mut Part>| part.as_deref().map_or(0.0, set);
         self.outer.working_set_bytes
-            + layers * self.projections.working_set_bytes
+            + layers * set(self.projections)
             + full * mixing(&self.full)
             + windowed * mixing(&self.windowed)
-            + layers * self.feed_forward.working_set_bytes
+            + layers * set(self.feed_forward)
+    }
+
+    /// Bytes that one pass through the layers reads, by place in a part's `read_bytes`: what lies between two reads of a
+    /// matrix.
+    fn read_bytes(&self, counts: LayerCounts, place: usize) -> f64 {
+        let of =
+            |part: Option<&Part>, count: u64| part.map_or(0.0, |part| count as f64 * part.read_bytes[place]);
+        let layers = counts.layers();
+        of(Some(self.projections), layers)
+            + of(self.full.as_deref(), counts.full)
+            + of(self.windowed.as_deref(), counts.windowed)
+            + of(Some(self.feed_forward), layers)
+    }
+
+    /// What each pass after the first takes in `regime`: weights come from what the bytes of one pass leave them in.
+    fn later_pass(
+        &mut self,
+        cost: &CostModel,
+        counts: LayerCounts,
+        thread_place: usize,
+        regime: RegimeId,
+    ) -> Result<PartTimes, CostError> {
+        let threads = cost.regimes()[regime.index()].threads;
+        let mut pass = PartTimes::default();
+        for place in 0..self.projections.read_bytes.len() {
+            let near = regime.min(cost.regime(threads, self.read_bytes(counts, place))?);
+            let layers = counts.layers();
+            let mut time = BusyTime::default();
+            let parts = [
+                (Some(&mut *self.projections), layers),
+                (self.full.as_deref_mut(), counts.full),
+                (self.windowed.as_deref_mut(), counts.windowed),
+                (Some(&mut *self.feed_forward), layers),
+            ];
+            for (part, count) in parts {
+                let Some(part) = part else { continue };
+                let others = part.pass_times(cost, thread_place, regime)[place].others;
+                let weights = part.pass_times(cost, thread_place, near)[place].weights;
+                time = time + (others + weights) * count as f64;
+            }
+            let sum = if place == 0 { &mut pass.decode } else { &mut pass.prefill };
+            *sum = *sum + time;
+        }
+        Ok(pass)
     }
 
     /// Bytes of its tensors in a file.
@@ -216,10 +345,11 @@ impl Parts<'_> {
         let parts = [Some(&*self.outer), Some(&*self.projections), full, windowed, Some(&*self.feed_forward)];
         let scratch = parts.iter().flatten().map(|part| part.scratch_bytes(thread_place)).max().unwrap_or(0);
         let fixed: u64 = parts.iter().flatten().map(|part| part.fixed_bytes).sum();
-        let layer = |part: Option<&Part>, count: u64| part.map_or(0, |part| count * part.layer_bytes);
+        let layer = |part: Option<&Part>, count: u64| part.map_or(0, |part| count * part.bytes(counts));
         let stored = self.outer.layer_bytes
             + if tied { 0 } else { self.outer.head_bytes }
-            + counts.layers() * (self.projections.layer_bytes + self.feed_forward.layer_bytes)
+            + layer(Some(&*self.projections), counts.layers())
+            + layer(Some(&*self.feed_forward), counts.layers())
             + layer(full, counts.full)
             + layer(windowed, counts.windowed);
         stored + fixed + scratch + PROCESS_BYTES
@@ -266,10 +396,17 @@ impl Parts<'_> {
             let mixing = time(&full) * counts.full as f64 + time(&windowed) * counts.windowed as f64;
             base + mixing + time(&feed_forward) * counts.layers() as f64
         };
+        let (mut ttft, mut tpot) = (sum(|times| times.prefill), sum(|times| times.decode));
+        if counts.passes > 1 {
+            let pass = self.later_pass(cost, counts, thread_place, regime)?;
+            let later = counts.later_passes() as f64;
+            ttft = ttft + pass.prefill * later;
+            tpot = tpot + pass.decode * later;
+        }
         Ok(RunTime {
             threads,
-            ttft: sum(|times| times.prefill),
-            tpot: sum(|times| times.decode),
+            ttft,
+            tpot,
             memory_bytes: self.memory_bytes(counts, tied, thread_place),
             working_set_bytes,
         })

@@ -10,7 +10,7 @@ const OF_BLOCK: u64 = 16;
 const TRIES: u64 = 4;
 
 /// Up to `options.sample` valid points off the front that keep all limits, drawn from all of the space: blocks at random, and of each
-/// some depths and tyings in one pair of formats, so that a block is priced once.
+/// some depths, passes and tyings in one pair of formats, so that a block is priced once.
 pub(crate) fn sample<E: Evaluator>(
     space: &Space,
     evaluator: &E,
@@ -18,7 +18,7 @@ pub(crate) fn sample<E: Evaluator>(
     front: &[Found],
 ) -> Vec<Found> {
     let (blocks, inner_size) = (space.blocks(), space.inner_size());
-    let depths = space.tyings().len() as u64 * space.depths().len() as u64;
+    let depths = (space.tyings().len() * space.depths().len() * space.passes().len()) as u64;
     let formats = inner_size / depths;
     let mut found: Vec<Found> = Vec::new();
     // What was drawn, or may not be.

@@ -2,6 +2,7 @@
 
 use crate::exact::catalogue::{Catalogue, Width};
 use crate::sample::mix;
+use crate::space::passes_of;
 use crate::{Point, Space, layered};
 use slimfit_study::Natural;
 
@@ -31,7 +32,8 @@ impl Space {
         }
         let catalogue = Catalogue::new(self);
         let (windows, _) = self.window_and_expert_counts();
-        let formats = (self.weights().len() * self.kv().len()) as u64;
+        // Neither formats nor passes through the layers change parameters.
+        let alike = (self.weights().len() * self.kv().len() * self.passes().len()) as u64;
         let mut parameters: Option<(u64, u64)> = None;
         let mut possible = 0_u64;
         for width in &catalogue.widths {
@@ -47,7 +49,7 @@ impl Space {
                         *known = (known.0.min(ends.0 + embedding), known.1.max(ends.1 + embedding));
                         let first = layers.partition_point(|layer| (total(*layer) as f64) < least);
                         let end = layers.partition_point(|layer| total(*layer) as f64 <= most);
-                        possible += end.saturating_sub(first) as u64 * windows * formats;
+                        possible += end.saturating_sub(first) as u64 * windows * alike;
                     }
                 }
             }
@@ -69,7 +71,8 @@ impl Space {
             let index = mix(attempt ^ mix(seed)) % self.size();
             let Ok(point) = self.point(index) else { continue };
             let Ok(block) = self.block(index / self.inner_size()) else { continue };
-            let (layers, vocabulary) = (point.architecture.depth(), point.architecture.vocabulary_size);
+            let layers = (point.architecture.depth(), passes_of(&point.architecture).unwrap_or(1));
+            let vocabulary = point.architecture.vocabulary_size;
             let Ok(parameters) = point.architecture.checked_parameters() else { continue };
             let kept = point.architecture.validate().is_ok()
                 && self.check_parameters(parameters.total, parameters.non_embedding).is_ok()

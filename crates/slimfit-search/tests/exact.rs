@@ -25,6 +25,7 @@ const METRICS: usize = 19;
 #[derive(Debug, Clone)]
 struct Case {
     space: String,
+    assume: Vec<Assumption>,
     /// Factors on the read bandwidth from the smallest working set to the largest: regimes need not fall.
     bandwidth: Vec<f64>,
     /// Seconds of a barrier of two threads: small models run faster with one.
@@ -75,14 +76,16 @@ fn space() -> impl Strategy<Value = String> {
             "\nexclude: [layers > 9 and hidden_size < 300]",
             "\nexclude: [kv_heads == 2 and ffn > 900]",
             "\nexclude: [layers * heads > 60]",
+            "\nexclude: [layers * loops > 40]",
         ]),
         select(vec!["", "\nportable: []", "\nportable: [hf]", "\nportable: [llama.cpp]"]),
+        select(vec!["", "\n  loops: [none, 2]", "\n  loops: 3", "\n  loops: [5, 2, 9]"]),
     );
     (shape, rest).prop_map(|(shape, rest)| {
         let (layers, widths, head_sizes, heads, kv_heads, ffn, gated, experts) = shape;
-        let (windows, vocabularies, tied, weights, kv, constraints, exclude, portable) = rest;
+        let (windows, vocabularies, tied, weights, kv, constraints, exclude, portable, loops) = rest;
         format!(
-            "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\naxes:\n  layers: {}\n  hidden_size: {}\n  head_size: {}\n  heads: {}\n  kv_heads: {}\n  ffn: {}\n  gated: {}\n  experts: {}\n  window: {}\n  vocabulary_size: {}\n  tied_embeddings: {}\n  weights: {}\n  kv: {}{constraints}{exclude}{portable}\n",
+            "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\naxes:\n  layers: {}\n  hidden_size: {}\n  head_size: {}\n  heads: {}\n  kv_heads: {}\n  ffn: {}\n  gated: {}\n  experts: {}\n  window: {}\n  vocabulary_size: {}\n  tied_embeddings: {}\n  weights: {}\n  kv: {}{loops}{constraints}{exclude}{portable}\n",
             list(&layers), list(&widths), list(&head_sizes), list(&heads), list(&kv_heads), list(&ffn), list(&gated),
             list(&experts), list(&windows), list(&vocabularies), list(&tied), list(&weights), list(&kv),
         )
@@ -91,7 +94,10 @@ fn space() -> impl Strategy<Value = String> {
 
 fn case() -> impl Strategy<Value = Case> {
     (
-        space(),
+        (
+            space(),
+            select(vec![vec![Assumption::Vocabulary], vec![Assumption::Vocabulary, Assumption::Loops]]),
+        ),
         prop::collection::vec(0.5_f64..1.5, 11),
         select(vec![1e-7, 3e-6, 4e-5, 4e-4]),
         select(vec!["assistant", "voice-command", "control-loop"]),
@@ -101,15 +107,18 @@ fn case() -> impl Strategy<Value = Case> {
         ),
         1_usize..3,
     )
-        .prop_map(|(space, bandwidth, barrier_seconds, workload, (objectives, limits), workers)| Case {
-            space,
-            bandwidth,
-            barrier_seconds,
-            workload,
-            objectives,
-            limits,
-            workers,
-        })
+        .prop_map(
+            |((space, assume), bandwidth, barrier_seconds, workload, (objectives, limits), workers)| Case {
+                space,
+                assume,
+                bandwidth,
+                barrier_seconds,
+                workload,
+                objectives,
+                limits,
+                workers,
+            },
+        )
 }
 
 fn device(case: &Case) -> HardwareProfile {
@@ -136,7 +145,7 @@ fn compare(case: &Case, passes: &[f64]) -> Result<(Outcome, Outcome, Vec<Metric>
     let quality = QualityModel::new(Recipe::builtin("gemstones").unwrap());
     let workload = Workload::load(case.workload).unwrap();
     let document = Document::from_str(&case.space, "random.yaml").unwrap();
-    let space = Space::from_document(&document, &[Assumption::Vocabulary]).unwrap();
+    let space = Space::from_document(&document, &case.assume).unwrap();
     let rate = TrainingRate { flops_per_s: 4e14, gpus: 8, price_per_gpu_hour: Some(2.0) };
     let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload)
         .trained_on(TrainingPlan { rate: Some(rate), ..TrainingPlan::default() });

@@ -88,14 +88,26 @@ fn close(a: f64, b: f64) -> bool {
 
 #[test]
 fn the_factorised_way_agrees_with_predict_and_estimate_at_every_point() {
+    // Every seventh point keeps the test short and still meets every combination of axes.
+    agreement(&mixed(), 7);
+}
+
+#[test]
+fn the_factorised_way_agrees_where_all_layers_run_several_times() {
+    let text = SPACE.replace("  hidden_size:", "  loops: [none, 2, 5]\n  hidden_size:");
+    let document = Document::from_str(&text, "looped.yaml").unwrap();
+    let space = Space::from_document(&document, &[Assumption::Loops]).unwrap();
+    assert_eq!(space.size(), 3 * mixed().size());
+    agreement(&space, 23);
+}
+
+fn agreement(space: &Space, every: u64) {
     for name in ["assistant", "control-loop", "summary"] {
         let World { cost, quality, workload } = world(true, name);
-        let space = mixed();
-        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+        let evaluator = ModelEvaluator::new(space, &cost, &quality, TOKENS, &workload);
         let (mut checked, mut mixtures) = (0_u32, 0_u32);
-        let _ = for_each_point(&space, &evaluator, &[], |found, _| {
-            // Every seventh point keeps the test short and still meets every combination of axes.
-            if found.index % 7 != 0 {
+        let _ = for_each_point(space, &evaluator, &[], |found, _| {
+            if found.index % every != 0 {
                 return ControlFlow::Continue(());
             }
             checked += 1;
@@ -283,6 +295,36 @@ fn single_key_heads_need_to_be_assumed() {
     assert!(front == 0 && refused > 0, "{front} {refused}");
     let (front, refused) = count(&[Assumption::Mqa]);
     assert!(front > 0 && refused == 0, "{front} {refused}");
+}
+
+#[test]
+fn layers_that_run_several_times_need_to_be_assumed_and_are_no_standard_class() {
+    let World { cost, quality, workload } = world(false, "voice-command");
+    let text = SPACE.replace("  hidden_size:", "  loops: [3, 9]\n  hidden_size:");
+    let counts = |text: &str, assume: &[Assumption]| {
+        let space = Space::from_document(&Document::from_str(text, "looped.yaml").unwrap(), assume).unwrap();
+        let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload);
+        let outcome = search(&space, &evaluator, &options(&evaluator, &space)).unwrap();
+        let count = |part: &str| {
+            let reasons = outcome.invalid_by.iter().filter(|reason| reason.reason.contains(part));
+            reasons.map(|reason| reason.count.to_u128().unwrap()).sum::<u128>()
+        };
+        let passes = outcome.front.iter().map(|found| {
+            let point = space.point(found.index).unwrap();
+            assert_eq!(point.architecture.loops.unwrap().layers, point.architecture.depth());
+            point.architecture.loops.unwrap().count
+        });
+        let passes: std::collections::BTreeSet<u64> = passes.collect();
+        (passes, count("--assume loops"), count("too many loops"), count("no standard class"))
+    };
+    // Nine passes are more than the law reaches.
+    let (passes, refused, beyond, _) = counts(&text, &[]);
+    assert!(passes.is_empty() && refused > 0 && beyond > 0, "{passes:?} {refused} {beyond}");
+    let (passes, refused, beyond, _) = counts(&text, &[Assumption::Loops]);
+    assert!(passes == [3].into() && refused == 0 && beyond > 0, "{passes:?} {refused} {beyond}");
+    let portable = text.replace("portable: []", "portable: [hf]");
+    let (passes, _, _, unheld) = counts(&portable, &[Assumption::Loops]);
+    assert!(passes.is_empty() && unheld > 0, "{passes:?} {unheld}");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use proptest::prelude::*;
-use slimfit_arch::FeedForward;
+use slimfit_arch::{FeedForward, Loops};
 use slimfit_document::{Document, DocumentError};
 use slimfit_formats::Loader;
+use slimfit_quality::Assumption;
+use slimfit_quantity::NumberFormat;
 use slimfit_search::{SearchError, Space, Workload};
 
 const SPACE: &str = "\
@@ -84,6 +86,49 @@ fn experts_share_out_the_width_of_the_dense_part() {
 }
 
 #[test]
+fn all_layers_run_as_often_as_the_file_says() {
+    let text = SPACE
+        .replace("1_000_000_000", "1B")
+        .replace("exclude: [ffn > 700]", "exclude: [loops * layers > 12]");
+    let text =
+        text.replace("  gated: true\n", "  gated: true\n  loops: [none, 2, {from: 3, to: 5, step: 2}]\n");
+    let space = read(&text).unwrap();
+    assert_eq!((space.size(), space.passes()), (3 * 2 * 2 * 3 * 3 * 2 * 2 * 4, vec![1, 2, 3, 5]));
+    let mut ids = std::collections::BTreeSet::new();
+    for index in 0..space.size() {
+        let point = space.point(index).unwrap();
+        point.architecture.validate().unwrap();
+        let stored = point.architecture.depth();
+        let executed = point.architecture.execution_order().len() as u64;
+        assert_eq!(executed, stored * space.passes()[space.inner(index % space.inner_size()).loops]);
+        assert_eq!(point.architecture.loops.is_some(), executed > stored);
+        let outside = space.outside(&point.architecture, point.weights, point.kv);
+        assert!(!outside.iter().any(|found| found.axis.starts_with("loops")), "{outside:?}");
+        ids.insert(point.architecture.id(point.weights, point.kv));
+    }
+    // 2.5 times 128 is 320, 3 times is 384: no two points are one model.
+    assert_eq!(ids.len() as u64, space.size());
+
+    let mut model = space.point(0).unwrap().architecture;
+    model.loops = Some(Loops { first: 0, layers: 2, count: 4, immediate: false });
+    let outside = space.outside(&model, NumberFormat::F32, NumberFormat::F16);
+    let loops = outside.iter().find(|found| found.axis == "loops").unwrap();
+    assert_eq!((loops.found.as_str(), loops.allowed.as_str()), ("4", "1, 2, 3, 5"));
+    model.loops = Some(Loops { first: 1, layers: 1, count: 2, immediate: false });
+    let outside = space.outside(&model, NumberFormat::F32, NumberFormat::F16);
+    assert!(
+        outside.iter().any(|found| found.axis.starts_with("loops") && found.allowed == "none"),
+        "{outside:?}"
+    );
+
+    // Values of an assumption are part of the space only where that is let in.
+    let text = SPACE.replace("exclude: [ffn > 700]", "assume: {loops: {loops: [2, 4]}}");
+    let document = Document::from_str(&text, "small.yaml").unwrap();
+    let passes = |assume: &[Assumption]| Space::from_document(&document, assume).unwrap().passes();
+    assert_eq!((passes(&[]), passes(&[Assumption::Loops])), (vec![1], vec![1, 2, 4]));
+}
+
+#[test]
 fn points_say_what_the_file_says() {
     let space = read(&SPACE.replace("1_000_000_000", "1B")).unwrap();
     let points: Vec<_> = (0..space.size()).filter_map(|index| space.point(index).ok()).collect();
@@ -127,6 +172,18 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
         ("gated: true", "gated: true\n  experts: {count: 4}", 12, "axes.experts", "top_k"),
         ("gated: true", "gated: true\n  experts: {count: 4, top_k: 5}", 12, "axes.experts.top_k", "4"),
         ("gated: true", "gated: true\n  experts: [none, 8]", 12, "axes.experts[1]", "count"),
+        ("gated: true", "gated: true\n  loops: 0", 12, "axes.loops", "1 or more"),
+        (
+            "gated: true",
+            "gated: true\n  loops: [none, two]",
+            12,
+            "axes.loops[1]",
+            "`none`, a number of passes",
+        ),
+        ("gated: true", "gated: true\n  loops: [none, 1]", 12, "axes.loops", "twice"),
+        ("gated: true", "gated: true\n  loops: 1001", 12, "axes.loops", "at most 1000"),
+        ("gated: true", "gated: true\n  loops: heads", 12, "axes.loops", "a number of passes"),
+        ("gated: true", "gated: true\n  loop: 2", 12, "axes.loop", "did you mean `loops`?"),
         ("gated: true", "gated: yes please", 11, "axes.gated", "true"),
         ("exclude:", "portable: [hf, llama]\nexclude:", 19, "portable[1]", "did you mean `llama.cpp`?"),
         ("exclude:", "portable: [hf, hf]\nexclude:", 19, "portable[1]", "twice"),
@@ -140,6 +197,7 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
         ("exclude: [ffn > 700]", "per_layer: [fnn]", 19, "per_layer[0]", "did you mean `ffn`?"),
         ("exclude: [ffn > 700]", "per_layer: [ffn, weights]", 19, "per_layer[1]", "share this axis"),
         ("exclude: [ffn > 700]", "per_layer: [ffn, ffn]", 19, "per_layer[1]", "twice"),
+        ("exclude: [ffn > 700]", "per_layer: [loops]", 19, "per_layer[0]", "share this axis"),
         ("exclude: [ffn > 700]", "per_layer: [heads]", 9, "axes.kv_heads", "put `kv_heads` into `per_layer`"),
         ("exclude: [ffn > 700]", "per_layer: [window]", 12, "axes.window", "`full_every`"),
     ] {
@@ -148,6 +206,12 @@ fn what_is_wrong_has_a_place_a_finding_and_what_is_allowed() {
         assert_eq!(error.line, Some(line), "{text}");
         assert_eq!(error.field.as_deref(), Some(field), "{text}");
         assert!(text.contains(part), "{text}");
+    }
+    let own = "  gated: [true, false]\n  loops: [none, 2]";
+    let text = SPACE.replace("  gated: true", own).replace("exclude: [ffn > 700]", "per_layer: [gated]");
+    let told = read(&text).unwrap_err().to_string();
+    for part in ["axes.loops", "2 passes beside `per_layer`", "run once"] {
+        assert!(told.contains(part), "{part}: {told}");
     }
     assert!(error("  kv: f16\n", "").to_string().contains("missing axis `kv`"));
     assert_eq!(error("space/v1", "space/v9").code, "schema-unknown");

@@ -4,8 +4,8 @@ use crate::{Front, FrontPoint};
 use slimfit_quantity::Source;
 use std::io::{Error, Write};
 
-/// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags, and which
-/// objectives are measured instead of modelled.
+/// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags, which
+/// objectives are measured instead of modelled, and how often looped layers run.
 pub fn front_csv(front: &Front) -> String {
     let mut bytes = Vec::new();
     write_front_csv(&mut bytes, front).expect("memory takes every byte");
@@ -23,7 +23,7 @@ pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(
     for name in &objectives {
         write!(writer, ",{name},{name}_low,{name}_high")?;
     }
-    writeln!(writer, ",tie_group,representative,picks,flags,measured")?;
+    writeln!(writer, ",tie_group,representative,picks,flags,measured,loops")?;
     for point in &front.points {
         write!(
             writer,
@@ -53,12 +53,13 @@ pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(
         }
         writeln!(
             writer,
-            ",{},{},{},{},{}",
+            ",{},{},{},{},{},{}",
             point.tie_group,
             point.representative,
             point.picks.join(" "),
             point.flags.join(" "),
-            measured(point).join(" ")
+            measured(point).join(" "),
+            point.architecture.loops.map_or(1, |loops| loops.count)
         )?;
     }
     Ok(())

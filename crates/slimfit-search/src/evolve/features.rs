@@ -3,7 +3,7 @@
 use crate::{Block, Inner, Metric, Space, Values};
 
 /// Numbers of a point.
-pub(super) const COUNT: usize = 15;
+pub(super) const COUNT: usize = 16;
 pub(super) type Features = [f64; COUNT];
 
 /// The features of a point as they are.
@@ -16,6 +16,7 @@ pub(super) fn raw(space: &Space, block: &Block, inner: Inner, values: &Values) -
     [
         if parameters.is_finite() && parameters > 0.0 { parameters.ln() } else { 0.0 },
         log(layers),
+        log(space.passes()[inner.loops]),
         log(block.hidden_size),
         log(block.heads),
         log(block.kv_heads),

@@ -8,7 +8,7 @@ use crate::Space;
 
 /// The axes in the order of digits, the last one running fastest. Numbers, which have an order in their lists, are
 /// mostly changed to a neighbour.
-const DIGITS: [(&str, bool); 13] = [
+const DIGITS: [(&str, bool); 14] = [
     ("hidden_size", true),
     ("head_size", true),
     ("heads", true),
@@ -22,6 +22,7 @@ const DIGITS: [(&str, bool); 13] = [
     ("vocabulary_size", true),
     ("tied_embeddings", false),
     ("layers", true),
+    ("loops", true),
 ];
 
 pub(super) type Genome = [usize; DIGITS.len()];
@@ -123,8 +124,8 @@ mod tests {
             assert_eq!(genetics.index(&genome), index);
             let inner = space.inner(index % space.inner_size());
             assert_eq!(
-                [genome[8], genome[9], genome[10], genome[11], genome[12]],
-                [inner.weights, inner.kv, inner.vocabulary, inner.tied, inner.layers]
+                [genome[8], genome[9], genome[10], genome[11], genome[12], genome[13]],
+                [inner.weights, inner.kv, inner.vocabulary, inner.tied, inner.layers, inner.loops]
             );
             // A digit of one axis changed moves that axis and, of a block, no other number that does not follow from it.
             if let Ok(block) = space.block(index / space.inner_size()) {

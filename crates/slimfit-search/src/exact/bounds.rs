@@ -194,7 +194,16 @@ impl Objectives {
         for thread in &sheet.threads {
             let times = &thread.regimes[thread.place_of(set)];
             let tpot = sum(&times.decode);
-            if tpot < best {
+            if sheet.looped {
+                // Which thread count is the fastest, a lower bound of each does not tell.
+                let ttft = if best.is_finite() { basics.ttft_seconds } else { f64::INFINITY };
+                let memory = if best.is_finite() { basics.memory_bytes } else { f64::INFINITY };
+                best = best.min(tpot);
+                basics.tpot_seconds = best;
+                basics.ttft_seconds = ttft.min(sum(&times.prefill));
+                let scratch = thread.row_scratch.values[row].max(thread.column_scratch.values[column]);
+                basics.memory_bytes = memory.min(sum(&sheet.memory) + scratch + sheet.process_bytes);
+            } else if tpot < best {
                 best = tpot;
                 basics.tpot_seconds = tpot;
                 basics.ttft_seconds = sum(&times.prefill);

@@ -241,13 +241,14 @@ impl Width {
         &self,
         block: Block,
         (attention, feed_forward): (usize, usize),
-        layers: u64,
+        (layers, passes): (u64, u64),
         (vocabulary, tied): (usize, bool),
     ) -> Counted {
         let layer = self.attention_parameters[attention] + self.feed_forward_parameters[feed_forward];
         let non_embedding = self.rest_parameters + layers * layer;
         let active = non_embedding - layers * self.idle_parameters[feed_forward];
-        Counted { block, layers, vocabulary, tied, non_embedding, active }
+        let rest = self.rest_parameters;
+        Counted { block, layers, passes, vocabulary, tied, non_embedding, active, rest }
     }
 }
 

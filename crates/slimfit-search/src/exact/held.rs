@@ -5,13 +5,14 @@ use crate::Space;
 use crate::space::Mixture;
 use slimfit_formats::Loader;
 
-/// What is known of each width, by attention, kind of feed-forward part, window, tying and depth.
+/// What is known of each width, by attention, kind of feed-forward part, window, tying, depth and passes.
 #[derive(Debug)]
 pub(crate) struct Held {
     widths: Vec<Width>,
     windows: usize,
     tyings: usize,
     depths: usize,
+    passes: usize,
     /// Every space that names no loader holds all of its points.
     always: bool,
 }
@@ -47,6 +48,7 @@ impl Held {
             windows: space.windows().len(),
             tyings: space.tyings().len(),
             depths: space.depths().len(),
+            passes: space.passes().len(),
             always: !space.is_portable(),
         }
     }
@@ -56,10 +58,10 @@ impl Held {
         self.widths[width].firsts.clone()
     }
 
-    /// The loader that does not hold a pair of `(attention, feed-forward part)` in `(width, window, tying, depth)`.
+    /// The loader that does not hold a pair of `(attention, feed-forward part)` in `(width, window, tying, (depth, passes))`.
     pub(crate) fn get(
         &mut self,
-        (width, window, tied, depth): (usize, usize, usize, usize),
+        (width, window, tied, (depth, passes)): (usize, usize, usize, (usize, usize)),
         (attention, feed_forward): (usize, usize),
         ask: impl FnOnce() -> Option<Loader>,
     ) -> Option<Loader> {
@@ -68,7 +70,8 @@ impl Held {
         }
         let of_width = &mut self.widths[width];
         let pair = attention * of_width.firsts.len() + of_width.kinds[feed_forward];
-        let place = ((pair * self.windows + window) * self.tyings + tied) * self.depths + depth;
+        let trunk = (tied * self.depths + depth) * self.passes + passes;
+        let place = (pair * self.windows + window) * self.tyings * self.depths * self.passes + trunk;
         if place >= of_width.known.len() {
             of_width.known.resize(place + 1, None);
         }

@@ -2,15 +2,21 @@
 //!
 //! # Why it is exact
 //!
-//! **Lemma 1 (sums).** Points of one hidden size, weight format, vocabulary, KV format, window, tying and depth — a
-//! *sheet* — differ in the heads and in the feed-forward part of their layers alone. Each additive quantity (parameters,
-//! bytes, the working set, and for each thread count and regime both times) is a number of the heads plus a number of the
-//! feed-forward part. *Proof:* every step of a plan belongs to one of them or to neither, and no step depends on both.
+//! **Lemma 1 (sums).** Points of one hidden size, weight format, vocabulary, KV format, window, tying, depth and number of
+//! passes through the layers — a *sheet* — differ in the heads and in the feed-forward part of their layers alone. Each
+//! additive quantity (parameters, bytes, the working set, the bytes that one pass reads, and for each thread count and regime
+//! both times) is a number of the heads plus a number of the feed-forward part. *Proof:* every step of a plan belongs to one
+//! of them or to neither, and no step depends on both. Passes after the first repeat the steps of the first one, so that all
+//! sums are still taken over the stored layers: `n` passes read matrices and vectors that are stored once, and each has its
+//! own cache.
 //!
 //! **Lemma 2 (boxes).** In a box (a range of heads × a range of feed-forward parts) no point has less of such a quantity
 //! than the sum of the least over both ranges. *Proof:* a sum is at least the sum of the least of its terms; adding
 //! rounded numbers keeps order. The regime of a point is one of those between the least and the largest working set of
-//! the box, and its thread count is one of the profile's; the least over all of these is at most what it has.
+//! the box, and its thread count is one of the profile's; the least over all of these is at most what it has. Where layers
+//! run several times, weights of later passes are priced in the regime of the bytes that one pass reads
+//! (`CostModel::predict`), which within one regime of the working set is one of those between the least and the most that the
+//! working set leaves; each part's time is the least over these, which is at most what it has.
 //!
 //! **Lemma 3 (quality).** No point of the box has less loss than a shape with the most parameters of the box
 //! ([`Law::least_base_nats`](slimfit_quality::Law::least_base_nats), with what window, heads and formats add at least).
@@ -39,6 +45,7 @@ pub(crate) mod catalogue;
 mod held;
 mod keeper;
 mod ledger;
+mod passes;
 mod quality;
 mod run;
 mod scope;
@@ -140,7 +147,8 @@ impl<'s> Search<'s> {
         let start = Instant::now();
         let catalogue = Catalogue::new(space);
         let units = units(space, &catalogue);
-        let each = space.kv().len() * space.windows().len() * space.tyings().len() * evaluator.depths.len();
+        let trunks = space.tyings().len() * evaluator.depths.len() * evaluator.passes.len();
+        let each = space.kv().len() * space.windows().len() * trunks;
         let of_width = |unit: &UnitKey| {
             let width = &catalogue.widths[unit.width];
             width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len()) * each as u64

@@ -1,6 +1,6 @@
 //! The least loss of dense points by their parameters, looked up instead of computed.
 //!
-//! Of one hidden size, depth, vocabulary and tying the loss of a dense point falls with its parameters alone, but for
+//! Of one hidden size, depth, number of passes, vocabulary and tying the loss of a dense point falls with its parameters alone, but for
 //! constants of its window, heads and formats. A table over equal steps of parameters holds, for each step, the loss at
 //! its far end: no point of the step has less.
 
@@ -27,8 +27,7 @@ impl LeastNats {
         let nats = (0..STEPS).map(|step| {
             let end = at(least + (step + 1) as f64 * width);
             let start = (least + step as f64 * width).floor().max(1.0) as u64;
-            let shape = Shape { non_embedding: end, active: end, ..shape };
-            (law.least_base_nats(&shape, start) as f32).next_down()
+            (law.least_base_nats(&shape.resized(end, end), start) as f32).next_down()
         });
         Self { first: least, per_step: 1.0 / width, nats: nats.collect() }
     }

@@ -19,6 +19,7 @@ pub(super) struct SheetScope<'s> {
     pub(super) window: usize,
     pub(super) tied: usize,
     pub(super) layers: usize,
+    pub(super) loops: usize,
     pub(super) counts: LayerCounts,
     /// A shape as large as needed, its parameters left open.
     pub(super) shape: Shape,
@@ -62,20 +63,20 @@ impl Worker<'_> {
         scope.refusal = refusing.flatten().map(Invalid::by_loader);
     }
 
-    /// What the points of one sheet share. `(kv, window, tied, layers)`: places in the space's lists.
+    /// What the points of one sheet share. `(kv, window, tied, (layers, loops))`: places in the space's lists.
     pub(super) fn scope<'s>(
         &mut self,
         width: &'s Width,
         unit: &'s mut Unit,
         mixing: &'s [usize],
         key: UnitKey,
-        (kv, window, tied, layers): (usize, usize, usize, usize),
+        (kv, window, tied, (layers, loops)): (usize, usize, usize, (usize, usize)),
         counts: LayerCounts,
     ) -> SheetScope<'s> {
         let (space, evaluator) = (self.space, self.evaluator);
         let block = crate::Block { window: space.windows()[window], ..width.block(0, 0) };
         let place = (key.vocabulary, space.tyings()[tied]);
-        let counted = width.counted(block, (0, 0), counts.layers(), place);
+        let counted = width.counted(block, (0, 0), (counts.layers(), counts.passes), place);
         let mut shape = evaluator.shape(&counted);
         (shape.experts, shape.heads_per_kv_head, shape.single_kv_head) = (1, 1, false);
         let embedding = evaluator.total_parameters(&counted) - counted.non_embedding;
@@ -96,7 +97,7 @@ impl Worker<'_> {
                     && evaluator.allows_experts(width.feed_forwards[column].experts)
             })
             .collect();
-        let least_nats = self.least_nats.entry((key.width, key.vocabulary, tied, layers));
+        let least_nats = self.least_nats.entry((key.width, key.vocabulary, tied, (layers, loops)));
         let least_nats = Rc::clone(least_nats.or_insert_with(|| {
             let (least, most) = width.parameters_at(counts.layers());
             let range = (least.max(allowed.0), most.min(allowed.1));
@@ -120,6 +121,7 @@ impl Worker<'_> {
             window,
             tied,
             layers,
+            loops,
             counts,
             shape,
             embedding,

@@ -1,7 +1,7 @@
 //! A sheet: all points that differ in nothing but the heads and the feed-forward part of their layers.
 //!
 //! Everything additive about such a point is a number of its attention plus a number of its feed-forward part. The sheet
-//! holds both lists for one depth, and trees of their least and largest over ranges, from which bounds of whole boxes
+//! holds both lists for one depth and number of passes, and trees of their least and largest over ranges, from which bounds of whole boxes
 //! follow. What occurs once for a model counts on the attention's side.
 
 use std::ops::Range;
@@ -118,7 +118,7 @@ pub(crate) struct ThreadSheet {
     pub(crate) column_scratch: Least,
 }
 
-/// All points of one depth that share everything but the shape of their layers.
+/// All points of one depth and number of passes that share everything but the shape of their layers.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
     /// Parameters without embeddings, negative so that the least is the most.
@@ -139,6 +139,8 @@ pub(crate) struct Sheet {
     pub(crate) file: Pair,
     /// Nats of the heads.
     pub(crate) heads_nats: Least,
+    /// Whether times are lower bounds only: of layers that run several times.
+    pub(crate) looped: bool,
     /// Resident bytes of the process itself.
     pub(crate) process_bytes: f64,
     pub(crate) threads: Vec<ThreadSheet>,

@@ -146,7 +146,8 @@ fn price(
     let mixing = pool.place(space, evaluator, (block, heads), kv, inner.vocabulary);
     let point = &found[place.found];
     let mut parts = parts_of(unit, pool, *pair, mixing).map_err(|reason| lost(point, reason.reason()))?;
-    let counts = LayerCounts::new(block.window, evaluator.depths[inner.layers]);
+    let (layers, passes) = (evaluator.depths[inner.layers], evaluator.passes[inner.loops]);
+    let counts = LayerCounts::new(block.window, layers, passes);
     let tied = space.tyings()[inner.tied];
     Ok(match thread_place {
         None => parts.price(evaluator.cost, counts, tied)?,

@@ -1,6 +1,7 @@
 //! A unit of work: the points of one hidden size, weight format and vocabulary, with the parts that they share.
 
 use super::catalogue::{AttentionShape, Width};
+use super::passes::{LaterPass, PassSpans};
 use super::sheet::{COLUMNS, ROWS, RegimeTimes, Sheet, ThreadSheet};
 use crate::model::Mixing;
 use crate::parts::{LayerCounts, Part, PartTimes, Parts};
@@ -117,7 +118,7 @@ pub(crate) struct SheetInputs<'s> {
     pub(crate) training: Option<&'s TrainingFlops>,
 }
 
-/// Operations of a training by what needs them: a sum over layers, like everything else.
+/// Operations of a training by what needs them: a sum over layers as often as they run, like everything else.
 #[derive(Debug)]
 pub(crate) struct TrainingFlops {
     outer: f64,
@@ -161,16 +162,16 @@ impl TrainingFlops {
 
     fn row(&self, row: usize, counts: LayerCounts) -> f64 {
         let windowed = self.windowed.get(row).map_or(0.0, |flops| counts.windowed as f64 * flops);
-        self.outer + counts.full as f64 * self.full[row] + windowed
+        self.outer + counts.passes as f64 * (counts.full as f64 * self.full[row] + windowed)
     }
 
     fn column(&self, column: usize, counts: LayerCounts) -> f64 {
-        counts.layers() as f64 * self.feed_forwards[column]
+        (counts.passes * counts.layers()) as f64 * self.feed_forwards[column]
     }
 }
 
 impl Sheet {
-    /// Fills the sheet for one depth. `mixing`: the place of each attention's mixing in the pool.
+    /// Fills the sheet for one depth and number of passes. `mixing`: the place of each attention's mixing in the pool.
     ///
     /// # Errors
     /// When the cost model does not know its own thread counts: a fault of this program.
@@ -214,7 +215,7 @@ impl Sheet {
         let outer = unit.outer.as_mut();
         let Ok(outer) = outer else { unreachable!("sheets are filled for units that can be priced") };
         let part_of = |part: &Option<Part>| {
-            part.as_ref().map_or((0.0, 0), |part| (part.working_set_bytes, part.layer_bytes))
+            part.as_ref().map_or((0.0, 0), |part| (part.set_bytes(counts), part.bytes(counts)))
         };
         let sets = |row: usize| -> (f64, f64) {
             let (Ok(projections), Ok(mixing)) = (&unit.projections[row], &pool.parts[mixing[row]]) else {
@@ -223,21 +224,22 @@ impl Sheet {
             let ((full_set, full_bytes), (windowed_set, windowed_bytes)) =
                 (part_of(&mixing.full), part_of(&mixing.windowed));
             let set = outer.working_set_bytes
-                + layers * projections.working_set_bytes
+                + layers * projections.set_bytes(counts)
                 + full * full_set
                 + windowed * windowed_set;
             let fixed = outer.fixed_bytes + projections.fixed_bytes;
             let head = if tied { 0 } else { outer.head_bytes };
             let stored = outer.layer_bytes
                 + head
-                + counts.layers() * projections.layer_bytes
+                + counts.layers() * projections.bytes(counts)
                 + counts.full * full_bytes
                 + counts.windowed * windowed_bytes;
             (set, (stored + fixed) as f64)
         };
         let column_sets = |column: usize| -> (f64, f64) {
             let Ok(part) = &unit.feed_forwards[column] else { return (0.0, 0.0) };
-            (layers * part.working_set_bytes, (counts.layers() * part.layer_bytes + part.fixed_bytes) as f64)
+            let stored = counts.layers() * part.bytes(counts) + part.fixed_bytes;
+            (layers * part.set_bytes(counts), stored as f64)
         };
         self.working_set.rows.fill(row_count, ROWS, |row| sets(row).0);
         self.working_set.columns.fill(column_count, COLUMNS, |column| column_sets(column).0);
@@ -260,11 +262,18 @@ impl Sheet {
 
         let least = self.working_set.rows.over(1) + self.working_set.columns.over(1);
         let most = -(self.minus_working_set.rows.over(1) + self.minus_working_set.columns.over(1));
+        self.looped = counts.passes > 1;
+        let spans = if self.looped { PassSpans::new(self, width, counts, unit, pool, mixing) } else { None };
+        let later = counts.later_passes() as f64;
+        // Times of passes are summed in another order than those of a point.
+        let rounding = if self.looped { 1.0 - 1e-12 } else { 1.0 };
+        let Ok(outer) = unit.outer.as_mut() else { unreachable!("it was priced above") };
         self.threads.resize_with(cost.thread_counts().count(), ThreadSheet::default);
         for (thread_place, threads) in cost.thread_counts().enumerate() {
             let sheet = &mut self.threads[thread_place];
             sheet.used = 0;
             sheet.up_to_bytes.clear();
+            let last = cost.regime(threads, most)?;
             for regime in cost.regimes_between(threads, least, most)? {
                 if sheet.regimes.len() == sheet.used {
                     sheet.regimes.push(RegimeTimes::default());
@@ -294,6 +303,32 @@ impl Sheet {
                     };
                     mixing.iter().map(of).collect()
                 });
+                let joules = |time: BusyTime| evaluator.joules(time, threads).unwrap_or(f64::INFINITY);
+                let (mut later_rows, mut later_columns) = (Vec::new(), Vec::new());
+                if let Some(spans) = &spans {
+                    let reach = spans.reach(cost, regime, regime == last)?;
+                    let pass = |part: &mut Part, layers: f64| {
+                        LaterPass::least(part, cost, thread_place, regime, &reach, joules) * (later * layers)
+                    };
+                    later_rows.extend((0..row_count).map(|row| {
+                        let (Ok(projections), Ok(mixing)) =
+                            (&mut unit.projections[row], &mut pool.parts[mixing[row]])
+                        else {
+                            return LaterPass::default();
+                        };
+                        let mut sum = pass(projections, layers);
+                        for (part, layers) in [(&mut mixing.full, full), (&mut mixing.windowed, windowed)] {
+                            sum = part.as_mut().map_or(sum, |part| sum + pass(part, layers));
+                        }
+                        sum
+                    }));
+                    later_columns.extend((0..column_count).map(|column| {
+                        let part = unit.feed_forwards[column].as_mut();
+                        part.map_or(LaterPass::default(), |part| pass(part, layers))
+                    }));
+                }
+                let later_row = |row: usize| later_rows.get(row).copied().unwrap_or_default();
+                let later_column = |column: usize| later_columns.get(column).copied().unwrap_or_default();
                 // The order of these sums is that of `Parts::price`.
                 let row_time = |row: usize, time: fn(&PartTimes) -> BusyTime| {
                     let base = time(&outer_times) + time(&projections[row]) * layers;
@@ -302,24 +337,28 @@ impl Sheet {
                 };
                 let column_time =
                     |column: usize, time: fn(&PartTimes) -> BusyTime| time(&feed_forwards[column]) * layers;
-                times.decode.rows.fill(row_count, ROWS, |row| row_time(row, |times| times.decode).seconds);
-                times
-                    .decode
-                    .columns
-                    .fill(column_count, COLUMNS, |column| column_time(column, |times| times.decode).seconds);
-                times.prefill.rows.fill(row_count, ROWS, |row| row_time(row, |times| times.prefill).seconds);
-                times
-                    .prefill
-                    .columns
-                    .fill(column_count, COLUMNS, |column| column_time(column, |times| times.prefill).seconds);
+                times.decode.rows.fill(row_count, ROWS, |row| {
+                    let first = row_time(row, |times| times.decode).seconds;
+                    (first + later_row(row).decode_seconds) * rounding
+                });
+                times.decode.columns.fill(column_count, COLUMNS, |column| {
+                    let first = column_time(column, |times| times.decode).seconds;
+                    (first + later_column(column).decode_seconds) * rounding
+                });
+                times.prefill.rows.fill(row_count, ROWS, |row| {
+                    let first = row_time(row, |times| times.prefill).seconds;
+                    (first + later_row(row).prefill_seconds) * rounding
+                });
+                times.prefill.columns.fill(column_count, COLUMNS, |column| {
+                    let first = column_time(column, |times| times.prefill).seconds;
+                    (first + later_column(column).prefill_seconds) * rounding
+                });
                 if with_joules {
-                    let joules = |time: BusyTime| evaluator.joules(time, threads).unwrap_or(f64::INFINITY);
-                    times
-                        .joules
-                        .rows
-                        .fill(row_count, ROWS, |row| joules(row_time(row, |times| times.decode)));
+                    times.joules.rows.fill(row_count, ROWS, |row| {
+                        joules(row_time(row, |times| times.decode)) + later_row(row).joules
+                    });
                     times.joules.columns.fill(column_count, COLUMNS, |column| {
-                        joules(column_time(column, |times| times.decode))
+                        joules(column_time(column, |times| times.decode)) + later_column(column).joules
                     });
                 }
             }

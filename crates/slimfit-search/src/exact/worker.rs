@@ -14,7 +14,6 @@ use crate::space::Inner;
 use crate::tally::{Bound, Tally};
 use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
 use slimfit_formats::Loader;
-use slimfit_quality::Shape;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -41,8 +40,8 @@ pub(crate) struct Worker<'w> {
     pub(super) pool: MixingPool,
     sheet: Sheet,
     pub(super) held: Held,
-    /// By width, vocabulary, tying and depth.
-    pub(super) least_nats: HashMap<(usize, usize, usize, usize), Rc<LeastNats>>,
+    /// By width, vocabulary, tying, and depth with passes.
+    pub(super) least_nats: HashMap<(usize, usize, usize, (usize, usize)), Rc<LeastNats>>,
     with_joules: bool,
     with_training: bool,
     with_file: bool,
@@ -101,7 +100,12 @@ impl<'w> Worker<'w> {
         let (space, evaluator) = (self.space, self.evaluator);
         let width = &self.catalogue.widths[key.width];
         let mut unit = Unit::new(space, evaluator, width, key);
-        let depths: Vec<u64> = evaluator.depths.clone();
+        let trunks: Vec<((usize, usize), u64, u64)> = (evaluator.depths.iter().enumerate())
+            .flat_map(|(layers, depth)| {
+                let passes = evaluator.passes.iter().enumerate();
+                passes.map(move |(loops, passes)| ((layers, loops), *depth, *passes))
+            })
+            .collect();
         for kv in 0..space.kv().len() {
             for (place, window) in space.windows().iter().enumerate() {
                 let places: Vec<usize> = (0..width.attentions.len())
@@ -119,13 +123,13 @@ impl<'w> Worker<'w> {
                     } else {
                         None
                     };
-                    for (layers, depth) in depths.iter().enumerate() {
+                    for (trunk, depth, passes) in trunks.iter().copied() {
                         if !go_on() {
                             return Ok(false);
                         }
-                        let counts = LayerCounts::new(*window, *depth);
+                        let counts = LayerCounts::new(*window, depth, passes);
                         let all = width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len());
-                        let (least, most) = width.parameters_at(*depth);
+                        let (least, most) = width.parameters_at(depth);
                         let embedding =
                             evaluator.embedding_parameters(width.hidden_size, key.vocabulary, *is_tied);
                         if let Some(reason) = space.parameter_reason(least, most, embedding) {
@@ -144,7 +148,7 @@ impl<'w> Worker<'w> {
                         };
                         if unit.outer.is_err() {
                             // No point can be priced; which rule each of them breaks first is still to be said.
-                            let place = (kv, place, tied, layers);
+                            let place = (kv, place, tied, trunk);
                             let mut scope = self.scope(width, &mut unit, &mixing.places, key, place, counts);
                             for (row, column) in width.all_pairs() {
                                 if let Some(number) = width.number(row, column, place.1) {
@@ -160,7 +164,7 @@ impl<'w> Worker<'w> {
                             &mut unit,
                             &mixing.places,
                             key,
-                            (kv, place, tied, layers),
+                            (kv, place, tied, trunk),
                             counts,
                         );
                         self.ask_loaders(&mut scope);
@@ -210,12 +214,10 @@ impl<'w> Worker<'w> {
             self.tally.refuse(reason.clone(), count);
             return Ok(());
         }
-        let shape = Shape {
-            // No point of the box that is valid has more than the law reaches.
-            non_embedding: most.min(scope.allowed.1).max(1.0) as u64,
-            active: (-sheet.minus_active.least(row, column)).min(scope.allowed.1).max(1.0) as u64,
-            ..scope.shape
-        };
+        // No point of the box that is valid has more than the law reaches.
+        let reached = |parameters: f64| parameters.min(scope.allowed.1).max(1.0) as u64;
+        let active = -sheet.minus_active.least(row, column);
+        let shape = scope.shape.resized(reached(most), reached(active));
         let smallest = least.max(scope.allowed.0).max(1.0) as u64;
         let formats = (self.space.weights()[scope.key.weights], self.space.kv()[scope.kv]);
         let law = self.evaluator.law();
@@ -324,12 +326,13 @@ impl<'w> Worker<'w> {
     /// The loader of the space's that does not hold a pair of layers at this depth.
     pub(super) fn refusing_loader(&mut self, scope: &SheetScope<'_>, pair: (usize, usize)) -> Option<Loader> {
         let (space, evaluator) = (self.space, self.evaluator);
-        let place = (scope.key.width, scope.window, scope.tied, scope.layers);
+        let place = (scope.key.width, scope.window, scope.tied, (scope.layers, scope.loops));
+        let trunk = (scope.counts.layers(), scope.counts.passes);
         self.held.get(place, pair, || {
             let block =
                 crate::Block { window: space.windows()[scope.window], ..scope.width.block(pair.0, pair.1) };
             let tying = (scope.key.vocabulary, space.tyings()[scope.tied]);
-            evaluator.refusing_loader(space, &scope.width.counted(block, pair, scope.counts.layers(), tying))
+            evaluator.refusing_loader(space, &scope.width.counted(block, pair, trunk, tying))
         })
     }
 
@@ -342,9 +345,10 @@ impl<'w> Worker<'w> {
             ..scope.width.block(pair.0, pair.1)
         };
         let place = (scope.key.vocabulary, space.tyings()[scope.tied]);
-        let counted: Counted = scope.width.counted(block, pair, scope.counts.layers(), place);
-        let inner: Inner =
-            space.inner_of(scope.key.weights, scope.kv, scope.key.vocabulary, scope.tied, scope.layers);
+        let trunk = (scope.counts.layers(), scope.counts.passes);
+        let counted: Counted = scope.width.counted(block, pair, trunk, place);
+        let (formats, trunk) = ((scope.key.weights, scope.kv), (scope.layers, scope.loops));
+        let inner: Inner = space.inner_of(formats.0, formats.1, scope.key.vocabulary, scope.tied, trunk);
         let index = block_number * space.inner_size() + inner.index;
         let refusing = self.refusing_loader(scope, pair);
         let result = (|| {

@@ -65,7 +65,7 @@ impl Layers {
     ) -> Result<Census, SearchError> {
         let (vocabulary, ..) = evaluator.vocabularies[family.vocabulary];
         let mut refused_kinds = self.refused.clone();
-        let excluded = |layer: &Layer| space.check_whole_point(&layer.block, trunk.layers, vocabulary);
+        let excluded = |layer: &Layer| space.check_whole_point(&layer.block, (trunk.layers, 1), vocabulary);
         for layer in &self.layers {
             if let Err(reason) = excluded(layer)
                 && refused_kinds.iter().all(|(kind, _)| *kind != layer.kind)

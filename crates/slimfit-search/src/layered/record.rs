@@ -167,7 +167,7 @@ fn index(space: &Space, layers: &Layers, model: &FoundModel) -> Natural {
     let depths = space.depths();
     let depth = depths.iter().position(|depth| *depth == trunk.layers).unwrap_or(0);
     let tied = space.tyings().iter().position(|tied| *tied == trunk.tied).unwrap_or(0);
-    let inner = space.inner_of(family.weights, family.kv, family.vocabulary, tied, depth).index;
+    let inner = space.inner_of(family.weights, family.kv, family.vocabulary, tied, (depth, 0)).index;
     let mut index = BigUint::from(family.frame) * space.inner_size() + inner;
     for place in layers.arranged(counts, trunk.layers) {
         index = index * space.kinds() + layers.layers[place].kind;

@@ -128,7 +128,7 @@ fn drawn(space: &Space, frames: &[(Vec<Kind>, u64)], wanted: usize, seed: u64) -
         let architecture = Architecture { layers: merged(runs), ..base };
         let Ok(counts) = architecture.checked_parameters() else { continue };
         let kept = space.check_parameters(counts.total, counts.non_embedding).is_ok()
-            && layers.iter().all(|kind| space.check_whole_point(&kind.block, depth, vocabulary).is_ok());
+            && layers.iter().all(|kind| space.check_whole_point(&kind.block, (depth, 1), vocabulary).is_ok());
         let (weights, kv) = (space.weights()[family.weights], space.kv()[family.kv]);
         let point = Point { index: attempt, architecture, weights, kv };
         if kept && points.iter().all(|(_, known)| known.architecture != point.architecture) {

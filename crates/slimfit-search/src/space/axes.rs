@@ -15,13 +15,15 @@ pub enum Axis {
     Ffn,
     /// Layers.
     Layers,
+    /// Passes through all of them.
+    Loops,
     /// Rows of the embedding table.
     VocabularySize,
 }
 
 impl Axis {
     /// How many there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
     /// All of them, those of a block first.
     pub const ALL: [Self; Self::COUNT] = [
         Self::HiddenSize,
@@ -30,6 +32,7 @@ impl Axis {
         Self::KvHeads,
         Self::Ffn,
         Self::Layers,
+        Self::Loops,
         Self::VocabularySize,
     ];
     /// Those that shape a layer: they may be expressions over each other.
@@ -44,6 +47,7 @@ impl Axis {
             Self::KvHeads => "kv_heads",
             Self::Ffn => "ffn",
             Self::Layers => "layers",
+            Self::Loops => LOOPS,
             Self::VocabularySize => "vocabulary_size",
         }
     }
@@ -56,10 +60,13 @@ impl Axis {
 
 /// An axis that a file may leave out: every point is dense then.
 pub(crate) const EXPERTS: &str = "experts";
+/// Another one: the layers of every point run once.
+pub(crate) const LOOPS: &str = "loops";
 
 /// The names of all axes, in the order files list them.
-pub(crate) const AXIS_NAMES: [&str; 13] = [
+pub(crate) const AXIS_NAMES: [&str; 14] = [
     "layers",
+    LOOPS,
     "hidden_size",
     "heads",
     "kv_heads",

@@ -94,7 +94,8 @@ impl Space {
         for depth in self.depths() {
             sequences += BigUint::from(self.kinds()).pow(depth as u32);
         }
-        let [weights, kv, vocabularies, tied, _] = self.inner_lengths();
+        // Layers of their own choice run once.
+        let [weights, kv, vocabularies, tied, ..] = self.inner_lengths();
         let others = self.frames() as u128 * (weights * kv * vocabularies * tied) as u128;
         natural(&(sequences * BigUint::from(others)))
     }

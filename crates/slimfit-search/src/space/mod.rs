@@ -13,6 +13,7 @@ pub use layers::LayerAxis;
 pub(crate) use layers::{MOST_LAYERS, natural};
 pub use outside::Outside;
 pub use point::{Block, Inner, Point};
+pub(crate) use point::{looped, passes_of};
 pub use read::{Fixed, SPACE_SCHEMA};
 
 use crate::SearchError;
@@ -217,6 +218,7 @@ impl Space {
         let numbers = |axis: Axis| (axis.name(), self.numbers[axis as usize].len());
         let mut lengths = vec![
             numbers(Axis::Layers),
+            numbers(Axis::Loops),
             numbers(Axis::HiddenSize),
             numbers(Axis::HeadSize),
             numbers(Axis::Heads),
@@ -302,10 +304,16 @@ impl Space {
         [a, b, c, d, e, self.gated.len(), self.windows.len(), self.experts.len()]
     }
 
-    fn inner_lengths(&self) -> [usize; 5] {
+    fn inner_lengths(&self) -> [usize; 6] {
         let numbers = |axis: Axis| self.numbers[axis as usize].len();
-        let vocabularies = numbers(Axis::VocabularySize);
-        [self.weights.len(), self.kv.len(), vocabularies, self.tied.len(), numbers(Axis::Layers)]
+        [
+            self.weights.len(),
+            self.kv.len(),
+            numbers(Axis::VocabularySize),
+            self.tied.len(),
+            numbers(Axis::Layers),
+            numbers(Axis::Loops),
+        ]
     }
 
     fn checked_size(&self) -> Option<u64> {

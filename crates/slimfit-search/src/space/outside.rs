@@ -1,6 +1,6 @@
 //! In what a model differs from every point of a space.
 
-use super::{Axis, Block, LayerAxis, Mixture, Space, Window};
+use super::{Axis, Block, LayerAxis, Mixture, Space, Window, looped, passes_of};
 use serde_json::{Value, json};
 use slimfit_arch::{Architecture, FeedForward, LayerRun};
 use slimfit_quantity::{NumberFormat, format_count};
@@ -96,7 +96,9 @@ impl Space {
             });
         }
         let axes = axes_of(architecture, first);
-        for axis in Axis::ALL {
+        // Loops that are not of all layers differ in a fixed part, below.
+        let passes = passes_of(architecture);
+        for axis in Axis::ALL.into_iter().filter(|axis| *axis != Axis::Loops || passes.is_some()) {
             outside.extend(self.outside_number(axis, &axes));
         }
         let (gated, experts) = match &first.ffn {
@@ -123,6 +125,7 @@ impl Space {
             experts,
         };
         let alike = self.architecture(&block, architecture.depth(), architecture.vocabulary_size, tied);
+        let alike = looped(alike, passes.unwrap_or(1));
         outside.extend(fixed_parts(architecture, first, &alike));
         outside.extend(self.outside_rules(&axes));
         outside
@@ -218,6 +221,7 @@ fn axes_of(architecture: &Architecture, first: &LayerRun) -> [f64; Axis::COUNT] 
         (Axis::KvHeads, first.attention.kv_heads),
         (Axis::Ffn, ffn),
         (Axis::Layers, architecture.depth()),
+        (Axis::Loops, passes_of(architecture).unwrap_or(1)),
         (Axis::VocabularySize, architecture.vocabulary_size),
     ] {
         axes[axis as usize] = value as f64;

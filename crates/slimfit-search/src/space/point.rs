@@ -4,7 +4,7 @@
 
 use super::{Axis, Choice, Mixture, Space, Window};
 use crate::Invalid;
-use slimfit_arch::{Architecture, Attention, FeedForward, LayerRun, Mlp, Moe, Positions, Scales};
+use slimfit_arch::{Architecture, Attention, FeedForward, LayerRun, Loops, Mlp, Moe, Positions, Scales};
 use slimfit_quantity::NumberFormat;
 
 /// The shape that all layers of a point share.
@@ -62,6 +62,8 @@ pub struct Inner {
     pub tied: usize,
     /// Place in the list of depths.
     pub layers: usize,
+    /// Place in the list of numbers of passes.
+    pub loops: usize,
 }
 
 /// A point written out.
@@ -118,7 +120,7 @@ impl Space {
                     Axis::HeadSize => "head_size is no whole number",
                     Axis::Heads => "heads is no whole number",
                     Axis::KvHeads => "kv_heads is no whole number",
-                    Axis::Ffn | Axis::Layers | Axis::VocabularySize => "ffn is no whole number",
+                    Axis::Ffn | Axis::Layers | Axis::Loops | Axis::VocabularySize => "ffn is no whole number",
                 }));
             }
             if options[..chosen].iter().any(|earlier| earlier.value(&axes) == value) {
@@ -157,14 +159,14 @@ impl Space {
         Ok(block)
     }
 
-    /// Whether a rule that names depth or vocabulary excludes a point of `block`.
+    /// Whether a rule that names depth, passes or vocabulary excludes a point of `block`.
     ///
     /// # Errors
     /// The rule.
     pub(crate) fn check_whole_point(
         &self,
         block: &Block,
-        layers: u64,
+        (layers, passes): (u64, u64),
         vocabulary: u64,
     ) -> Result<(), Invalid> {
         if !self.exclude.iter().any(|condition| condition.whole_point) {
@@ -172,6 +174,7 @@ impl Space {
         }
         let mut axes = block.axes();
         axes[Axis::Layers as usize] = layers as f64;
+        axes[Axis::Loops as usize] = passes as f64;
         axes[Axis::VocabularySize as usize] = vocabulary as f64;
         for condition in self.exclude.iter().filter(|condition| condition.whole_point) {
             if condition.expression.value(&axes) != 0.0 {
@@ -233,7 +236,7 @@ impl Space {
         Invalid::of(BROKEN[broken])
     }
 
-    /// Whether an exclusion names depth or vocabulary together with something of a layer.
+    /// Whether an exclusion names depth, passes or vocabulary together with something of a layer.
     pub(crate) fn excludes_by_layer(&self) -> bool {
         self.exclude.iter().any(|condition| condition.whole_point && condition.of_layer)
     }
@@ -245,20 +248,20 @@ impl Space {
         kv: usize,
         vocabulary: usize,
         tied: usize,
-        layers: usize,
+        (layers, loops): (usize, usize),
     ) -> Inner {
-        let places = [weights, kv, vocabulary, tied, layers];
+        let places = [weights, kv, vocabulary, tied, layers, loops];
         let index = places
             .iter()
             .zip(self.inner_lengths())
             .fold(0_u64, |index, (place, length)| index * length as u64 + *place as u64);
-        Inner { index, weights, kv, vocabulary, tied, layers }
+        Inner { index, weights, kv, vocabulary, tied, layers, loops }
     }
 
     /// The inner choice of that number.
     pub fn inner(&self, index: u64) -> Inner {
-        let [weights, kv, vocabulary, tied, layers] = digits(index, self.inner_lengths());
-        Inner { index, weights, kv, vocabulary, tied, layers }
+        let [weights, kv, vocabulary, tied, layers, loops] = digits(index, self.inner_lengths());
+        Inner { index, weights, kv, vocabulary, tied, layers, loops }
     }
 
     /// Vocabularies offered.
@@ -271,6 +274,11 @@ impl Space {
         self.plain(Axis::Layers)
     }
 
+    /// Numbers of passes through all layers offered; 1: they run once.
+    pub fn passes(&self) -> Vec<u64> {
+        self.plain(Axis::Loops)
+    }
+
     /// Tyings offered.
     pub fn tyings(&self) -> &[bool] {
         &self.tied
@@ -281,7 +289,7 @@ impl Space {
         self.numbers[axis as usize].iter().map(|option| option.value(&none) as u64).collect()
     }
 
-    /// The architecture of a block at some depth.
+    /// The architecture of a block at some depth, whose layers run once.
     pub fn architecture(
         &self,
         block: &Block,
@@ -367,10 +375,31 @@ impl Space {
         let (layers, vocabulary) = (self.depths()[inner.layers], self.vocabularies()[inner.vocabulary]);
         Ok(Point {
             index,
-            architecture: self.architecture(&block, layers, vocabulary, self.tied[inner.tied]),
+            architecture: looped(
+                self.architecture(&block, layers, vocabulary, self.tied[inner.tied]),
+                self.passes()[inner.loops],
+            ),
             weights: self.weights[inner.weights],
             kv: self.kv[inner.kv],
         })
+    }
+}
+
+/// The same model with so many passes through all of its layers.
+pub(crate) fn looped(architecture: Architecture, passes: u64) -> Architecture {
+    let layers = architecture.depth();
+    let loops = (passes > 1).then_some(Loops { first: 0, layers, count: passes, immediate: false });
+    Architecture { loops, ..architecture }
+}
+
+/// How often all layers of a model run, where they all run equally often and in one order.
+pub(crate) fn passes_of(architecture: &Architecture) -> Option<u64> {
+    match architecture.loops {
+        None | Some(Loops { count: 1, .. }) => Some(1),
+        Some(Loops { first, layers, count, immediate }) => {
+            let whole = first == 0 && layers == architecture.depth();
+            (whole && (!immediate || layers == 1)).then_some(count)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A space file: from text to axes, with the place of everything that is wrong.
 
-use super::axes::{AXIS_NAMES, Axis, EXPERTS};
+use super::axes::{AXIS_NAMES, Axis, EXPERTS, LOOPS};
 use super::expression::{Expression, Fault};
 use super::{Choice, Condition, LayerAxis, MOST_LAYERS, Mixture, Numbers, Space, Window};
 use crate::SearchError;
@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SPACE_SCHEMA: &str = "slimfit/space/v1";
 /// Values that one axis may offer.
 const MAXIMUM_VALUES: usize = 10_000;
+/// Passes through the layers of a point: far past what any law reaches.
+const MAXIMUM_PASSES: u64 = 1000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +86,7 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         }
     }
     for name in AXIS_NAMES {
-        if name != EXPERTS && !file.axes.contains_key(name) {
+        if ![EXPERTS, LOOPS].contains(&name) && !file.axes.contains_key(name) {
             let error = document.error_at("axes", format!("missing axis `{name}`")).code("missing-field");
             return Err(error.allowed(format!("the axes {}", AXIS_NAMES.join(", "))).into());
         }
@@ -114,6 +116,9 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         }
     }
     let mut numbers: [Numbers; Axis::COUNT] = std::array::from_fn(|_| Vec::new());
+    if !file.axes.contains_key(LOOPS) {
+        numbers[Axis::Loops as usize].push(Choice::Number(1));
+    }
     for axis in Axis::ALL {
         for (field, value) in sources(axis.name()) {
             reader.numbers(&field, value, axis, &mut numbers[axis as usize])?;
@@ -175,6 +180,13 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         exclude.push(Condition::new(text.clone(), expression));
     }
     let portable = file.portable.as_deref().map(|names| reader.loaders(names)).transpose()?;
+    if let Some(Choice::Number(passes)) = numbers[Axis::Loops as usize]
+        .iter()
+        .find(|choice| matches!(choice, Choice::Number(passes) if *passes > MAXIMUM_PASSES))
+    {
+        let error = document.error_at("axes.loops", "too many passes through the layers");
+        return Err(error.found(passes).allowed(format!("`none`, or at most {MAXIMUM_PASSES}")).into());
+    }
     let space = Space {
         name: file.name,
         description: file.description,
@@ -285,6 +297,17 @@ impl Reader<'_> {
         for (index, value) in values.iter().enumerate() {
             let field = if value_is_list(one) { format!("{field}[{index}]") } else { field.to_owned() };
             match value {
+                Value::Null if axis == Axis::Loops => into.push(Choice::Number(1)),
+                Value::String(text) if axis == Axis::Loops => {
+                    if text != "none" {
+                        return Err(self.wrong(
+                            &field,
+                            value,
+                            "`none`, a number of passes, a range or a list of them",
+                        ));
+                    }
+                    into.push(Choice::Number(1));
+                }
                 Value::Number(_) => into.push(Choice::Number(self.whole(&field, value)?)),
                 Value::String(text) => {
                     let expression = self.expression(&field, text)?;
@@ -446,6 +469,14 @@ impl Reader<'_> {
 
     /// What layers of their own cannot be combined with.
     fn check_layers(&self, space: &Space) -> Result<(), DocumentError> {
+        if let Some(passes) = space.passes().into_iter().find(|passes| *passes > 1) {
+            let own = self.document.has("axes.loops");
+            let field = if own { "axes.loops" } else { "assume.loops.loops" };
+            let error = self.document.error_at(field, "layers of their own choice run once");
+            return Err(error
+                .found(format!("{passes} passes beside `per_layer`"))
+                .allowed("`none`, or no `per_layer`"));
+        }
         if let Some(layers) = space.depths().into_iter().find(|layers| *layers > MOST_LAYERS) {
             let error = self.document.error_at("axes.layers", "too many layers of their own choice");
             return Err(error.found(layers).allowed(format!("at most {MOST_LAYERS} beside `per_layer`")));

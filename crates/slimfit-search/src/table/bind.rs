@@ -222,15 +222,17 @@ impl Wanted {
 
     /// Calls `visit` with every choice within a block that has the given values.
     fn each_inner(&self, space: &Space, mut visit: impl FnMut(u64)) {
-        let (layers, vocabularies) = (space.depths(), space.vocabularies());
+        let (layers, passes, vocabularies) = (space.depths(), space.passes(), space.vocabularies());
         let (wanted_layers, wanted_vocabulary) =
             (self.numbers[Axis::Layers as usize], self.numbers[Axis::VocabularySize as usize]);
+        let wanted_passes = self.numbers[Axis::Loops as usize];
         for index in 0..space.inner_size() {
             let inner = space.inner(index);
             let holds = self.weights.is_none_or(|format| format == space.weights()[inner.weights])
                 && self.kv.is_none_or(|format| format == space.kv()[inner.kv])
                 && self.tied.is_none_or(|tied| tied == space.tyings()[inner.tied])
                 && wanted_layers.is_none_or(|wanted| wanted == layers[inner.layers])
+                && wanted_passes.is_none_or(|wanted| wanted == passes[inner.loops])
                 && wanted_vocabulary.is_none_or(|wanted| wanted == vocabularies[inner.vocabulary]);
             if holds {
                 visit(index);

@@ -13,7 +13,7 @@ const MOST_BYTES: u64 = 64 << 20;
 const ID: &str = "id";
 const SETTING: &str = "setting";
 const SIGMA: &str = "sigma";
-const AXES: [&str; 14] = [
+const AXES: [&str; 15] = [
     "layers",
     "hidden_size",
     "heads",
@@ -28,6 +28,7 @@ const AXES: [&str; 14] = [
     "tied_embeddings",
     "weights",
     "kv",
+    "loops",
 ];
 
 /// How rows name their points.
