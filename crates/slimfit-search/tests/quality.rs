@@ -332,8 +332,8 @@ fn measured_losses_replace_predictions_in_dominance_and_in_the_record() {
     assert!((point.intervals["loss"].high - 1.9 - 1.645 * 0.01).abs() < 1e-12);
     assert!(front.points.iter().filter(|point| !point.sources.is_empty()).count() == 1);
     let csv = front_csv(&front);
-    assert!(csv.lines().next().unwrap().ends_with(",measured"));
-    assert_eq!(csv.lines().filter(|line| line.ends_with(",loss")).count(), 1);
+    assert!(csv.lines().next().unwrap().ends_with(",measured,loops"));
+    assert_eq!(csv.lines().filter(|line| line.ends_with(",loss,1")).count(), 1);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use super::unit::{MixingPool, Unit};
 use crate::parts::{LayerCounts, Part};
 use slimfit_cost::{BusyTime, CostError, CostModel, RegimeId};
 
+/// A row or column: its working set, and the bytes that later passes read, by place.
+type Read = (f64, Vec<f64>);
+
 /// How far the bytes of one pass and the working set of a sheet's points reach.
 #[derive(Debug)]
 pub(super) struct PassSpans {
@@ -41,7 +44,7 @@ impl PassSpans {
         mixing: &[usize],
     ) -> Option<Self> {
         let (layers, full, windowed) = (counts.layers() as f64, counts.full as f64, counts.windowed as f64);
-        let rows: Vec<(f64, Vec<f64>)> = (0..width.attentions.len())
+        let rows: Vec<Read> = (0..width.attentions.len())
             .filter_map(|row| {
                 let (projections, mixing) =
                     (unit.projections[row].as_ref().ok()?, pool.parts[mixing[row]].as_ref().ok()?);
@@ -56,14 +59,14 @@ impl PassSpans {
                 Some((sheet.working_set.rows.values[row], read.collect()))
             })
             .collect();
-        let columns: Vec<(f64, Vec<f64>)> = (0..width.feed_forwards.len())
+        let columns: Vec<Read> = (0..width.feed_forwards.len())
             .filter_map(|column| {
                 let part = unit.feed_forwards[column].as_ref().ok()?;
                 let read = part.read_bytes.iter().map(|bytes| layers * bytes).collect();
                 Some((sheet.working_set.columns.values[column], read))
             })
             .collect();
-        let both = |of: &dyn Fn(&(f64, Vec<f64>)) -> f64| {
+        let both = |of: &dyn Fn(&Read) -> f64| {
             let (rows, columns) = (ends(rows.iter().map(of))?, ends(columns.iter().map(of))?);
             Some((rows.0 + columns.0, rows.1 + columns.1))
         };

@@ -26,6 +26,9 @@ pub(crate) enum Goal {
     NearestMiss,
 }
 
+/// Width, vocabulary, tying, and depth with passes, by place.
+pub(super) type FamilyKey = (usize, usize, usize, (usize, usize));
+
 /// One worker and what it keeps from unit to unit.
 pub(crate) struct Worker<'w> {
     pub(crate) space: &'w Space,
@@ -40,8 +43,7 @@ pub(crate) struct Worker<'w> {
     pub(super) pool: MixingPool,
     sheet: Sheet,
     pub(super) held: Held,
-    /// By width, vocabulary, tying, and depth with passes.
-    pub(super) least_nats: HashMap<(usize, usize, usize, (usize, usize)), Rc<LeastNats>>,
+    pub(super) least_nats: HashMap<FamilyKey, Rc<LeastNats>>,
     with_joules: bool,
     with_training: bool,
     with_file: bool,
