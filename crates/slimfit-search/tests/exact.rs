@@ -4,18 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod profile;
+mod uneven;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
-use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan, TrainingRate};
-use slimfit_quantity::Measured;
 use slimfit_search::{
     Evaluator, Metric, ModelEvaluator, Outcome, SearchOptions, Space, Workload, enumerate, search,
 };
 use slimfit_study::Natural;
+use uneven::uneven;
 
 const TOKENS: u64 = 100_000_000_000;
 /// Metrics of the evaluator that are compared: all but those per token.
@@ -121,27 +121,9 @@ fn case() -> impl Strategy<Value = Case> {
         )
 }
 
-fn device(case: &Case) -> HardwareProfile {
-    let mut profile = profile::synthetic(true);
-    let mut sizes: Vec<u64> = profile.bandwidth.iter().map(|entry| entry.working_set_bytes).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    for entry in &mut profile.bandwidth {
-        let place = sizes.iter().position(|size| *size == entry.working_set_bytes).unwrap();
-        let value = entry.bytes_per_s.value.unwrap() * case.bandwidth[place % case.bandwidth.len()];
-        entry.bytes_per_s = Measured::new(vec![value; 3]).unwrap().figure();
-    }
-    for barrier in &mut profile.overhead.barrier {
-        if barrier.threads == 2 {
-            barrier.seconds = Measured::new(vec![case.barrier_seconds; 3]).unwrap().figure();
-        }
-    }
-    profile
-}
-
 /// Both ways, and whether anything was left to compare.
 fn compare(case: &Case, passes: &[f64]) -> Result<(Outcome, Outcome, Vec<Metric>), TestCaseError> {
-    let cost = CostModel::new(&device(case)).unwrap();
+    let cost = CostModel::new(&uneven(&case.bandwidth, case.barrier_seconds)).unwrap();
     let quality = QualityModel::new(Recipe::builtin("gemstones").unwrap());
     let workload = Workload::load(case.workload).unwrap();
     let document = Document::from_str(&case.space, "random.yaml").unwrap();

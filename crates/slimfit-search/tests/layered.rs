@@ -3,22 +3,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod profile;
+mod uneven;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use slimfit_arch::{Architecture, LayerRun};
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
-use slimfit_hardware::HardwareProfile;
 use slimfit_plan::WeightFormats;
 use slimfit_quality::{QualityModel, Recipe, TrainingPlan, TrainingRate};
-use slimfit_quantity::{Measured, NumberFormat};
+use slimfit_quantity::NumberFormat;
 use slimfit_search::{
     Block, Evaluator, LayerOptions, LayeredOutcome, Metric, ModelEvaluator, ModelFormats, SearchOptions,
     Space, Workload, search_layers,
 };
 use slimfit_study::Natural;
 use std::collections::BTreeMap;
+use uneven::uneven;
 
 const TOKENS: u64 = 100_000_000_000;
 /// Sequences of a case at most.
@@ -137,24 +138,6 @@ fn space(case: &Case, per_layer: bool) -> Space {
     Space::from_document(&Document::from_str(&text(case, per_layer), "random.yaml").unwrap(), &[]).unwrap()
 }
 
-fn device(case: &Case) -> HardwareProfile {
-    let mut profile = profile::synthetic(true);
-    let mut sizes: Vec<u64> = profile.bandwidth.iter().map(|entry| entry.working_set_bytes).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    for entry in &mut profile.bandwidth {
-        let place = sizes.iter().position(|size| *size == entry.working_set_bytes).unwrap();
-        let value = entry.bytes_per_s.value.unwrap() * case.bandwidth[place % case.bandwidth.len()];
-        entry.bytes_per_s = Measured::new(vec![value; 3]).unwrap().figure();
-    }
-    for barrier in &mut profile.overhead.barrier {
-        if barrier.threads == 2 {
-            barrier.seconds = Measured::new(vec![case.barrier_seconds; 3]).unwrap().figure();
-        }
-    }
-    profile
-}
-
 /// Every model of the space, layer by layer.
 fn each_model(
     case: &Case,
@@ -242,7 +225,7 @@ fn compare(case: &Case, passes: &[f64], most_labels: usize) -> Result<Option<Com
     if layered.point_count().to_f64() > MOST as f64 {
         return Ok(None);
     }
-    let cost = CostModel::new(&device(case)).unwrap();
+    let cost = CostModel::new(&uneven(&case.bandwidth, case.barrier_seconds)).unwrap();
     let quality = QualityModel::new(Recipe::builtin("gemstones").unwrap());
     let workload = Workload::load(case.workload).unwrap();
     let plan = TrainingPlan {

@@ -47,6 +47,7 @@ mod layer;
 mod model;
 mod pool;
 mod problems;
+mod quantity;
 mod record;
 mod sample;
 mod solved;

@@ -2,60 +2,11 @@
 
 use super::layer::{Layers, Once, joined, once_bytes};
 use super::model::Trunk;
+use super::quantity::{Charge, Quantity, charged};
 use crate::layers::{CountBound, DIMENSIONS, Direction, Limit, Positions, Problem};
 use crate::space::Window;
-use crate::{Metric, ModelEvaluator, SearchError, Space};
+use crate::{ModelEvaluator, SearchError, Space};
 use slimfit_cost::{PROCESS_BYTES, RegimeId};
-
-/// A number that is a sum over layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Quantity {
-    /// Stored parameters without embeddings, of which more are better.
-    NonEmbedding,
-    /// Those of them that a token visits.
-    Active,
-    /// All stored parameters, of which fewer are better.
-    Parameters,
-    Decode,
-    Prefill,
-    Joules,
-    Memory,
-    TrainingFlops,
-    /// Bytes of the tensors in a file.
-    File,
-    /// Bytes that each token touches again: what decides the regime.
-    WorkingSet,
-    /// Seconds that a token takes longer than with the thread count at a place.
-    Slower(usize),
-}
-
-/// The quantities behind metrics that are asked for.
-pub(crate) fn quantities(metrics: &[Metric], experts: bool) -> Vec<Quantity> {
-    let mut found: Vec<Quantity> = Vec::new();
-    for metric in metrics {
-        let of_metric: &[Quantity] = match metric {
-            Metric::Loss | Metric::LossPerByte | Metric::Score(_) if experts => {
-                &[Quantity::NonEmbedding, Quantity::Active]
-            }
-            Metric::Loss | Metric::LossPerByte | Metric::Score(_) => &[Quantity::NonEmbedding],
-            Metric::TtftSeconds | Metric::TtftP95Seconds => &[Quantity::Prefill],
-            Metric::TpotSeconds | Metric::TpotP95Seconds | Metric::SecondsPerByte => &[Quantity::Decode],
-            Metric::MemoryBytes => &[Quantity::Memory],
-            Metric::JoulesPerToken => &[Quantity::Joules],
-            Metric::Parameters => &[Quantity::Parameters],
-            Metric::FileBytes => &[Quantity::File],
-            Metric::TrainingFlops | Metric::TrainingSeconds | Metric::TrainingCost => {
-                &[Quantity::TrainingFlops]
-            }
-        };
-        for quantity in of_metric {
-            if !found.contains(quantity) {
-                found.push(*quantity);
-            }
-        }
-    }
-    found
-}
 
 /// Working sets in which every thread count has one regime.
 #[derive(Debug, Clone)]
@@ -66,15 +17,6 @@ struct Interval {
     up_to: f64,
     /// By place of the thread count.
     regimes: Vec<RegimeId>,
-}
-
-/// How quantities that depend on thread count and regime are charged.
-#[derive(Debug, Clone)]
-pub(crate) enum Charge {
-    /// As with this thread count in these regimes, one for each count.
-    Exact { thread_place: usize, regimes: Vec<RegimeId> },
-    /// At the least of all that a model may have: a bound from below.
-    Least(Vec<(usize, RegimeId)>),
 }
 
 /// A problem, and what its answer means.
@@ -503,35 +445,6 @@ impl Trial<'_> {
             _ => charged(evaluator, quantity, charge, |place, regime| {
                 outer.part.times(evaluator.cost, place, regime)
             }),
-        }
-    }
-}
-
-/// A quantity that follows from times.
-fn charged(
-    evaluator: &ModelEvaluator<'_>,
-    quantity: Quantity,
-    charge: &Charge,
-    mut times: impl FnMut(usize, RegimeId) -> crate::parts::PartTimes,
-) -> f64 {
-    let mut value = |thread_place: usize, regime: RegimeId| {
-        let times = times(thread_place, regime);
-        match quantity {
-            Quantity::Prefill => times.prefill.seconds,
-            Quantity::Joules => {
-                let threads = evaluator.cost.thread_counts().nth(thread_place).unwrap_or(1);
-                evaluator.joules(times.decode, threads).unwrap_or(0.0)
-            }
-            _ => times.decode.seconds,
-        }
-    };
-    match (charge, quantity) {
-        (Charge::Exact { thread_place, regimes }, Quantity::Slower(other)) => {
-            value(*thread_place, regimes[*thread_place]) - value(other, regimes[other])
-        }
-        (Charge::Exact { thread_place, regimes }, _) => value(*thread_place, regimes[*thread_place]),
-        (Charge::Least(all), _) => {
-            all.iter().map(|(place, regime)| value(*place, *regime)).fold(f64::INFINITY, f64::min)
         }
     }
 }

@@ -1,7 +1,8 @@
 //! From the sums of an answer to models, and what they prove.
 
 use super::model::Counts;
-use super::problems::{Posed, Quantity};
+use super::problems::Posed;
+use super::quantity::Quantity;
 use crate::layers::Label;
 use crate::{Metric, ModelEvaluator, Values};
 use slimfit_quality::Shape;
