@@ -236,7 +236,22 @@ impl Law {
     /// Holds because the size term falls with every count of parameters and the data term joins it monotonically; the
     /// vocabulary's term is looked up over the whole range.
     pub fn least_base_nats(&self, largest: &Shape, smallest: u64) -> f64 {
-        let ln_size = self.formula.ln_size(largest) + self.formula.ln_penalty(largest.ln_width_over_depth());
+        self.least_base_nats_of_depths(largest, (largest.layers, largest.layers), smallest)
+    }
+
+    /// The same of shapes that may also differ in their depth, from the least to the most stored layers.
+    ///
+    /// Holds because no depth between has a lesser penalty than the one that comes nearest to the best width over depth.
+    pub fn least_base_nats_of_depths(
+        &self,
+        largest: &Shape,
+        (shallowest, deepest): (u64, u64),
+        smallest: u64,
+    ) -> f64 {
+        let ln_aspect = |layers: u64| Shape { layers, ..*largest }.ln_width_over_depth();
+        let (narrow, wide) = (ln_aspect(deepest), ln_aspect(shallowest));
+        let nearest = self.formula.width_depth_optimum.max(narrow).min(wide);
+        let ln_size = self.formula.ln_size(largest) + self.formula.ln_penalty(nearest);
         let size = self.formula.size_nats(ln_size);
         let range = (smallest as f64, largest.non_embedding as f64);
         let vocabulary = match (&self.recipe.corrections.vocabulary, self.far_edge(largest.vocabulary_size)) {

@@ -448,6 +448,7 @@ proptest! {
     fn no_shape_falls_below_the_bound_of_its_family(
         layers in 8_u64..48, width in 6_u64..32, vocabulary in 9000_u64..250_000, tokens in 1_u64..3000,
         (small, large, between) in (1_u64..1000, 1_u64..1000, 0.0_f64..1.0), experts in any::<bool>(),
+        (shallower, deeper) in (0_u64..8, 0_u64..20),
         weights in prop::sample::select(NumberFormat::SEARCHABLE_WEIGHTS.to_vec()), kv_heads in 1_u64..16,
     ) {
         let model = model("gemstones");
@@ -477,6 +478,9 @@ proptest! {
             let tight = law.least_base_nats(&shape(own), own) + law.heads_nats(kv_heads, false)
                 + law.least_format_nats(weights, kv, (own as f64, own as f64)).unwrap();
             prop_assert!((loss.nats - tight).abs() < 1e-9, "{tight} {loss:?}");
+            // A range of depths has no more than any depth in it.
+            let depths = law.least_base_nats_of_depths(&shape(most), (layers - shallower, layers + deeper), least);
+            prop_assert!(depths <= law.least_base_nats(&shape(most), least), "{depths}");
         }
     }
 

@@ -280,11 +280,6 @@ impl<'a> ModelEvaluator<'a> {
         point.non_embedding + tables(point.tied) * vocabulary * point.block.hidden_size
     }
 
-    /// Embedding parameters of a point.
-    pub(crate) fn embedding_parameters(&self, hidden_size: u64, vocabulary: usize, tied: bool) -> u64 {
-        tables(tied) * self.vocabularies[vocabulary].0 * hidden_size
-    }
-
     /// What the law reads of a point.
     pub(crate) fn shape(&self, point: &Counted) -> Shape {
         let Counted { block, layers, passes, tied, non_embedding, active, rest, .. } = *point;

@@ -238,7 +238,7 @@ proptest! {
             }
             Study::open(folder.path()).unwrap().check().unwrap();
         };
-        prop_assert!(lives > 3, "only {lives} lives");
+        prop_assert!(lives > 1, "nothing died");
         prop_assert!(seen > (0, 0), "no life left anything");
         check(&found, &undisturbed)?;
         let epsilon = passes[passes.len() - 1];

@@ -165,7 +165,9 @@ impl Objectives {
         };
         let stored = sheet.memory.least(row, column);
         for thread in &sheet.threads {
-            let (first, last) = (thread.place_of(set), thread.place_of(most_set));
+            let first = thread.place_of(set);
+            // Where nothing of the box can be priced it has no working set, and no time in any regime.
+            let last = thread.place_of(most_set).max(first);
             for times in &thread.regimes[first..=last] {
                 basics.tpot_seconds = basics.tpot_seconds.min(times.decode.least(row, column));
                 basics.ttft_seconds = basics.ttft_seconds.min(times.prefill.least(row, column));

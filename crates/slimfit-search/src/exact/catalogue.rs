@@ -4,9 +4,11 @@
 use crate::model::{Counted, LayerParameters};
 use crate::space::{Block, Mixture};
 use crate::{Invalid, Space};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::num::NonZero;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Heads of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +45,8 @@ pub(crate) struct Width {
     pub(crate) idle_parameters: Vec<u64>,
     /// Parameters without embeddings that no layer has.
     pub(crate) rest_parameters: u64,
+    /// Least and most parameters of a layer.
+    layer_parameters: (u64, u64),
     /// Number of each pair's block with the first window, or [`ABSENT`]; (attentions, feed-forward parts) row-major.
     blocks: Vec<u64>,
     /// Pairs present before each row and column: `(attentions + 1, feed-forward parts + 1)` row-major.
@@ -59,59 +63,102 @@ pub(crate) struct Catalogue {
     pub(crate) invalid: BTreeMap<Invalid, u64>,
 }
 
-/// One combination of the axes that shape a layer.
-struct Combination {
-    attention: AttentionShape,
-    feed_forward: FeedForwardShape,
-    block: u64,
-}
-
 impl Catalogue {
     /// Sorts the blocks of `space`.
     pub(crate) fn new(space: &Space) -> Self {
         let (windows, experts) = space.window_and_expert_counts();
         // Points that share one combination of the axes that shape a layer.
         let points = windows * space.inner_size();
-        let mut invalid: BTreeMap<Invalid, u64> = BTreeMap::new();
-        let mut by_width: BTreeMap<u64, Vec<Combination>> = BTreeMap::new();
-        for outer in 0..space.blocks() / (windows * experts) {
-            for expert in 0..experts {
-                let number = outer * windows * experts + expert;
-                match space.block(number) {
-                    Ok(block) => by_width.entry(block.hidden_size).or_default().push(Combination::of(&block)),
-                    Err(reason) => *invalid.entry(reason).or_insert(0) += points,
+        let next = AtomicUsize::new(0);
+        let gather = || {
+            let mut part = Self { widths: Vec::new(), invalid: BTreeMap::new() };
+            let mut gathered: BTreeMap<u64, Gathered> = BTreeMap::new();
+            loop {
+                let shard = next.fetch_add(1, Ordering::Relaxed);
+                if shard < space.shards() {
+                    space.walk(
+                        shard,
+                        &mut |block| gathered.entry(block.hidden_size).or_default().add(block),
+                        &mut |reason, count| *part.invalid.entry(reason).or_insert(0) += count * points,
+                    );
+                }
+                if shard >= space.shards() || space.shards_are_widths() {
+                    for (hidden_size, gathered) in std::mem::take(&mut gathered) {
+                        let refuse = |reason, count: u64| {
+                            *part.invalid.entry(reason).or_insert(0) += count * points;
+                        };
+                        part.widths.extend(Width::new(space, hidden_size, gathered, experts, refuse));
+                    }
+                }
+                if shard >= space.shards() {
+                    return part;
                 }
             }
-        }
-        let mut widths = Vec::new();
-        for (hidden_size, combinations) in by_width {
-            let width = Width::new(space, hidden_size, &combinations, experts, |reason, count| {
-                *invalid.entry(reason).or_insert(0) += count * points;
-            });
-            widths.extend(width);
-        }
-        Self { widths, invalid }
+        };
+        // Blocks of one hidden size have to meet.
+        let available = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = if space.shards_are_widths() { available.min(space.shards()) } else { 1 };
+        let mut all = Self { widths: Vec::new(), invalid: BTreeMap::new() };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(gather)).collect();
+            for thread in threads {
+                let part = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                all.widths.extend(part.widths);
+                for (reason, count) in part.invalid {
+                    *all.invalid.entry(reason).or_insert(0) += count;
+                }
+            }
+        });
+        all.widths.sort_by_key(|width| width.hidden_size);
+        all
     }
 }
 
-impl Combination {
-    fn of(block: &Block) -> Self {
-        Self {
-            attention: AttentionShape {
-                head_size: block.head_size,
-                heads: block.heads,
-                kv_heads: block.kv_heads,
-            },
-            feed_forward: FeedForwardShape { size: block.ffn, gated: block.gated, experts: block.experts },
-            block: block.index,
-        }
+/// Different values in the order they come, and where each is.
+#[derive(Debug)]
+struct Numbered<T> {
+    values: Vec<T>,
+    places: HashMap<T, u32>,
+}
+
+impl<T: Copy + Eq + Hash> Numbered<T> {
+    fn place(&mut self, value: T) -> u32 {
+        *self.places.entry(value).or_insert_with(|| {
+            self.values.push(value);
+            self.values.len() as u32 - 1
+        })
     }
 }
 
-/// Values without repetition, in the order they come.
-fn distinct<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    values.filter(|value| seen.insert(*value)).collect()
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), places: HashMap::new() }
+    }
+}
+
+/// The blocks of one hidden size.
+#[derive(Debug, Default)]
+struct Gathered {
+    attentions: Numbered<AttentionShape>,
+    feed_forwards: Numbered<FeedForwardShape>,
+    /// Place of the attention, place of the feed-forward part, and number of the block.
+    pairs: Vec<(u32, u32, u64)>,
+    /// The attention of the last block.
+    last: Option<(AttentionShape, u32)>,
+}
+
+impl Gathered {
+    fn add(&mut self, block: &Block) {
+        let Block { head_size, heads, kv_heads, .. } = *block;
+        let attention = AttentionShape { head_size, heads, kv_heads };
+        let feed_forward = FeedForwardShape { size: block.ffn, gated: block.gated, experts: block.experts };
+        let row = match self.last {
+            Some((last, row)) if last == attention => row,
+            _ => self.attentions.place(attention),
+        };
+        self.last = Some((attention, row));
+        self.pairs.push((row, self.feed_forwards.place(feed_forward), block.index));
+    }
 }
 
 impl Width {
@@ -119,79 +166,86 @@ impl Width {
     fn new(
         space: &Space,
         hidden_size: u64,
-        combinations: &[Combination],
+        gathered: Gathered,
         window_stride: u64,
         mut refuse: impl FnMut(Invalid, u64),
     ) -> Option<Self> {
-        let attentions = distinct(combinations.iter().map(|pair| pair.attention));
-        let feed_forwards = distinct(combinations.iter().map(|pair| pair.feed_forward));
+        let Gathered { attentions, feed_forwards, pairs, .. } = gathered;
+        let (attentions, feed_forwards) = (attentions.values, feed_forwards.values);
         let count = |attention: AttentionShape, feed_forward: FeedForwardShape| {
             LayerParameters::of(space, &block(hidden_size, attention, feed_forward))
         };
+        let shapes =
+            |(row, column, _): (u32, u32, u64)| (attentions[row as usize], feed_forwards[column as usize]);
         // What is wrong with a pair is wrong with one of its halves, so a pair that is a model tells the halves apart.
-        let Some(anchor) = combinations.iter().find(|pair| count(pair.attention, pair.feed_forward).is_ok())
-        else {
-            for pair in combinations {
-                refuse(count(pair.attention, pair.feed_forward).err()?, 1);
+        let anchor = pairs.iter().map(|pair| shapes(*pair)).find(|pair| count(pair.0, pair.1).is_ok());
+        let Some(anchor) = anchor else {
+            for pair in &pairs {
+                let (attention, feed_forward) = shapes(*pair);
+                refuse(count(attention, feed_forward).err()?, 1);
             }
             return None;
         };
-        let base = count(anchor.attention, anchor.feed_forward).ok()?;
-        let attentions: Vec<_> =
-            attentions.into_iter().map(|shape| (shape, count(shape, anchor.feed_forward))).collect();
-        let feed_forwards: Vec<_> =
-            feed_forwards.into_iter().map(|shape| (shape, count(anchor.attention, shape))).collect();
-        let wrong: HashMap<AttentionShape, &Invalid> =
-            attentions.iter().filter_map(|(shape, counts)| Some((*shape, counts.as_ref().err()?))).collect();
-        let wrong_feed_forwards: HashMap<FeedForwardShape, &Invalid> = feed_forwards
-            .iter()
-            .filter_map(|(shape, counts)| Some((*shape, counts.as_ref().err()?)))
-            .collect();
-        for pair in combinations {
-            let reason = wrong.get(&pair.attention).or_else(|| wrong_feed_forwards.get(&pair.feed_forward));
-            if let Some(reason) = reason {
-                refuse((*reason).clone(), 1);
+        let base = count(anchor.0, anchor.1).ok()?;
+        let rows: Vec<_> = attentions.iter().map(|shape| (*shape, count(*shape, anchor.1))).collect();
+        let columns: Vec<_> = feed_forwards.iter().map(|shape| (*shape, count(anchor.0, *shape))).collect();
+        if rows.iter().any(|(_, counts)| counts.is_err()) || columns.iter().any(|(_, counts)| counts.is_err())
+        {
+            for (row, column, _) in &pairs {
+                let (row, column) = (&rows[*row as usize].1, &columns[*column as usize].1);
+                if let Some(reason) = row.as_ref().err().or(column.as_ref().err()) {
+                    refuse(reason.clone(), 1);
+                }
             }
         }
-        let mut attentions: Vec<(u64, AttentionShape)> = attentions
-            .iter()
-            .filter_map(|(shape, counts)| Some((counts.as_ref().ok()?.layer, *shape)))
+        // Each with its place before they are sorted.
+        let mut attentions: Vec<(u64, AttentionShape, usize)> = (rows.iter().enumerate())
+            .filter_map(|(place, (shape, counts))| Some((counts.as_ref().ok()?.layer, *shape, place)))
             .collect();
-        let mut feed_forwards: Vec<(u64, u64, FeedForwardShape)> = feed_forwards
-            .iter()
-            .filter_map(|(shape, counts)| {
+        let mut feed_forwards: Vec<(u64, u64, FeedForwardShape, usize)> = (columns.iter().enumerate())
+            .filter_map(|(place, (shape, counts))| {
                 let counts = counts.as_ref().ok()?;
-                Some((counts.layer, counts.idle, *shape))
+                Some((counts.layer, counts.idle, *shape, place))
             })
             .collect();
-        attentions.sort_by_key(|(layer, shape)| (*layer, *shape));
+        attentions.sort_by_key(|(layer, shape, _)| (*layer, *shape));
         // Parts of one kind together: boxes of several kinds would have the bounds of none of them.
         let kind = |shape: &FeedForwardShape| {
             (shape.experts.map(|experts| (experts.count, experts.top_k)), shape.gated)
         };
-        feed_forwards.sort_by_key(|(layer, idle, shape)| (kind(shape), *layer, *idle, shape.size));
+        feed_forwards.sort_by_key(|(layer, idle, shape, _)| (kind(shape), *layer, *idle, shape.size));
         // A layer's parameters are those of its halves; the least feed-forward part counts on the attention's side.
         let least = feed_forwards.iter().map(|(layer, ..)| *layer).min().unwrap_or(0);
         let mut blocks = vec![ABSENT; attentions.len() * feed_forwards.len()];
-        let places: HashMap<AttentionShape, usize> =
-            attentions.iter().enumerate().map(|(place, (_, shape))| (*shape, place)).collect();
-        let columns: HashMap<FeedForwardShape, usize> =
-            feed_forwards.iter().enumerate().map(|(place, (.., shape))| (*shape, place)).collect();
-        for pair in combinations {
-            if let (Some(row), Some(column)) = (places.get(&pair.attention), columns.get(&pair.feed_forward))
-            {
-                blocks[row * feed_forwards.len() + column] = pair.block;
+        let sorted = |count: usize, before: &mut dyn Iterator<Item = usize>| {
+            let mut places = vec![None; count];
+            before.enumerate().for_each(|(place, before)| places[before] = Some(place));
+            places
+        };
+        let row_places = sorted(rows.len(), &mut attentions.iter().map(|(.., before)| *before));
+        let column_places = sorted(columns.len(), &mut feed_forwards.iter().map(|(.., before)| *before));
+        for (row, column, number) in pairs {
+            if let (Some(row), Some(column)) = (row_places[row as usize], column_places[column as usize]) {
+                blocks[row * feed_forwards.len() + column] = number;
             }
         }
         let pairs_before = prefix_counts(&blocks, attentions.len(), feed_forwards.len());
+        let attention_parameters: Vec<u64> =
+            attentions.iter().map(|(layer, ..)| layer + least - base.layer).collect();
+        let feed_forward_parameters: Vec<u64> =
+            feed_forwards.iter().map(|(layer, ..)| layer - least).collect();
+        let end = |of: fn(std::slice::Iter<'_, u64>) -> Option<&u64>| {
+            [&attention_parameters, &feed_forward_parameters].iter().filter_map(|list| of(list.iter())).sum()
+        };
         Some(Self {
             hidden_size,
-            attention_parameters: attentions.iter().map(|(layer, _)| layer + least - base.layer).collect(),
-            feed_forward_parameters: feed_forwards.iter().map(|(layer, ..)| layer - least).collect(),
-            idle_parameters: feed_forwards.iter().map(|(_, idle, _)| *idle).collect(),
+            layer_parameters: (end(|list| list.min()), end(|list| list.max())),
+            attention_parameters,
+            feed_forward_parameters,
+            idle_parameters: feed_forwards.iter().map(|(_, idle, ..)| *idle).collect(),
             rest_parameters: base.rest,
-            attentions: attentions.into_iter().map(|(_, shape)| shape).collect(),
-            feed_forwards: feed_forwards.into_iter().map(|(.., shape)| shape).collect(),
+            attentions: attentions.into_iter().map(|(_, shape, _)| shape).collect(),
+            feed_forwards: feed_forwards.into_iter().map(|(_, _, shape, _)| shape).collect(),
             blocks,
             pairs_before,
             window_stride,
@@ -226,14 +280,8 @@ impl Width {
 
     /// The least and the most parameters without embeddings at some depth.
     pub(crate) fn parameters_at(&self, layers: u64) -> (f64, f64) {
-        let ends = |parameters: &[u64]| {
-            let (least, most) = (parameters.iter().min(), parameters.iter().max());
-            (least.copied().unwrap_or(0), most.copied().unwrap_or(0))
-        };
-        let (attention, feed_forward) =
-            (ends(&self.attention_parameters), ends(&self.feed_forward_parameters));
         let at = |layer: u64| (self.rest_parameters + layers * layer) as f64;
-        (at(attention.0 + feed_forward.0), at(attention.1 + feed_forward.1))
+        (at(self.layer_parameters.0), at(self.layer_parameters.1))
     }
 
     /// A pair counted at some depth.

@@ -18,8 +18,14 @@
 //! (`CostModel::predict`), which within one regime of the working set is one of those between the least and the most that the
 //! working set leaves; each part's time is the least over these, which is at most what it has.
 //!
+//! The same holds in a box of several depths (of layers that run once), KV formats, windows and tyings: the least of a part over all
+//! of these, taken as often as the fewest layers have it, is at most what any point has of it, since nothing that a layer adds
+//! is negative and neither kind of layer becomes rarer in a deeper model. Times may also be the least over several regimes and
+//! thread counts together.
+//!
 //! **Lemma 3 (quality).** No point of the box has less loss than a shape with the most parameters of the box
-//! ([`Law::least_base_nats`](slimfit_quality::Law::least_base_nats), with what window, heads and formats add at least).
+//! ([`Law::least_base_nats`](slimfit_quality::Law::least_base_nats), with what window, heads and formats add at least). Of several
+//! depths, the one whose width over depth comes nearest to the best counts.
 //!
 //! **Lemma 4 (pruning).** If a point `q` that was seen is at most a lower bound of the box in every objective, and less in
 //! one, then it dominates every point of the box: none is on the front, and none is needed to rule out another one, since
@@ -42,11 +48,14 @@
 
 mod bounds;
 pub(crate) mod catalogue;
+mod depths;
 mod held;
 mod keeper;
 mod ledger;
 mod passes;
 mod quality;
+mod ranges;
+mod regimes;
 mod run;
 mod scope;
 mod sheet;

@@ -1,23 +1,40 @@
-//! What all points of one sheet share beside the sheet itself: which rules they can break, and what they are counted by.
+//! What the points of one sheet, or of the sheets of several depths, share beside the sheet itself: which rules they can break,
+//! and what they are counted by.
 
 use super::catalogue::Width;
 use super::quality::LeastNats;
-use super::unit::{Unit, UnitKey};
+use super::unit::{MixingRows, TrainingFlops, Unit, UnitKey};
 use super::worker::Worker;
 use crate::Invalid;
 use crate::parts::LayerCounts;
 use slimfit_quality::Shape;
 use std::rc::Rc;
 
-/// What all points of a sheet share.
-pub(super) struct SheetScope<'s> {
+/// A unit at work.
+pub(super) struct UnitWork<'s> {
     pub(super) width: &'s Width,
-    pub(super) unit: &'s mut Unit,
-    pub(super) mixing: &'s [usize],
     pub(super) key: UnitKey,
+    pub(super) unit: Unit,
+    /// By KV format, then window.
+    pub(super) mixings: Vec<MixingRows>,
+    pub(super) stacks: Vec<Stack>,
+}
+
+/// The points of one unit, KV format, window and tying: sheets by depth.
+pub(super) struct Stack {
+    /// Places in the space's lists.
     pub(super) kv: usize,
     pub(super) window: usize,
     pub(super) tied: usize,
+    /// Place in the unit's list.
+    pub(super) mixing: usize,
+    pub(super) training: Option<Rc<TrainingFlops>>,
+}
+
+/// What is known of one depth and number of passes of a stack before its layers are looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Trunk {
+    /// Places of depth and passes in the space's lists.
     pub(super) layers: usize,
     pub(super) loops: usize,
     pub(super) counts: LayerCounts,
@@ -29,9 +46,24 @@ pub(super) struct SheetScope<'s> {
     pub(super) allowed: (f64, f64),
     /// Parameters without embeddings below or above which the space's bounds alone refuse a point.
     pub(super) bounds: (f64, f64),
+    /// Why no point is valid, whatever its layers, as far as what is asked of layers alone does not come first.
+    pub(super) refusal: Option<Invalid>,
+    pub(super) window_nats: f64,
+}
+
+/// What all points of a sheet share.
+pub(super) struct SheetScope<'s> {
+    pub(super) width: &'s Width,
+    pub(super) unit: &'s mut Unit,
+    pub(super) mixing: &'s [usize],
+    pub(super) key: UnitKey,
+    pub(super) kv: usize,
+    pub(super) window: usize,
+    pub(super) tied: usize,
+    pub(super) trunk: Trunk,
     /// Why no point of the sheet is valid, whatever its layers.
     pub(super) refusal: Option<Invalid>,
-    /// Whether a point that lies within `allowed` can be refused by a loader or its formats alone.
+    /// Whether a point that lies within the trunk's `allowed` can be refused by a loader or its formats alone.
     pub(super) loaders_first: bool,
     /// Whether a point is valid when its parameters lie within `allowed` and its row and its column are plain.
     pub(super) plain: bool,
@@ -40,7 +72,6 @@ pub(super) struct SheetScope<'s> {
     /// Columns whose points are visited whole by each token.
     pub(super) dense_columns: Vec<bool>,
     pub(super) least_nats: Rc<LeastNats>,
-    pub(super) window_nats: f64,
     /// Points that break the space's bounds on parameters: on all, and on those without embeddings.
     pub(super) outside: [u64; 2],
 }
@@ -63,18 +94,14 @@ impl Worker<'_> {
         scope.refusal = refusing.flatten().map(Invalid::by_loader);
     }
 
-    /// What the points of one sheet share. `(kv, window, tied, (layers, loops))`: places in the space's lists.
-    pub(super) fn scope<'s>(
-        &mut self,
-        width: &'s Width,
-        unit: &'s mut Unit,
-        mixing: &'s [usize],
-        key: UnitKey,
-        (kv, window, tied, (layers, loops)): (usize, usize, usize, (usize, usize)),
-        counts: LayerCounts,
-    ) -> SheetScope<'s> {
+    /// A depth and number of passes of a stack.
+    pub(super) fn trunk(&self, work: &UnitWork<'_>, stack: usize, (layers, loops): (usize, usize)) -> Trunk {
         let (space, evaluator) = (self.space, self.evaluator);
-        let block = crate::Block { window: space.windows()[window], ..width.block(0, 0) };
+        let UnitWork { width, key, .. } = *work;
+        let Stack { kv, window, tied, .. } = work.stacks[stack];
+        let window = space.windows()[window];
+        let counts = LayerCounts::new(window, evaluator.depths[layers], evaluator.passes[loops]);
+        let block = crate::Block { window, ..width.block(0, 0) };
         let place = (key.vocabulary, space.tyings()[tied]);
         let counted = width.counted(block, (0, 0), (counts.layers(), counts.passes), place);
         let mut shape = evaluator.shape(&counted);
@@ -84,6 +111,30 @@ impl Worker<'_> {
         let reachable = evaluator.law().reachable_parameters();
         let allowed = (bounds.0.max(reachable.0), bounds.1.min(reachable.1));
         let formats = (space.weights()[key.weights], space.kv()[kv]);
+        Trunk {
+            layers,
+            loops,
+            counts,
+            shape,
+            embedding,
+            allowed,
+            bounds,
+            refusal: evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats),
+            window_nats: evaluator.law().window_nats(&shape),
+        }
+    }
+
+    /// What the points of one sheet share.
+    pub(super) fn scope<'s>(
+        &mut self,
+        work: &'s mut UnitWork<'_>,
+        stack: usize,
+        trunk: Trunk,
+    ) -> SheetScope<'s> {
+        let (space, evaluator) = (self.space, self.evaluator);
+        let UnitWork { width, key, .. } = *work;
+        let Stack { kv, window, tied, mixing, .. } = work.stacks[stack];
+        let (unit, mixing) = (&mut work.unit, work.mixings[mixing].places.as_slice());
         let plain_rows: Vec<bool> = (0..width.attentions.len())
             .map(|row| {
                 unit.projections[row].is_ok()
@@ -97,22 +148,22 @@ impl Worker<'_> {
                     && evaluator.allows_experts(width.feed_forwards[column].experts)
             })
             .collect();
-        let least_nats = self.least_nats.entry((key.width, key.vocabulary, tied, (layers, loops)));
+        let least_nats =
+            self.least_nats.entry((key.width, key.vocabulary, tied, (trunk.layers, trunk.loops)));
         let least_nats = Rc::clone(least_nats.or_insert_with(|| {
-            let (least, most) = width.parameters_at(counts.layers());
-            let range = (least.max(allowed.0), most.min(allowed.1));
-            Rc::new(LeastNats::new(evaluator.law(), shape, range))
+            let (least, most) = width.parameters_at(trunk.counts.layers());
+            let range = (least.max(trunk.allowed.0), most.min(trunk.allowed.1));
+            Rc::new(LeastNats::new(evaluator.law(), trunk.shape, range))
         }));
         // A rule on the whole model refuses all layers alike where nothing about layers comes before it.
         let by_layer = space.excludes_by_layer();
         let all_heads =
             width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
-        let refusal = evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats);
         let all_experts = width.feed_forwards.iter().all(|part| evaluator.allows_experts(part.experts));
-        let loaders_first = !by_layer && refusal.is_none() && all_heads && all_experts;
-        let plain = !by_layer && refusal.is_none() && unit.outer.is_ok();
+        let is_open = !by_layer && trunk.refusal.is_none();
         SheetScope {
-            refusal: refusal.filter(|_| !by_layer && all_heads),
+            refusal: trunk.refusal.clone().filter(|_| !by_layer && all_heads),
+            plain: is_open && unit.outer.is_ok(),
             width,
             unit,
             mixing,
@@ -120,20 +171,12 @@ impl Worker<'_> {
             kv,
             window,
             tied,
-            layers,
-            loops,
-            counts,
-            shape,
-            embedding,
-            allowed,
-            bounds,
-            loaders_first,
-            plain,
+            trunk,
+            loaders_first: is_open && all_heads && all_experts,
             plain_rows,
             plain_columns,
             dense_columns: width.idle_parameters.iter().map(|idle| *idle == 0).collect(),
             least_nats,
-            window_nats: evaluator.law().window_nats(&shape),
             outside: [0; 2],
         }
     }

@@ -1,8 +1,11 @@
 //! A sheet: all points that differ in nothing but the heads and the feed-forward part of their layers.
 //!
 //! Everything additive about such a point is a number of its attention plus a number of its feed-forward part. The sheet
-//! holds both lists for one depth and number of passes, and trees of their least and largest over ranges, from which bounds of whole boxes
-//! follow. What occurs once for a model counts on the attention's side.
+//! holds both lists for one depth and number of passes, and trees of their least and largest over ranges, from which bounds of
+//! whole boxes follow. What occurs once for a model counts on the attention's side.
+//!
+//! A sheet of several depths holds what the shallowest has where less is better, and what the deepest has where more is: no
+//! point of them has less of the former or more of the latter.
 
 use std::ops::Range;
 
@@ -19,15 +22,20 @@ pub(crate) struct Least {
 }
 
 impl Least {
-    /// Fills it with `count` values.
-    pub(crate) fn fill(&mut self, count: usize, leaf: usize, value: impl FnMut(usize) -> f64) {
+    /// Fills it with the values of some places; all others count as infinite.
+    pub(crate) fn fill(&mut self, places: &Places, mut value: impl FnMut(usize) -> f64) {
+        let Places { count, leaf, .. } = *places;
         self.values.clear();
-        self.values.extend((0..count).map(value));
+        self.values.resize(count, f64::INFINITY);
         let leaves = leaves(count, leaf);
         self.tree.clear();
         self.tree.resize(2 * leaves, f64::INFINITY);
-        for (place, values) in self.values.chunks(leaf).enumerate() {
-            self.tree[leaves + place] = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let chunks = self.values.chunks_mut(leaf).zip(&mut self.tree[leaves..]).zip(&places.wanted);
+        for (number, ((values, least), _)) in chunks.enumerate().filter(|(_, (_, wanted))| **wanted) {
+            for (place, slot) in values.iter_mut().enumerate() {
+                *slot = value(number * leaf + place);
+                *least = least.min(*slot);
+            }
         }
         for node in (1..leaves).rev() {
             self.tree[node] = self.tree[2 * node].min(self.tree[2 * node + 1]);
@@ -36,6 +44,25 @@ impl Least {
 
     pub(crate) fn over(&self, node: usize) -> f64 {
         self.tree[node]
+    }
+}
+
+/// Which places of a list are wanted, by leaves of its tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    count: usize,
+    leaf: usize,
+    wanted: Vec<bool>,
+}
+
+impl Places {
+    /// Those of some nodes.
+    pub(crate) fn of<'n>(count: usize, leaf: usize, nodes: impl Iterator<Item = &'n Node>) -> Self {
+        let mut wanted = vec![false; count.div_ceil(leaf)];
+        for node in nodes.filter(|node| !node.places.is_empty()) {
+            wanted[node.places.start / leaf..node.places.end.div_ceil(leaf)].fill(true);
+        }
+        Self { count, leaf, wanted }
     }
 }
 
@@ -118,7 +145,7 @@ pub(crate) struct ThreadSheet {
     pub(crate) column_scratch: Least,
 }
 
-/// All points of one depth and number of passes that share everything but the shape of their layers.
+/// All points of one number of passes, and of one depth or a range of them, that share everything but the shape of their layers.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
     /// Parameters without embeddings, negative so that the least is the most.
@@ -155,7 +182,7 @@ mod tests {
         for count in [1_usize, 3, 8, 9, 31, 64, 65] {
             let value = |place: usize| ((place * 7919 + 13) % 101) as f64;
             let mut least = Least::default();
-            least.fill(count, 8, value);
+            least.fill(&Places::of(count, 8, [Node::root(count, 8)].iter()), value);
             let mut seen = vec![0_u32; count];
             let mut open = vec![Node::root(count, 8)];
             while let Some(node) = open.pop() {
@@ -169,5 +196,17 @@ mod tests {
             }
             assert!(seen.iter().all(|times| *times == 1), "{count}: {seen:?}");
         }
+    }
+
+    #[test]
+    fn places_that_are_not_wanted_are_infinite() {
+        let [left, right] = Node::root(30, 4).halves();
+        let mut least = Least::default();
+        least.fill(&Places::of(30, 4, [left.halves()[1].clone(), right.clone()].iter()), |place| {
+            assert!(place >= 8, "{place}");
+            place as f64
+        });
+        assert_eq!((least.over(left.node), least.over(right.node), least.over(1)), (8.0, 16.0, 8.0));
+        assert_eq!(least.over(left.halves()[0].node), f64::INFINITY);
     }
 }

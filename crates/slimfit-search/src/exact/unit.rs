@@ -2,7 +2,8 @@
 
 use super::catalogue::{AttentionShape, Width};
 use super::passes::{LaterPass, PassSpans};
-use super::sheet::{COLUMNS, ROWS, RegimeTimes, Sheet, ThreadSheet};
+use super::regimes::LeastTimes;
+use super::sheet::{Places, RegimeTimes, Sheet, ThreadSheet};
 use crate::model::Mixing;
 use crate::parts::{LayerCounts, Part, PartTimes, Parts};
 use crate::space::{Block, Window};
@@ -31,6 +32,8 @@ pub(crate) struct Unit {
     pub(crate) feed_forwards: Vec<Result<Part, Invalid>>,
     /// Times of projections and feed-forward parts by regime, where they were asked for.
     times: Vec<Option<(Vec<PartTimes>, Vec<PartTimes>)>>,
+    /// Least times of the three over spans of regimes, where they were asked for.
+    pub(super) least: [LeastTimes; 3],
 }
 
 /// What the attentions of a unit mix with in one KV format and window.
@@ -40,19 +43,24 @@ pub(crate) struct MixingRows {
     pub(crate) places: Vec<usize>,
     /// Times without and with a window by regime, where they were asked for.
     times: Vec<Option<Vec<(PartTimes, PartTimes)>>>,
+    /// Least times without and with a window over spans of regimes, where they were asked for.
+    pub(super) least: [LeastTimes; 2],
 }
 
 impl MixingRows {
     pub(crate) fn new(places: Vec<usize>, regimes: usize) -> Self {
-        Self { places, times: vec![None; regimes] }
+        Self { places, times: vec![None; regimes], least: Default::default() }
     }
 }
 
 /// The time of what cannot be priced.
-const IMPOSSIBLE: PartTimes = {
+pub(super) const IMPOSSIBLE: PartTimes = {
     let time = BusyTime { seconds: f64::INFINITY, compute_seconds: 0.0 };
     PartTimes { decode: time, prefill: time }
 };
+
+/// Working set and resident bytes of what cannot be priced: no bound is to be loose for its sake.
+pub(super) const IMPOSSIBLE_SETS: (f64, f64) = (f64::INFINITY, f64::INFINITY);
 
 /// Mixing parts by heads, KV format, window and vocabulary: they do not depend on the hidden size.
 pub(crate) type MixingKey = (AttentionShape, NumberFormat, Option<(u64, bool)>, usize);
@@ -103,6 +111,7 @@ impl Unit {
                 .map(|column| part((partner.0, column), ModelPart::FeedForward))
                 .collect(),
             times: vec![None; evaluator.cost.regimes().len()],
+            least: Default::default(),
         }
     }
 }
@@ -112,6 +121,9 @@ pub(crate) struct SheetInputs<'s> {
     pub(crate) evaluator: &'s ModelEvaluator<'s>,
     pub(crate) width: &'s Width,
     pub(crate) counts: LayerCounts,
+    /// What is to be filled in.
+    pub(crate) rows: &'s Places,
+    pub(crate) columns: &'s Places,
     pub(crate) tied: bool,
     pub(crate) with_joules: bool,
     pub(crate) with_file: bool,
@@ -160,18 +172,18 @@ impl TrainingFlops {
         })
     }
 
-    fn row(&self, row: usize, counts: LayerCounts) -> f64 {
+    pub(super) fn row(&self, row: usize, counts: LayerCounts) -> f64 {
         let windowed = self.windowed.get(row).map_or(0.0, |flops| counts.windowed as f64 * flops);
         self.outer + counts.passes as f64 * (counts.full as f64 * self.full[row] + windowed)
     }
 
-    fn column(&self, column: usize, counts: LayerCounts) -> f64 {
+    pub(super) fn column(&self, column: usize, counts: LayerCounts) -> f64 {
         (counts.passes * counts.layers()) as f64 * self.feed_forwards[column]
     }
 }
 
 impl Sheet {
-    /// Fills the sheet for one depth and number of passes. `mixing`: the place of each attention's mixing in the pool.
+    /// Fills the sheet for one depth and number of passes.
     ///
     /// # Errors
     /// When the cost model does not know its own thread counts: a fault of this program.
@@ -182,86 +194,45 @@ impl Sheet {
         pool: &mut MixingPool,
         rows: &mut MixingRows,
     ) -> Result<(), SearchError> {
-        let MixingRows { places: mixing, times: mixing_times } = rows;
-        let SheetInputs { evaluator, width, counts, tied, with_joules, with_file, training } = *inputs;
+        let MixingRows { places: mixing, times: mixing_times, .. } = rows;
+        let SheetInputs { evaluator, width, counts, tied, with_joules, with_file, training, .. } = *inputs;
+        let (wanted_rows, wanted_columns) = (inputs.rows, inputs.columns);
         let cost = evaluator.cost;
         let (row_count, column_count) = (width.attentions.len(), width.feed_forwards.len());
         let (layers, full, windowed) = (counts.layers() as f64, counts.full as f64, counts.windowed as f64);
-        let rest = width.rest_parameters as f64;
-        let row_parameters = |row: usize| rest + layers * width.attention_parameters[row] as f64;
-        let column_parameters = |column: usize| layers * width.feed_forward_parameters[column] as f64;
-        let active = |column: usize| {
-            layers * (width.feed_forward_parameters[column] as f64 - width.idle_parameters[column] as f64)
-        };
-        self.parameters.rows.fill(row_count, ROWS, row_parameters);
-        self.parameters.columns.fill(column_count, COLUMNS, column_parameters);
-        self.minus_parameters.rows.fill(row_count, ROWS, |row| -row_parameters(row));
-        self.minus_parameters.columns.fill(column_count, COLUMNS, |column| -column_parameters(column));
-        self.minus_active.rows.fill(row_count, ROWS, |row| -row_parameters(row));
-        self.minus_active.columns.fill(column_count, COLUMNS, |column| -active(column));
-        self.heads_nats.fill(row_count, ROWS, |row| {
-            let AttentionShape { heads, kv_heads, .. } = width.attentions[row];
-            evaluator.law().heads_nats(heads / kv_heads, heads > 1 && kv_heads == 1)
-        });
+        self.fill_parameters(evaluator, width, (layers, layers), (wanted_rows, wanted_columns));
 
         self.process_bytes = PROCESS_BYTES as f64;
         self.training_flops
             .rows
-            .fill(row_count, ROWS, |row| training.map_or(0.0, |training| training.row(row, counts)));
-        self.training_flops.columns.fill(column_count, COLUMNS, |column| {
-            training.map_or(0.0, |training| training.column(column, counts))
-        });
+            .fill(wanted_rows, |row| training.map_or(0.0, |training| training.row(row, counts)));
+        self.training_flops
+            .columns
+            .fill(wanted_columns, |column| training.map_or(0.0, |training| training.column(column, counts)));
 
-        let outer = unit.outer.as_mut();
-        let Ok(outer) = outer else { unreachable!("sheets are filled for units that can be priced") };
-        let part_of = |part: &Option<Part>| {
-            part.as_ref().map_or((0.0, 0), |part| (part.set_bytes(counts), part.bytes(counts)))
+        let Ok(outer) = &unit.outer else { unreachable!("sheets are filled for units that can be priced") };
+        let sets = |row: usize| match (&unit.projections[row], &pool.parts[mixing[row]]) {
+            (Ok(projections), Ok(mixing)) => row_sets(outer, projections, mixing, counts, tied),
+            _ => IMPOSSIBLE_SETS,
         };
-        let sets = |row: usize| -> (f64, f64) {
-            let (Ok(projections), Ok(mixing)) = (&unit.projections[row], &pool.parts[mixing[row]]) else {
-                return (0.0, 0.0);
-            };
-            let ((full_set, full_bytes), (windowed_set, windowed_bytes)) =
-                (part_of(&mixing.full), part_of(&mixing.windowed));
-            let set = outer.working_set_bytes
-                + layers * projections.set_bytes(counts)
-                + full * full_set
-                + windowed * windowed_set;
-            let fixed = outer.fixed_bytes + projections.fixed_bytes;
-            let head = if tied { 0 } else { outer.head_bytes };
-            let stored = outer.layer_bytes
-                + head
-                + counts.layers() * projections.bytes(counts)
-                + counts.full * full_bytes
-                + counts.windowed * windowed_bytes;
-            (set, (stored + fixed) as f64)
-        };
-        let column_sets = |column: usize| -> (f64, f64) {
-            let Ok(part) = &unit.feed_forwards[column] else { return (0.0, 0.0) };
-            let stored = counts.layers() * part.bytes(counts) + part.fixed_bytes;
-            (layers * part.set_bytes(counts), stored as f64)
-        };
-        self.working_set.rows.fill(row_count, ROWS, |row| sets(row).0);
-        self.working_set.columns.fill(column_count, COLUMNS, |column| column_sets(column).0);
-        self.minus_working_set.rows.fill(row_count, ROWS, |row| -sets(row).0);
-        self.minus_working_set.columns.fill(column_count, COLUMNS, |column| -column_sets(column).0);
-        self.memory.rows.fill(row_count, ROWS, |row| sets(row).1);
-        self.memory.columns.fill(column_count, COLUMNS, |column| column_sets(column).1);
+        let column_sets = |column: usize| column_sets(&unit.feed_forwards[column], counts);
+        self.working_set.rows.fill(wanted_rows, |row| sets(row).0);
+        self.working_set.columns.fill(wanted_columns, |column| column_sets(column).0);
+        self.minus_working_set.rows.fill(wanted_rows, |row| minus(sets(row).0));
+        self.minus_working_set.columns.fill(wanted_columns, |column| minus(column_sets(column).0));
+        self.memory.rows.fill(wanted_rows, |row| sets(row).1);
+        self.memory.columns.fill(wanted_columns, |column| column_sets(column).1);
 
         if with_file {
-            let outer = outer.file.each + if tied { 0 } else { outer.file.head };
-            let file = |part: &Result<Part, Invalid>| part.as_ref().map(|part| part.file).unwrap_or_default();
-            self.file.rows.fill(row_count, ROWS, |row| {
-                let projections = file(&unit.projections[row]);
-                (outer + projections.once + counts.layers() * projections.each) as f64
-            });
-            self.file.columns.fill(column_count, COLUMNS, |column| {
-                (counts.layers() * file(&unit.feed_forwards[column]).each) as f64
-            });
+            self.fill_file_bytes(unit, (layers as u64, tied), (wanted_rows, wanted_columns));
         }
 
-        let least = self.working_set.rows.over(1) + self.working_set.columns.over(1);
-        let most = -(self.minus_working_set.rows.over(1) + self.minus_working_set.columns.over(1));
+        let mut least = self.working_set.rows.over(1) + self.working_set.columns.over(1);
+        let mut most = -(self.minus_working_set.rows.over(1) + self.minus_working_set.columns.over(1));
+        if !least.is_finite() {
+            // No pair of them can be priced, so that any regime will do.
+            (least, most) = (0.0, 0.0);
+        }
         self.looped = counts.passes > 1;
         let spans = if self.looped { PassSpans::new(self, width, counts, unit, pool, mixing) } else { None };
         let later = counts.later_passes() as f64;
@@ -337,46 +308,129 @@ impl Sheet {
                 };
                 let column_time =
                     |column: usize, time: fn(&PartTimes) -> BusyTime| time(&feed_forwards[column]) * layers;
-                times.decode.rows.fill(row_count, ROWS, |row| {
+                times.decode.rows.fill(wanted_rows, |row| {
                     let first = row_time(row, |times| times.decode).seconds;
                     (first + later_row(row).decode_seconds) * rounding
                 });
-                times.decode.columns.fill(column_count, COLUMNS, |column| {
+                times.decode.columns.fill(wanted_columns, |column| {
                     let first = column_time(column, |times| times.decode).seconds;
                     (first + later_column(column).decode_seconds) * rounding
                 });
-                times.prefill.rows.fill(row_count, ROWS, |row| {
+                times.prefill.rows.fill(wanted_rows, |row| {
                     let first = row_time(row, |times| times.prefill).seconds;
                     (first + later_row(row).prefill_seconds) * rounding
                 });
-                times.prefill.columns.fill(column_count, COLUMNS, |column| {
+                times.prefill.columns.fill(wanted_columns, |column| {
                     let first = column_time(column, |times| times.prefill).seconds;
                     (first + later_column(column).prefill_seconds) * rounding
                 });
                 if with_joules {
-                    times.joules.rows.fill(row_count, ROWS, |row| {
+                    times.joules.rows.fill(wanted_rows, |row| {
                         joules(row_time(row, |times| times.decode)) + later_row(row).joules
                     });
-                    times.joules.columns.fill(column_count, COLUMNS, |column| {
+                    times.joules.columns.fill(wanted_columns, |column| {
                         joules(column_time(column, |times| times.decode)) + later_column(column).joules
                     });
                 }
             }
             let scratch = |part: &Part| part.scratch_bytes(thread_place) as f64;
             let outer_scratch = scratch(outer);
-            sheet.row_scratch.fill(row_count, ROWS, |row| {
+            sheet.row_scratch.fill(wanted_rows, |row| {
                 let (Ok(projections), Ok(mixing)) = (&unit.projections[row], &pool.parts[mixing[row]]) else {
                     return 0.0;
                 };
                 let parts = [Some(projections), mixing.full.as_ref(), mixing.windowed.as_ref()];
                 parts.into_iter().flatten().map(scratch).fold(outer_scratch, f64::max)
             });
-            sheet.column_scratch.fill(column_count, COLUMNS, |column| {
-                unit.feed_forwards[column].as_ref().map_or(0.0, scratch)
-            });
+            sheet
+                .column_scratch
+                .fill(wanted_columns, |column| unit.feed_forwards[column].as_ref().map_or(0.0, scratch));
         }
         Ok(())
     }
+}
+
+impl Sheet {
+    /// Parameters of points from the least to the most layers, and what their heads cost.
+    pub(super) fn fill_parameters(
+        &mut self,
+        evaluator: &ModelEvaluator<'_>,
+        width: &Width,
+        (least_layers, most_layers): (f64, f64),
+        (rows, columns): (&Places, &Places),
+    ) {
+        let rest = width.rest_parameters as f64;
+        let of_row = |layers: f64| move |row: usize| rest + layers * width.attention_parameters[row] as f64;
+        let of_column =
+            |layers: f64| move |column: usize| layers * width.feed_forward_parameters[column] as f64;
+        let idle = |column: usize| most_layers * width.idle_parameters[column] as f64;
+        let (most_of_row, most_of_column) = (of_row(most_layers), of_column(most_layers));
+        self.parameters.rows.fill(rows, of_row(least_layers));
+        self.parameters.columns.fill(columns, of_column(least_layers));
+        self.minus_parameters.rows.fill(rows, |row| -most_of_row(row));
+        self.minus_parameters.columns.fill(columns, |column| -most_of_column(column));
+        self.minus_active.rows.fill(rows, |row| -most_of_row(row));
+        self.minus_active.columns.fill(columns, |column| idle(column) - most_of_column(column));
+        self.heads_nats.fill(rows, |row| {
+            let AttentionShape { heads, kv_heads, .. } = width.attentions[row];
+            evaluator.law().heads_nats(heads / kv_heads, heads > 1 && kv_heads == 1)
+        });
+    }
+
+    /// Bytes of the tensors in a file.
+    pub(super) fn fill_file_bytes(
+        &mut self,
+        unit: &Unit,
+        (layers, tied): (u64, bool),
+        (rows, columns): (&Places, &Places),
+    ) {
+        let file = |part: &Result<Part, Invalid>| part.as_ref().map(|part| part.file).unwrap_or_default();
+        let outer = file(&unit.outer);
+        let outer = outer.each + if tied { 0 } else { outer.head };
+        self.file.rows.fill(rows, |row| {
+            let projections = file(&unit.projections[row]);
+            (outer + projections.once + layers * projections.each) as f64
+        });
+        self.file.columns.fill(columns, |column| (layers * file(&unit.feed_forwards[column]).each) as f64);
+    }
+}
+
+/// Working set and resident bytes of what a row counts.
+pub(super) fn row_sets(
+    outer: &Part,
+    projections: &Part,
+    mixing: &Mixing,
+    counts: LayerCounts,
+    tied: bool,
+) -> (f64, f64) {
+    let part_of = |part: &Option<Part>| {
+        part.as_ref().map_or((0.0, 0), |part| (part.set_bytes(counts), part.bytes(counts)))
+    };
+    let ((full_set, full_bytes), (windowed_set, windowed_bytes)) =
+        (part_of(&mixing.full), part_of(&mixing.windowed));
+    let set = outer.working_set_bytes
+        + counts.layers() as f64 * projections.set_bytes(counts)
+        + counts.full as f64 * full_set
+        + counts.windowed as f64 * windowed_set;
+    let head = if tied { 0 } else { outer.head_bytes };
+    let stored = outer.layer_bytes
+        + head
+        + counts.layers() * projections.bytes(counts)
+        + counts.full * full_bytes
+        + counts.windowed * windowed_bytes;
+    (set, (stored + outer.fixed_bytes + projections.fixed_bytes) as f64)
+}
+
+/// The same of a column.
+pub(super) fn column_sets(part: &Result<Part, Invalid>, counts: LayerCounts) -> (f64, f64) {
+    let Ok(part) = part else { return IMPOSSIBLE_SETS };
+    let stored = counts.layers() * part.bytes(counts) + part.fixed_bytes;
+    (counts.layers() as f64 * part.set_bytes(counts), stored as f64)
+}
+
+/// A working set with its sign turned round, so that what cannot be priced is the least of neither.
+pub(super) fn minus(set: f64) -> f64 {
+    if set.is_finite() { -set } else { set }
 }
 
 /// The five parts of a point of a unit.

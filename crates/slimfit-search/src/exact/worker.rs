@@ -1,17 +1,18 @@
 //! One worker: walks units, bounds boxes, and looks at the points of those that no bound rules out.
 
-use super::bounds::{Bounds, Objectives, Rest};
+use super::bounds::{Bounds, Objectives};
 use super::catalogue::Catalogue;
+use super::depths::{Bounded, Span};
 use super::held::Held;
 use super::quality::LeastNats;
-use super::scope::SheetScope;
-use super::sheet::{COLUMNS, Least, Node, ROWS, Sheet};
+use super::regimes::Intervals;
+use super::scope::{SheetScope, Stack, Trunk, UnitWork};
+use super::sheet::{COLUMNS, Least, Node, Places, ROWS, Sheet};
 use super::unit::{MixingPool, MixingRows, SheetInputs, TrainingFlops, Unit, UnitKey, parts_of};
 use crate::archive::{Exchange, Found};
 use crate::model::Counted;
-use crate::parts::LayerCounts;
 use crate::space::Inner;
-use crate::tally::{Bound, Tally};
+use crate::tally::Tally;
 use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
 use slimfit_formats::Loader;
 use std::collections::HashMap;
@@ -42,11 +43,14 @@ pub(crate) struct Worker<'w> {
     pub(crate) tally: Tally,
     pub(super) pool: MixingPool,
     sheet: Sheet,
+    /// Sheets of ranges of depths, each within that before it.
+    pub(super) ranges: Vec<Sheet>,
+    pub(super) intervals: Rc<Intervals>,
     pub(super) held: Held,
     pub(super) least_nats: HashMap<FamilyKey, Rc<LeastNats>>,
-    with_joules: bool,
+    pub(super) with_joules: bool,
     with_training: bool,
-    with_file: bool,
+    pub(super) with_file: bool,
 }
 
 impl<'w> Worker<'w> {
@@ -72,6 +76,8 @@ impl<'w> Worker<'w> {
             tally: Tally::new(&options.objectives),
             pool: MixingPool::default(),
             sheet: Sheet::default(),
+            ranges: Vec::new(),
+            intervals: Rc::new(Intervals::new(evaluator.cost)),
             held: Held::new(space, catalogue),
             least_nats: HashMap::new(),
             with_joules: asked().any(|metric| *metric == Metric::JoulesPerToken),
@@ -101,13 +107,9 @@ impl<'w> Worker<'w> {
     pub(crate) fn unit(&mut self, key: UnitKey, go_on: impl Fn() -> bool) -> Result<bool, SearchError> {
         let (space, evaluator) = (self.space, self.evaluator);
         let width = &self.catalogue.widths[key.width];
-        let mut unit = Unit::new(space, evaluator, width, key);
-        let trunks: Vec<((usize, usize), u64, u64)> = (evaluator.depths.iter().enumerate())
-            .flat_map(|(layers, depth)| {
-                let passes = evaluator.passes.iter().enumerate();
-                passes.map(move |(loops, passes)| ((layers, loops), *depth, *passes))
-            })
-            .collect();
+        let unit = Unit::new(space, evaluator, width, key);
+        let mut work = UnitWork { width, key, unit, mixings: Vec::new(), stacks: Vec::new() };
+        let mut training: HashMap<(usize, usize), Option<Rc<TrainingFlops>>> = HashMap::new();
         for kv in 0..space.kv().len() {
             for (place, window) in space.windows().iter().enumerate() {
                 let places: Vec<usize> = (0..width.attentions.len())
@@ -118,73 +120,74 @@ impl<'w> Worker<'w> {
                         self.pool.place(space, evaluator, (&block, heads), format, key.vocabulary)
                     })
                     .collect();
-                let mut mixing = MixingRows::new(places, evaluator.cost.regimes().len());
                 for (tied, is_tied) in space.tyings().iter().enumerate() {
-                    let training = if self.with_training {
-                        TrainingFlops::new(space, evaluator, width, *window, (key.vocabulary, *is_tied))
-                    } else {
-                        None
-                    };
-                    for (trunk, depth, passes) in trunks.iter().copied() {
-                        if !go_on() {
-                            return Ok(false);
-                        }
-                        let counts = LayerCounts::new(*window, depth, passes);
-                        let all = width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len());
-                        let (least, most) = width.parameters_at(depth);
-                        let embedding =
-                            evaluator.embedding_parameters(width.hidden_size, key.vocabulary, *is_tied);
-                        if let Some(reason) = space.parameter_reason(least, most, embedding) {
-                            self.tally.refuse(reason, all);
-                            continue;
-                        }
-                        self.tally.archive.hear(self.exchange, self.number);
-                        let inputs = SheetInputs {
-                            evaluator,
-                            width,
-                            counts,
-                            tied: *is_tied,
-                            with_joules: self.with_joules,
-                            with_file: self.with_file,
-                            training: training.as_ref(),
+                    let training = training.entry((place, tied)).or_insert_with(|| {
+                        let counts = || {
+                            TrainingFlops::new(space, evaluator, width, *window, (key.vocabulary, *is_tied))
                         };
-                        if unit.outer.is_err() {
-                            // No point can be priced; which rule each of them breaks first is still to be said.
-                            let place = (kv, place, tied, trunk);
-                            let mut scope = self.scope(width, &mut unit, &mixing.places, key, place, counts);
-                            for (row, column) in width.all_pairs() {
-                                if let Some(number) = width.number(row, column, place.1) {
-                                    self.point(&mut scope, (row, column), number);
-                                }
-                            }
-                            continue;
-                        }
-                        let mut sheet = std::mem::take(&mut self.sheet);
-                        sheet.fill(&inputs, &mut unit, &mut self.pool, &mut mixing)?;
-                        let mut scope = self.scope(
-                            width,
-                            &mut unit,
-                            &mixing.places,
-                            key,
-                            (kv, place, tied, trunk),
-                            counts,
-                        );
-                        self.ask_loaders(&mut scope);
-                        let (row, column) = (
-                            Node::root(width.attentions.len(), ROWS),
-                            Node::root(width.feed_forwards.len(), COLUMNS),
-                        );
-                        self.visit(&sheet, &mut scope, &row, &column)?;
-                        for (broken, count) in
-                            scope.outside.into_iter().enumerate().filter(|(_, count)| *count > 0)
-                        {
-                            self.tally.refuse(Space::bound_reason(broken), count);
-                        }
-                        self.sheet = sheet;
-                    }
+                        self.with_training.then(counts).flatten().map(Rc::new)
+                    });
+                    let (mixing, training) = (work.mixings.len(), training.clone());
+                    work.stacks.push(Stack { kv, window: place, tied, mixing, training });
                 }
+                work.mixings.push(MixingRows::new(places, evaluator.cost.regimes().len()));
             }
         }
+        for loops in 0..evaluator.passes.len() {
+            if !self.depths(&mut work, loops, &go_on)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Searches boxes of one depth of a stack.
+    pub(super) fn one_depth(
+        &mut self,
+        work: &mut UnitWork<'_>,
+        stack: usize,
+        trunk: Trunk,
+        boxes: &[(Node, Node)],
+        go_on: &impl Fn() -> bool,
+    ) -> Result<bool, SearchError> {
+        if !go_on() {
+            return Ok(false);
+        }
+        if work.unit.outer.is_err() {
+            // No point can be priced; which rule each of them breaks first is still to be said.
+            let mut scope = self.scope(work, stack, trunk);
+            for (row, column) in scope.width.all_pairs() {
+                if let Some(number) = scope.width.number(row, column, scope.window) {
+                    self.point(&mut scope, (row, column), number);
+                }
+            }
+            return Ok(true);
+        }
+        self.tally.archive.hear(self.exchange, self.number);
+        let UnitWork { width, ref mut unit, ref mut mixings, ref stacks, .. } = *work;
+        let Stack { tied, mixing, ref training, .. } = stacks[stack];
+        let inputs = SheetInputs {
+            evaluator: self.evaluator,
+            width,
+            counts: trunk.counts,
+            rows: &Places::of(width.attentions.len(), ROWS, boxes.iter().map(|(row, _)| row)),
+            columns: &Places::of(width.feed_forwards.len(), COLUMNS, boxes.iter().map(|(_, column)| column)),
+            tied: self.space.tyings()[tied],
+            with_joules: self.with_joules,
+            with_file: self.with_file,
+            training: training.as_deref(),
+        };
+        let mut sheet = std::mem::take(&mut self.sheet);
+        sheet.fill(&inputs, unit, &mut self.pool, &mut mixings[mixing])?;
+        let mut scope = self.scope(work, stack, trunk);
+        self.ask_loaders(&mut scope);
+        for (row, column) in boxes {
+            self.visit(&sheet, &mut scope, row, column)?;
+        }
+        for (broken, count) in scope.outside.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            self.tally.refuse(Space::bound_reason(broken), count);
+        }
+        self.sheet = sheet;
         Ok(true)
     }
 
@@ -200,63 +203,11 @@ impl<'w> Worker<'w> {
         if count == 0 {
             return Ok(());
         }
-        let least = sheet.parameters.least(row, column);
-        let most = -sheet.minus_parameters.least(row, column);
-        if most < scope.bounds.0 || least > scope.bounds.1 {
-            let reason = self.space.parameter_reason(least, most, scope.embedding);
-            if let Some(reason) = reason {
-                self.tally.refuse(reason, count);
-                return Ok(());
-            }
-        }
-        if let Some(reason) = &scope.refusal
-            && least >= scope.allowed.0
-            && most <= scope.allowed.1
-        {
-            self.tally.refuse(reason.clone(), count);
-            return Ok(());
-        }
-        // No point of the box that is valid has more than the law reaches.
-        let reached = |parameters: f64| parameters.min(scope.allowed.1).max(1.0) as u64;
-        let active = -sheet.minus_active.least(row, column);
-        let shape = scope.shape.resized(reached(most), reached(active));
-        let smallest = least.max(scope.allowed.0).max(1.0) as u64;
-        let formats = (self.space.weights()[scope.key.weights], self.space.kv()[scope.kv]);
-        let law = self.evaluator.law();
-        let mut bounds = None;
-        let range = (smallest.min(shape.non_embedding), shape.non_embedding);
-        if let Ok(formats) = law.least_format_nats(formats.0, formats.1, (range.0 as f64, range.1 as f64)) {
-            let added_nats = formats + scope.window_nats;
-            let heads = sheet.heads_nats.over(row.node);
-            let rest = Rest {
-                nats: law.least_base_nats(&shape, range.0) + added_nats + heads,
-                added_nats,
-                embedding: scope.embedding as f64,
-                bytes_per_token: self.evaluator.vocabularies[scope.key.vocabulary].2,
-                with_joules: self.with_joules,
-                with_file: self.with_file,
-            };
-            let found = self.objectives.bounds(sheet, row, column, rest);
-            match self.goal {
-                Goal::Front => {
-                    if self.objectives.breaks_limit(&found) {
-                        self.tally.rule_out(Bound::Limit, count);
-                        return Ok(());
-                    }
-                    if self.tally.archive.dominates(&self.objectives.relaxed(&found.objectives)) {
-                        self.tally.rule_out(self.objectives.bound(), count);
-                        return Ok(());
-                    }
-                }
-                Goal::NearestMiss => {
-                    let excess = self.objectives.least_excess(&found);
-                    if self.tally.miss.as_ref().is_some_and(|(best, _)| excess > *best) {
-                        return Ok(());
-                    }
-                }
-            }
-            bounds = Some(found);
-        }
+        let span = Span::one(&scope.trunk, scope.key, scope.kv, scope.refusal.as_ref());
+        let bounds = match self.bound(sheet, &span, (row, column), count) {
+            Bounded::Closed => return Ok(()),
+            Bounded::Open(bounds) => bounds,
+        };
         if row.is_leaf() && column.is_leaf() {
             return self.look(sheet, scope, row, column, bounds.as_ref());
         }
@@ -292,15 +243,15 @@ impl<'w> Worker<'w> {
                 };
                 let parameters =
                     sheet.parameters.rows.values[attention] + sheet.parameters.columns.values[feed_forward];
-                if parameters < scope.bounds.0 || parameters > scope.bounds.1 {
-                    scope.outside[self.space.broken_bound(parameters, scope.embedding)] += 1;
+                if parameters < scope.trunk.bounds.0 || parameters > scope.trunk.bounds.1 {
+                    scope.outside[self.space.broken_bound(parameters, scope.trunk.embedding)] += 1;
                     continue;
                 }
                 let plain = scope.plain
                     && scope.plain_rows[attention]
                     && scope.plain_columns[feed_forward]
-                    && parameters >= scope.allowed.0
-                    && parameters <= scope.allowed.1;
+                    && parameters >= scope.trunk.allowed.0
+                    && parameters <= scope.trunk.allowed.1;
                 if plain
                     && self.goal == Goal::Front
                     && let Some(bounds) = bounds
@@ -328,8 +279,8 @@ impl<'w> Worker<'w> {
     /// The loader of the space's that does not hold a pair of layers at this depth.
     pub(super) fn refusing_loader(&mut self, scope: &SheetScope<'_>, pair: (usize, usize)) -> Option<Loader> {
         let (space, evaluator) = (self.space, self.evaluator);
-        let place = (scope.key.width, scope.window, scope.tied, (scope.layers, scope.loops));
-        let trunk = (scope.counts.layers(), scope.counts.passes);
+        let place = (scope.key.width, scope.window, scope.tied, (scope.trunk.layers, scope.trunk.loops));
+        let trunk = (scope.trunk.counts.layers(), scope.trunk.counts.passes);
         self.held.get(place, pair, || {
             let block =
                 crate::Block { window: space.windows()[scope.window], ..scope.width.block(pair.0, pair.1) };
@@ -347,9 +298,9 @@ impl<'w> Worker<'w> {
             ..scope.width.block(pair.0, pair.1)
         };
         let place = (scope.key.vocabulary, space.tyings()[scope.tied]);
-        let trunk = (scope.counts.layers(), scope.counts.passes);
+        let trunk = (scope.trunk.counts.layers(), scope.trunk.counts.passes);
         let counted: Counted = scope.width.counted(block, pair, trunk, place);
-        let (formats, trunk) = ((scope.key.weights, scope.kv), (scope.layers, scope.loops));
+        let (formats, trunk) = ((scope.key.weights, scope.kv), (scope.trunk.layers, scope.trunk.loops));
         let inner: Inner = space.inner_of(formats.0, formats.1, scope.key.vocabulary, scope.tied, trunk);
         let index = block_number * space.inner_size() + inner.index;
         let refusing = self.refusing_loader(scope, pair);
@@ -365,10 +316,10 @@ impl<'w> Worker<'w> {
                 .map_err(|refusal| Invalid::of(refusal.reason()))?;
             let mut parts = parts_of(scope.unit, &mut self.pool, pair, scope.mixing[pair.0])?;
             let price = parts
-                .price(evaluator.cost, scope.counts, counted.tied)
+                .price(evaluator.cost, scope.trunk.counts, counted.tied)
                 .map_err(|error| Invalid::owned(error.to_string()))?;
             let mut values = Metric::UNKNOWN;
-            let file_bytes = parts.file_bytes(scope.counts, counted.tied);
+            let file_bytes = parts.file_bytes(scope.trunk.counts, counted.tied);
             evaluator.write((index, &counted), &valued, loss.nats, (&price, file_bytes), &mut values);
             Ok(values)
         })();

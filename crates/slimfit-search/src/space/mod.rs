@@ -1,6 +1,7 @@
 //! A search space: axes, what they share, and which combinations are points.
 
 mod axes;
+mod blocks;
 mod builtin;
 mod expression;
 mod layers;
@@ -302,6 +303,16 @@ impl Space {
         let numbers = |axis: Axis| self.numbers[axis as usize].len();
         let [a, b, c, d, e] = Axis::BLOCK.map(numbers);
         [a, b, c, d, e, self.gated.len(), self.windows.len(), self.experts.len()]
+    }
+
+    /// How far the number of a block moves from one place of each list to the next.
+    fn block_strides(&self) -> [u64; 8] {
+        let mut strides = [1; 8];
+        let lengths = self.lengths();
+        for place in (0..7).rev() {
+            strides[place] = strides[place + 1] * lengths[place + 1] as u64;
+        }
+        strides
     }
 
     fn inner_lengths(&self) -> [usize; 6] {

@@ -114,20 +114,46 @@ impl Space {
             let options = &self.numbers[axis as usize];
             let chosen = digits[Axis::BLOCK.iter().position(|block| *block == axis).unwrap_or_default()];
             let value = options[chosen].value(&axes);
-            if !(value >= 1.0 && value.fract() == 0.0 && value < (1_u64 << 53) as f64) {
-                return Err(Invalid::of(match axis {
-                    Axis::HiddenSize => "hidden_size is no whole number",
-                    Axis::HeadSize => "head_size is no whole number",
-                    Axis::Heads => "heads is no whole number",
-                    Axis::KvHeads => "kv_heads is no whole number",
-                    Axis::Ffn | Axis::Layers | Axis::Loops | Axis::VocabularySize => "ffn is no whole number",
-                }));
-            }
-            if options[..chosen].iter().any(|earlier| earlier.value(&axes) == value) {
-                return Err(Invalid::of("the same as another point"));
-            }
+            Self::check_value(axis, value, || options[..chosen].iter().map(|earlier| earlier.value(&axes)))?;
             axes[axis as usize] = value;
         }
+        self.finished_block(index, &axes, [digits[5], digits[6], digits[7]])
+    }
+
+    /// Whether an axis of a block can have a value that comes after `earlier` ones.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check_value<I: Iterator<Item = f64>>(
+        axis: Axis,
+        value: f64,
+        earlier: impl FnOnce() -> I,
+    ) -> Result<(), Invalid> {
+        if !(value >= 1.0 && value.fract() == 0.0 && value < (1_u64 << 53) as f64) {
+            return Err(Invalid::of(match axis {
+                Axis::HiddenSize => "hidden_size is no whole number",
+                Axis::HeadSize => "head_size is no whole number",
+                Axis::Heads => "heads is no whole number",
+                Axis::KvHeads => "kv_heads is no whole number",
+                Axis::Ffn | Axis::Layers | Axis::Loops | Axis::VocabularySize => "ffn is no whole number",
+            }));
+        }
+        if earlier().any(|earlier| earlier == value) {
+            return Err(Invalid::of("the same as another point"));
+        }
+        Ok(())
+    }
+
+    /// The block of these numbers and places in the lists of gates, windows and experts.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(super) fn finished_block(
+        &self,
+        index: u64,
+        axes: &[f64; Axis::COUNT],
+        [gated, window, experts]: [usize; 3],
+    ) -> Result<Block, Invalid> {
         let whole = |axis: Axis| axes[axis as usize] as u64;
         let block = Block {
             index,
@@ -136,9 +162,9 @@ impl Space {
             heads: whole(Axis::Heads),
             kv_heads: whole(Axis::KvHeads),
             ffn: whole(Axis::Ffn),
-            gated: self.gated[digits[5]],
-            window: self.windows[digits[6]],
-            experts: self.experts[digits[7]],
+            gated: self.gated[gated],
+            window: self.windows[window],
+            experts: self.experts[experts],
         };
         if let Some(experts) = block.experts {
             if !block.ffn.is_multiple_of(experts.top_k) {
@@ -152,7 +178,7 @@ impl Space {
             return Err(Invalid::of("heads is no multiple of kv_heads"));
         }
         for condition in self.exclude.iter().filter(|condition| !condition.whole_point) {
-            if condition.expression.value(&axes) != 0.0 {
+            if condition.expression.value(axes) != 0.0 {
                 return Err(Invalid::owned(format!("excluded: {}", condition.text)));
             }
         }
