@@ -32,6 +32,18 @@ impl WattsArgument {
         }
         profile
     }
+
+    /// The same of several devices, which no two numbers describe.
+    pub fn applied_to(&self, mut profiles: Vec<HardwareProfile>) -> Result<Vec<HardwareProfile>, Failure> {
+        if self.power_watts.is_some() && profiles.len() > 1 {
+            let error = DocumentError::new("usage", "watts are of one device").field("--power-watts");
+            let error = error.found(format!("{} profiles", profiles.len())).allowed("one profile");
+            return Err(error
+                .hint("write the watts into the profiles: `slimfit profile --power-watts`")
+                .into());
+        }
+        Ok(profiles.drain(..).map(|profile| self.applied(profile)).collect())
+    }
 }
 
 /// Whether factors that `slimfit calibrate` stored count.
@@ -80,7 +92,25 @@ pub fn profile(reference: Option<&str>, isa: Isa) -> Result<HardwareProfile, Fai
     Ok(stored(reference, isa)?.profile)
 }
 
-/// The same with its file: for a compiled-in one, the name alone.
+/// The profiles named on the command line, all different; the newest local one of this machine where none is.
+pub fn profiles(references: &[String], isa: Isa) -> Result<Vec<HardwareProfile>, Failure> {
+    if references.is_empty() {
+        return Ok(vec![profile(None, isa)?]);
+    }
+    let mut profiles: Vec<HardwareProfile> = Vec::new();
+    for (place, reference) in references.iter().enumerate() {
+        let next = profile(Some(reference), isa)?;
+        if let Some(same) = profiles.iter().position(|known| known.sha256() == next.sha256()) {
+            let error = DocumentError::new("usage", "one profile stands for two devices").field("--profile");
+            let found = format!("`{}` and `{}`, which are the same", references[same], references[place]);
+            return Err(error.found(found).allowed("profiles that differ").into());
+        }
+        profiles.push(next);
+    }
+    Ok(profiles)
+}
+
+/// A profile with its file: for a compiled-in one, the name alone.
 pub fn stored(reference: Option<&str>, isa: Isa) -> Result<StoredProfile, Failure> {
     if let Some(reference) = reference {
         return named(reference);

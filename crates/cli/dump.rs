@@ -10,8 +10,13 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Every valid point of the space, one a line.
-pub fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Result<(), Failure> {
+/// Every valid point of the space, one a line. `objectives`: of the search; those of one device of several are written, too.
+pub fn dump(
+    inputs: &SearchInputs,
+    objectives: &[Metric],
+    limits: &[(Metric, f64)],
+    file: &Path,
+) -> Result<(), Failure> {
     /// Past this a CSV helps nobody.
     const MOST: u64 = 2_000_000;
     let space = &inputs.space;
@@ -23,9 +28,8 @@ pub fn dump(inputs: &SearchInputs, limits: &[(Metric, f64)], file: &Path) -> Res
             .allowed(format!("at most {MOST}"))
             .into());
     }
-    let cost = inputs.cost()?;
-    let quality = inputs.quality()?;
-    let evaluator = inputs.evaluator(&cost, &quality)?;
+    let (costs, quality) = (inputs.costs()?, inputs.quality()?);
+    let evaluator = inputs.evaluator(&costs, &quality)?.with_each_device(objectives);
     let metrics = evaluator.metrics().to_vec();
     let mut text = String::from(
         "id,layers,hidden_size,heads,kv_heads,head_size,ffn,gated,experts,top_k,window,vocabulary_size,tied_embeddings,weights,kv,loops",

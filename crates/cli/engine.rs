@@ -36,6 +36,25 @@ impl EngineArguments {
     }
 }
 
+impl EngineArguments {
+    /// The one runtime for all of several devices.
+    pub fn resolve_all(&self, profiles: &[HardwareProfile]) -> Result<(Engine, EngineOptions), Failure> {
+        let all: Vec<_> = profiles.iter().map(|profile| self.resolve(profile)).collect::<Result<_, _>>()?;
+        let first = all[0];
+        if let Some(place) = all.iter().position(|(engine, _)| *engine != first.0) {
+            let error =
+                DocumentError::new("usage", "the devices would run different engines").field("--engine");
+            let of = |place: usize| format!("{} on `{}`", all[place].0.name(), profiles[place].name);
+            return Err(error
+                .found(format!("{}, {}", of(0), of(place)))
+                .allowed("one engine for all devices")
+                .hint("`--engine llama.cpp` prices both measured and published devices")
+                .into());
+        }
+        Ok(first)
+    }
+}
+
 /// The runtime that is measured, where it is not slimfit's own.
 #[derive(Debug, clap::Args)]
 pub struct MeasuredEngineArguments {

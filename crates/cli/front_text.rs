@@ -97,6 +97,7 @@ pub fn summary(front: &Front, ties: bool) -> String {
         }
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
+    text.push_str(&devices(head));
     let tied = front.points.iter().filter(|point| !point.representative).count();
     if tied > 0 && !ties {
         let _ = writeln!(
@@ -111,12 +112,25 @@ pub fn summary(front: &Front, ties: bool) -> String {
     text
 }
 
+/// Which devices the columns are of, where there are several.
+fn devices(head: &SearchHead) -> String {
+    if head.profiles.is_empty() {
+        return String::new();
+    }
+    let named =
+        head.profiles.iter().enumerate().map(|(place, profile)| format!("@{} {}", place + 1, profile.name));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let each = head.objectives.iter().any(|objective| objective.by_device.is_some());
+    let how = if each { "each device's own" } else { "the worst over the devices" };
+    format!("threads on each device; times, memory and energy: {how}: {named}\n")
+}
+
 /// The same points for scripts.
 pub fn shortlist_value(front: &Front) -> Value {
     let sizes = group_sizes(front);
     let points = shortlist(front, SHOWN).into_iter().map(|place| {
         let point = &front.points[place];
-        json!({
+        let mut value = json!({
             "id": point.id,
             "picks": point.picks,
             "objectives": point.objectives,
@@ -124,7 +138,11 @@ pub fn shortlist_value(front: &Front) -> Value {
             "tie_group": point.tie_group,
             "representative": point.representative,
             "ties": sizes[&point.tie_group] - 1,
-        })
+        });
+        if !point.by_device.is_empty() {
+            value["by_device"] = json!(point.by_device);
+        }
+        value
     });
     points.collect()
 }
@@ -158,7 +176,7 @@ fn row(point: &FrontPoint, ties: &str, columns: &[&Objective]) -> Vec<String> {
         format_count(point.parameters.total as f64),
         point.weights.name().to_owned(),
         point.kv.name().to_owned(),
-        point.threads.to_string(),
+        threads(point),
     ];
     cells.extend(columns.iter().map(|objective| {
         let Some(value) = point.objectives.get(&objective.name) else { return "–".to_owned() };
@@ -169,8 +187,20 @@ fn row(point: &FrontPoint, ties: &str, columns: &[&Objective]) -> Vec<String> {
     cells
 }
 
+/// Threads it runs best with, on each of several devices.
+fn threads(point: &FrontPoint) -> String {
+    if point.by_device.is_empty() {
+        return point.threads.to_string();
+    }
+    let each: Vec<String> = point.by_device.iter().map(|device| device.threads.to_string()).collect();
+    each.join(" / ")
+}
+
 /// What a table calls an objective.
 pub fn label(name: &str) -> String {
+    if let Some((quantity, device)) = name.split_once('@') {
+        return format!("{} @{device}", label(quantity));
+    }
     match name {
         "loss" => "loss",
         "loss_per_byte" => "loss per byte",
@@ -200,6 +230,7 @@ fn short(name: &str, value: f64) -> String {
 
 /// A value of an objective in the unit that its name ends with.
 pub fn spoken(name: &str, value: f64) -> String {
+    let name = name.split_once('@').map_or(name, |(quantity, _)| quantity);
     if name == "training_seconds" {
         format_duration(value)
     } else if name.ends_with("_seconds") || name == "seconds_per_byte" {

@@ -12,8 +12,8 @@ use serde_json::json;
 use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_kernels::Isa;
 use slimfit_quality::Recipe;
-use slimfit_search::{Metric, TakenUp};
-use slimfit_study::{Front, Input, InputKind, Refinement, Study, StudyError};
+use slimfit_search::{DeviceObjectives, Metric, TakenUp};
+use slimfit_study::{Front, Input, InputKind, ProfileRef, Refinement, Study, StudyError};
 use slimfit_workflow::candidates::gather;
 use slimfit_workflow::{
     LEAST_MEASURED, Observer, SearchInputs, SearchSettings, VerifyOptions, refine, search_into_study,
@@ -36,9 +36,13 @@ pub struct Arguments {
     #[command(flatten)]
     what: What,
     /// A hardware profile: a file, or a device of `slimfit profile --list`; the newest local one of this machine unless
-    /// said.
+    /// said. Given several times, one model is chosen for all of these devices.
     #[arg(long)]
-    profile: Option<String>,
+    profile: Vec<String>,
+    /// What times, memory and energy of several devices are: their worst over the devices, or each an objective of its own,
+    /// `tpot_seconds@1`, `tpot_seconds@2` … Limits hold on every device.
+    #[arg(long, value_name = "HOW", default_value = "worst")]
+    devices: Devices,
     #[command(flatten)]
     watts: device::WattsArgument,
     #[command(flatten)]
@@ -82,17 +86,27 @@ pub struct Arguments {
     dump_all: Option<PathBuf>,
 }
 
+/// `--devices`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Devices {
+    Worst,
+    Each,
+}
+
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let what = &arguments.what;
     let isa = Isa::selected()?;
     let space = what.space()?;
     let (recipe, recipe_text) = what.recipe()?;
     let quality_table = what.quality_table(&recipe)?;
-    let profile = arguments.watts.applied(device::profile(arguments.profile.as_deref(), isa)?);
-    let profile = arguments.calibration.applied(profile);
-    let (engine, engine_options) = arguments.engine.resolve(&profile)?;
+    let profiles = arguments.watts.applied_to(device::profiles(&arguments.profile, isa)?)?;
+    let profiles: Vec<_> =
+        profiles.into_iter().map(|profile| arguments.calibration.applied(profile)).collect();
+    let (engine, engine_options) = arguments.engine.resolve_all(&profiles)?;
+    let (first, further) = profiles.split_first().expect("there is one profile or more");
     let inputs = SearchInputs {
-        profile,
+        profile: first.clone(),
+        further_profiles: further.to_vec(),
         engine,
         engine_options,
         workload: what.workload()?,
@@ -105,6 +119,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         space,
         candidates: if arguments.candidates.is_empty() { None } else { Some(gather(&arguments.candidates)?) },
     };
+    check_devices(arguments, &inputs)?;
     let measuring = arguments.measure.map(|wanted| measuring(wanted, &inputs, isa, output)).transpose()?;
     let limits = what.limits(&inputs.space, &inputs.recipe)?;
     let objectives = objectives(&arguments.objectives, &inputs.recipe)?;
@@ -156,11 +171,36 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         }
     };
     let mut files = written(&out, inputs.quality_table.is_some())?;
+    let copies = (1..inputs.profiles().count()).map(|place| study.input_of(InputKind::Profile, place));
+    files.extend(copies.map(|copy| described(&copy, "profile")).collect::<Result<Vec<_>, _>>()?);
     if let Some(file) = &arguments.dump_all {
-        dump(&inputs, &asked.limits, file)?;
+        let objectives = Metric::recorded(&front.head.objectives, &inputs.recipe);
+        let objectives = objectives.map_err(|name| Failure::internal(format!("`{name}` is no objective")))?;
+        dump(&inputs, &objectives, &asked.limits, file)?;
         files.push(described(file, "csv")?);
     }
     told(arguments, output, (&front, refinement.as_ref()), files, &out)
+}
+
+/// Refuses what knows one device where there are several, and the other way round.
+fn check_devices(arguments: &Arguments, inputs: &SearchInputs) -> Result<(), Failure> {
+    let count = inputs.profiles().count();
+    if count == 1 {
+        if arguments.devices == Devices::Each {
+            let error = DocumentError::new("usage", "there is but one device").field("--devices");
+            let error = error.found("`each` with one profile").allowed("`worst`, or several profiles");
+            return Err(error.hint("`--profile A --profile B` names two").into());
+        }
+        return Ok(());
+    }
+    inputs.space.require_equal_layers("several profiles")?;
+    if arguments.measure.is_some() {
+        inputs.require_one_device("`--measure`")?;
+    }
+    if arguments.evaluator.is_given() {
+        inputs.require_one_device("`--evaluator`")?;
+    }
+    Ok(())
 }
 
 /// Tells what was found.
@@ -216,6 +256,10 @@ impl Question<'_> {
         let seconds = self.arguments.max_seconds;
         SearchSettings {
             objectives: self.objectives.clone(),
+            devices: match self.arguments.devices {
+                Devices::Worst => DeviceObjectives::Worst,
+                Devices::Each => DeviceObjectives::Each,
+            },
             limits: self.limits.clone(),
             seed: self.arguments.seed,
             sample: CLOUD,
@@ -285,9 +329,10 @@ fn objectives(names: &[String], recipe: &Recipe) -> Result<Option<Vec<Metric>>, 
 /// A folder that holds the study of other inputs stays as it is.
 fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
     let Some(head) = study.head()? else { return refuse_another_unfinished(study, inputs) };
+    let known = if head.profiles.is_empty() { std::slice::from_ref(&head.profile) } else { &head.profiles };
+    let device = |profile: &ProfileRef| (profile.fingerprint_id.clone(), profile.name.clone());
     let same = head.space == inputs.space.named_hash()
-        && head.profile.fingerprint_id == inputs.profile.fingerprint.id()
-        && head.profile.name == inputs.profile.name
+        && known.iter().map(device).eq(inputs.profile_refs().iter().map(device))
         && head.engine == inputs.engine.name()
         && head.workload == inputs.workload.name
         && head.recipe.name == inputs.recipe.name

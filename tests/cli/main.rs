@@ -4,6 +4,7 @@ mod axes;
 mod calibrate;
 mod candidates;
 mod contract;
+mod devices;
 #[cfg(unix)]
 mod engine;
 #[cfg(unix)]

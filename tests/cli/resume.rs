@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Over a hundred units, so that a process is met in the middle of things.
-const SPACE: &str = "schema: slimfit/space/v1
+pub(crate) const SPACE: &str = "schema: slimfit/space/v1
 name: many
 description: Shapes enough for a search of some seconds.
 axes:

@@ -1,6 +1,7 @@
 //! Numbers as people read them: three digits and a unit.
 
 use slimfit_quantity::{format_bytes, format_count, format_duration, format_seconds};
+use slimfit_study::SearchHead;
 
 /// What a number counts, and so how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(crate) enum Unit {
 impl Unit {
     /// The unit of an objective, by the contract's suffixes.
     pub(crate) fn of_objective(name: &str) -> Self {
+        let name = quantity(name);
         if name == "training_seconds" {
             Self::Duration
         } else if name == "training_cost" {
@@ -156,8 +158,30 @@ pub(crate) fn limit_words(name: &str, limit: f64) -> String {
     format!("{} {}", if is_maximised(name) { "≥" } else { "≤" }, Unit::of_objective(name).show(limit))
 }
 
+/// What an objective is of: its name, but for the device where it is that of one of several.
+pub(crate) fn quantity(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(quantity, _)| quantity)
+}
+
+/// The device of a front, or all of them.
+pub(crate) fn devices(head: &SearchHead) -> String {
+    match head.profiles.as_slice() {
+        [] => head.profile.name.clone(),
+        several => {
+            let named = several
+                .iter()
+                .enumerate()
+                .map(|(place, profile)| format!("{} ({})", profile.name, place + 1));
+            named.collect::<Vec<_>>().join(" and ")
+        }
+    }
+}
+
 /// What people call an objective.
 pub(crate) fn objective_label(name: &str) -> String {
+    if let Some((quantity, device)) = name.split_once('@') {
+        return format!("{}, device {device}", objective_label(quantity));
+    }
     match name {
         "loss" => "Loss".to_owned(),
         "loss_per_byte" => "Loss per byte of text".to_owned(),
@@ -215,5 +239,7 @@ mod tests {
         assert_eq!(objective_label("score_hellaswag"), "hellaswag");
         assert_eq!(limit_words("score_piqa", 60.0), "≥ 60.0 %");
         assert_eq!(limit_words("tpot_seconds", 0.03), "≤ 30.0 ms");
+        assert_eq!(Unit::of_objective("tpot_seconds@2"), Unit::Seconds);
+        assert_eq!(objective_label("tpot_seconds@2"), "Time per token, device 2");
     }
 }

@@ -13,7 +13,8 @@ use std::borrow::Cow;
 /// Appraises models one by one, by the same cost model and the same law as a search does.
 #[derive(Debug, Clone)]
 pub struct Appraiser<'a> {
-    pub(crate) cost: &'a CostModel,
+    /// Of each device that a model is chosen for.
+    pub(crate) costs: Vec<&'a CostModel>,
     pub(crate) quality: &'a QualityModel,
     pub(crate) workload: &'a Workload,
     pub(crate) training: TrainingPlan,
@@ -47,8 +48,13 @@ pub struct Appraisal {
 impl<'a> Appraiser<'a> {
     /// An appraiser of one device, law and use.
     pub fn new(cost: &'a CostModel, quality: &'a QualityModel, workload: &'a Workload) -> Self {
+        Self::of_devices(std::slice::from_ref(cost), quality, workload)
+    }
+
+    /// The same for one device or more: what depends on the device is the worst over them.
+    pub fn of_devices(costs: &'a [CostModel], quality: &'a QualityModel, workload: &'a Workload) -> Self {
         let law = Cow::Owned(quality.law(1, &workload.bytes()));
-        Self { cost, quality, workload, training: TrainingPlan::default(), law }
+        Self { costs: costs.iter().collect(), quality, workload, training: TrainingPlan::default(), law }
     }
 
     /// The same, told what a training runs on.
@@ -61,11 +67,6 @@ impl<'a> Appraiser<'a> {
     /// The recipe of its law.
     pub fn recipe(&self) -> &'a Recipe {
         self.quality.recipe()
-    }
-
-    /// What prices.
-    pub fn cost(&self) -> &'a CostModel {
-        self.cost
     }
 
     /// Bytes of text that a token of this vocabulary stands for.
@@ -109,17 +110,19 @@ impl<'a> Appraiser<'a> {
         architecture.validate().map_err(|error| CostError::Plan(error.into()))?;
         let ModelFormats { weights, others, kv, .. } = formats;
         let run = self.workload.run_shape(&self.law, architecture.vocabulary_size);
-        let prediction = self.cost.predict_with_formats(architecture, (weights, others), kv, run, None)?;
-        self.described(architecture, formats, tokens, prediction)
+        let on =
+            |cost: &&CostModel| cost.predict_with_formats(architecture, (weights, others), kv, run, None);
+        let predictions = self.costs.iter().map(on).collect::<Result<_, _>>()?;
+        self.described(architecture, formats, tokens, predictions)
     }
 
-    /// The description of a model that is priced already.
+    /// The description of a model that is priced already, on each device.
     pub(crate) fn described(
         &self,
         architecture: &Architecture,
         formats: ModelFormats<'_>,
         tokens: Option<u64>,
-        prediction: Prediction,
+        predictions: Vec<Prediction>,
     ) -> Result<Description, SearchError> {
         let ModelFormats { weights, judged, kv, file_bytes, .. } = formats;
         let text = self.workload.bytes();
@@ -134,7 +137,7 @@ impl<'a> Appraiser<'a> {
         let bytes_per_token = self.law.bytes_per_token_interval(architecture.vocabulary_size);
         let training = tokens.and_then(|tokens| self.training.cost(self.recipe(), architecture, tokens).ok());
         let file_bytes = file_bytes.unwrap_or_else(|| data_bytes(architecture, weights));
-        Ok(Description { prediction, estimate, refusal, bytes_per_token, training, file_bytes })
+        Ok(Description { predictions, estimate, refusal, bytes_per_token, training, file_bytes })
     }
 }
 
@@ -166,9 +169,9 @@ impl Appraisal {
         )
     }
 
-    /// Threads it runs best with.
+    /// Threads it runs best with, on the first device.
     pub fn threads(&self) -> u32 {
-        self.description.prediction.threads
+        self.description.threads()
     }
 
     /// Remarks on its quality.

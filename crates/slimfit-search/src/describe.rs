@@ -14,9 +14,9 @@ use slimfit_plan::WeightFormats;
 use slimfit_quality::{QualityError, QualityEstimate, TrainingCost};
 use slimfit_quantity::{Figure, NumberFormat, Predicted, Source, Warning};
 use slimfit_study::{
-    BoundCount, BrokenLimit, Candidates, CloudPoint, Constraint, Front, FrontPoint, Interval, Natural,
-    NearestMiss, ParameterCounts, ProfileRef, PublishedScore, ReasonCount, RecipeRef, ReferenceModel,
-    SearchHead,
+    BoundCount, BrokenLimit, Candidates, CloudPoint, Constraint, DevicePoint, Front, FrontPoint, Interval,
+    Natural, NearestMiss, ParameterCounts, ProfileRef, PublishedScore, ReasonCount, RecipeRef,
+    ReferenceModel, SearchHead,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,10 +37,11 @@ pub struct Candidate<'a> {
     pub scores: Vec<PublishedScore>,
 }
 
-/// Everything that can be said about one model on the device of a search.
+/// Everything that can be said about one model on the devices of a search.
 #[derive(Debug)]
 pub(crate) struct Description {
-    pub(crate) prediction: Prediction,
+    /// On each device.
+    pub(crate) predictions: Vec<Prediction>,
     pub(crate) estimate: Option<QualityEstimate>,
     /// Why there is no estimate, where one was asked for.
     pub(crate) refusal: Option<QualityError>,
@@ -67,12 +68,13 @@ struct Modelled<'m> {
     weights: NumberFormat,
     kv: NumberFormat,
     values: &'m Values,
-    times: PointTimes,
+    /// On each device.
+    times: Vec<PointTimes>,
     measured: Option<&'m Entry>,
 }
 
 impl ModelEvaluator<'_> {
-    /// The front as it is recorded, and the cloud under it. `profile` names the device.
+    /// The front as it is recorded, and the cloud under it. `profile` names the first device.
     ///
     /// # Errors
     /// When a point of the front can be searched but not predicted: a fault of this program.
@@ -126,7 +128,7 @@ impl ModelEvaluator<'_> {
                 weights: model.weights,
                 kv: model.kv,
                 values: &model.values,
-                times: model.times,
+                times: vec![model.times],
                 measured: None,
             };
             self.described_point(point, &options.objectives)
@@ -190,7 +192,8 @@ impl ModelEvaluator<'_> {
         let head = SearchHead {
             space: space.named_hash(),
             profile,
-            engine: self.cost.engine().to_owned(),
+            profiles: Vec::new(),
+            engine: self.cost().engine().to_owned(),
             workload: self.workload.name.clone(),
             recipe: RecipeRef { name: self.quality.recipe().name.clone(), tokens: self.tokens },
             objectives: options.objectives.iter().map(|metric| metric.objective()).collect(),
@@ -234,17 +237,23 @@ impl ModelEvaluator<'_> {
         found: &[Found],
         objectives: &[Metric],
     ) -> Result<Vec<FrontPoint>, SearchError> {
-        let times = times(space, self, found)?;
+        let times: Vec<Vec<PointTimes>> = (0..self.devices.len())
+            .map(|device| times(space, &self.only(device), found))
+            .collect::<Result<_, _>>()?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let share = found.len().div_ceil(workers).max(64);
         let parts: Vec<Result<Vec<FrontPoint>, SearchError>> = std::thread::scope(|scope| {
             let workers: Vec<_> = found
                 .chunks(share)
-                .zip(times.chunks(share))
-                .map(|(part, times)| {
+                .enumerate()
+                .map(|(part, points)| {
+                    let times = &times;
                     scope.spawn(move || {
-                        let each = part.iter().zip(times);
-                        each.map(|(found, times)| self.point(space, found, *times, objectives)).collect()
+                        let each = points.iter().enumerate().map(|(place, found)| {
+                            let times = times.iter().map(|times| times[part * share + place]).collect();
+                            self.point(space, found, times, objectives)
+                        });
+                        each.collect()
                     })
                 })
                 .collect();
@@ -264,7 +273,7 @@ impl ModelEvaluator<'_> {
         &self,
         space: &Space,
         found: &Found,
-        times: PointTimes,
+        times: Vec<PointTimes>,
         objectives: &[Metric],
     ) -> Result<FrontPoint, SearchError> {
         let Point { architecture, weights, kv, .. } = searched(space, found)?;
@@ -279,11 +288,14 @@ impl ModelEvaluator<'_> {
         objectives: &[Metric],
     ) -> Result<FrontPoint, SearchError> {
         let run = self.workload.run_shape(&self.law, architecture.vocabulary_size);
-        let prediction = self.cost.predict_time(times.usual, times.elsewhere, run)?;
+        let on = self.devices.iter().zip(&times);
+        let predictions = on
+            .map(|(device, times)| device.cost.predict_time(times.usual, times.elsewhere, run))
+            .collect::<Result<_, _>>()?;
         let formats =
             ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv, file_bytes: None };
         let description =
-            self.appraiser().described(&architecture, formats, Some(self.tokens), prediction)?;
+            self.appraiser().described(&architecture, formats, Some(self.tokens), predictions)?;
         let parameters = architecture.parameters();
         let measured = |metric: Metric| measured.and_then(|entry| entry.of(metric));
         let flags =
@@ -298,7 +310,8 @@ impl ModelEvaluator<'_> {
                 embedding: parameters.embedding,
                 active: parameters.active,
             },
-            threads: description.prediction.threads,
+            threads: description.threads(),
+            by_device: self.by_device(&times, architecture.vocabulary_size, objectives),
             objectives: objectives
                 .iter()
                 .map(|metric| (metric.name().to_owned(), values[metric.column()]))
@@ -336,6 +349,23 @@ impl ModelEvaluator<'_> {
         })
     }
 
+    /// What a point takes on each device, where there are several.
+    fn by_device(&self, times: &[PointTimes], vocabulary: u64, objectives: &[Metric]) -> Vec<DevicePoint> {
+        if self.devices.len() == 1 {
+            return Vec::new();
+        }
+        let bytes_per_token = self.law.bytes_per_token(vocabulary);
+        let asked =
+            || objectives.iter().map(|metric| metric.quantity()).filter(|metric| metric.is_of_device());
+        let each = self.devices.iter().zip(times).map(|(device, times)| {
+            let mut values = Metric::UNKNOWN;
+            device.write(&times.usual, bytes_per_token, &mut values);
+            let value = |metric: Metric| (metric.name().to_owned(), values[metric.column()]);
+            DevicePoint { threads: times.usual.threads, objectives: asked().map(value).collect() }
+        });
+        each.collect()
+    }
+
     /// Prices a model that exists. Its loss is what it would have after the training of the search: only so does its
     /// architecture compare with the points of the front. What cannot be predicted is left out.
     ///
@@ -350,7 +380,8 @@ impl ModelEvaluator<'_> {
         let description = self.description(candidate.architecture, weights, kv)?;
         let parameters = candidate.architecture.parameters().total;
         let mut objectives = BTreeMap::new();
-        for metric in Metric::FIXED.into_iter().chain(Metric::scores(self.quality.recipe())) {
+        let scores = Metric::scores(self.quality.recipe());
+        for metric in Metric::FIXED.into_iter().chain(scores).chain(self.on_devices()) {
             if let Some(predicted) = description.metric(metric, parameters) {
                 objectives.insert(metric.name().to_owned(), predicted.value);
             }
@@ -359,7 +390,7 @@ impl ModelEvaluator<'_> {
             name: candidate.name.to_owned(),
             parameters,
             weights: weights.name().to_owned(),
-            threads: description.prediction.threads,
+            threads: description.threads(),
             objectives,
             training_tokens: candidate.training_tokens,
             scores: candidate.scores.clone(),
@@ -380,7 +411,7 @@ impl ModelEvaluator<'_> {
     /// What appraises models that are no points of the space.
     pub fn appraiser(&self) -> Appraiser<'_> {
         Appraiser {
-            cost: self.cost,
+            costs: self.devices.iter().map(|device| device.cost).collect(),
             quality: self.quality,
             workload: self.workload,
             training: self.training,
@@ -390,11 +421,36 @@ impl ModelEvaluator<'_> {
 }
 
 impl Description {
+    /// Threads it runs best with, on the first device.
+    pub(crate) fn threads(&self) -> u32 {
+        self.predictions[0].threads
+    }
+
+    /// What is predicted; of what depends on the device, the worst over the devices.
     pub(crate) fn metric(&self, metric: Metric, parameters: u64) -> Option<Predicted> {
-        let prediction = &self.prediction;
+        if let Some(place) = metric.device() {
+            return self.on(self.predictions.get(place)?, metric.quantity());
+        }
         match metric {
             Metric::Loss => self.estimate.as_ref().map(|estimate| estimate.loss),
             Metric::LossPerByte => self.estimate.as_ref().map(|estimate| estimate.loss_per_byte),
+            Metric::Parameters => Some(exactly(parameters as f64)),
+            Metric::FileBytes => Some(exactly(self.file_bytes as f64)),
+            Metric::TrainingFlops => self.training.map(|training| exactly(training.flops)),
+            Metric::TrainingSeconds => self.training?.seconds.map(exactly),
+            Metric::TrainingCost => self.training?.money.map(exactly),
+            Metric::Score(task) => Some(self.estimate.as_ref()?.scores.get(task.name())?.percent),
+            of_device => {
+                let each: Option<Vec<Predicted>> =
+                    self.predictions.iter().map(|prediction| self.on(prediction, of_device)).collect();
+                each?.into_iter().reduce(worse)
+            }
+        }
+    }
+
+    /// What is predicted on one device.
+    fn on(&self, prediction: &Prediction, quantity: Metric) -> Option<Predicted> {
+        match quantity {
             Metric::TtftSeconds => prediction.ttft_seconds,
             Metric::TpotSeconds => Some(prediction.tpot_seconds),
             Metric::SecondsPerByte => {
@@ -409,12 +465,7 @@ impl Description {
             Metric::JoulesPerToken => predicted(&prediction.joules_per_token),
             Metric::TtftP95Seconds => predicted(&prediction.ttft_percentiles.p95),
             Metric::TpotP95Seconds => predicted(&prediction.tpot_percentiles.p95),
-            Metric::Parameters => Some(exactly(parameters as f64)),
-            Metric::FileBytes => Some(exactly(self.file_bytes as f64)),
-            Metric::TrainingFlops => self.training.map(|training| exactly(training.flops)),
-            Metric::TrainingSeconds => self.training?.seconds.map(exactly),
-            Metric::TrainingCost => self.training?.money.map(exactly),
-            Metric::Score(task) => Some(self.estimate.as_ref()?.scores.get(task.name())?.percent),
+            _ => None,
         }
     }
 
@@ -428,6 +479,11 @@ impl Description {
 /// A count, which has no noise.
 fn exactly(value: f64) -> Predicted {
     Predicted { value, low: value, high: value }
+}
+
+/// The worse of a cost on two devices. Where the errors of both go together, so do the ends of their intervals.
+fn worse(a: Predicted, b: Predicted) -> Predicted {
+    Predicted { value: a.value.max(b.value), low: a.low.max(b.low), high: a.high.max(b.high) }
 }
 
 /// A modelled figure's value and interval.

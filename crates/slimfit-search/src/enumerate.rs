@@ -163,7 +163,7 @@ pub(crate) fn check(
     for metric in options.objectives.iter().chain(options.limits.iter().map(|(metric, _)| metric)) {
         if !metrics.contains(metric) {
             let (kind, found) = ("objective", metric.name().to_owned());
-            let hint = match metric {
+            let hint = match metric.quantity() {
                 Metric::JoulesPerToken => {
                     Some("the hardware profile holds no power; give it with `--power-watts IDLE,LOADED`")
                 }

@@ -1,7 +1,8 @@
 //! The quantities that points are compared by. All are minimised but scores.
 
+use crate::OnDevice;
 use slimfit_quality::{MOST_TASKS, Recipe};
-use slimfit_study::Objective;
+use slimfit_study::{ByDevice, Objective};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -38,6 +39,8 @@ pub enum Metric {
     FileBytes,
     /// Percent of a task solved: the one kind that is maximised.
     Score(Task),
+    /// One of the above on one of several devices.
+    OnDevice(OnDevice),
 }
 
 /// A task of a recipe.
@@ -57,7 +60,7 @@ impl Task {
 }
 
 impl Metric {
-    /// All but the scores, in the order that points hold them.
+    /// All but the scores and those of one device of several, in the order that points hold them.
     pub const FIXED: [Self; 14] = [
         Self::Loss,
         Self::LossPerByte,
@@ -117,6 +120,7 @@ impl Metric {
             Self::TrainingCost => 12,
             Self::FileBytes => 13,
             Self::Score(task) => Self::FIXED.len() + task.place as usize,
+            Self::OnDevice(on) => on.column(),
         }
     }
 
@@ -138,6 +142,7 @@ impl Metric {
             Self::TrainingCost => "training_cost",
             Self::FileBytes => "file_bytes",
             Self::Score(task) => task.name,
+            Self::OnDevice(on) => on.name(),
         }
     }
 
@@ -155,6 +160,7 @@ impl Metric {
             Self::TrainingFlops => "FLOP",
             Self::TrainingCost => "currency of the price",
             Self::Score(_) => "percent",
+            Self::OnDevice(on) => on.quantity().unit(),
         }
     }
 
@@ -165,7 +171,7 @@ impl Metric {
 
     /// Whether it is a percentile of times, which the profile must have watched single steps for.
     pub const fn is_percentile(self) -> bool {
-        matches!(self, Self::TtftP95Seconds | Self::TpotP95Seconds)
+        matches!(self.quantity(), Self::TtftP95Seconds | Self::TpotP95Seconds)
     }
 
     /// Whether it says what the training of a point takes.
@@ -207,6 +213,10 @@ impl Metric {
             name: self.name().to_owned(),
             unit: self.unit().to_owned(),
             direction: direction.to_owned(),
+            by_device: self.device().map(|place| ByDevice {
+                objective: self.quantity().name().to_owned(),
+                device: place as u64 + 1,
+            }),
         }
     }
 }
@@ -228,7 +238,7 @@ pub(crate) fn rounded(value: f64) -> f64 {
 pub type Values = [f64; Metric::COUNT];
 
 /// One copy of each name, for good: recipes have few tasks, and metrics stay small enough to be copied.
-fn interned(name: String) -> &'static str {
+pub(crate) fn interned(name: String) -> &'static str {
     static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     match known.get(name.as_str()) {

@@ -1,13 +1,13 @@
 //! The evaluator of real points: the cost model for what they cost, the quality law for what they are worth.
 
+use crate::device::Device;
 use crate::file_bytes::FileBytes;
-use crate::metric::rounded;
 use crate::parts::{self, LayerCounts, Part, Parts};
 use crate::space::{Mixture, Window, looped};
 use crate::table::BoundTable;
 use crate::{Block, Evaluator, Inner, Invalid, Metric, Space, Values, Workload};
 use slimfit_arch::{Architecture, ArchitectureError};
-use slimfit_cost::{BusyTime, CostModel, EnergyModel, Percentile, RunShape, RunTime, TailModel};
+use slimfit_cost::{CostModel, RunShape, RunTime};
 use slimfit_formats::Loader;
 use slimfit_plan::ModelPart;
 use slimfit_quality::{
@@ -16,18 +16,19 @@ use slimfit_quality::{
 };
 use slimfit_quantity::NumberFormat;
 
-/// Prices and values the points of one space on one device for one workload.
+/// Prices and values the points of one space for one workload, on one device or on several that one model is chosen for:
+/// what depends on the device is the worst over them then.
 #[derive(Debug, Clone)]
 pub struct ModelEvaluator<'a> {
-    pub(crate) cost: &'a CostModel,
+    pub(crate) devices: Vec<Device<'a>>,
+    /// What is asked for on one of the devices.
+    on_devices: Vec<Metric>,
     pub(crate) quality: &'a QualityModel,
     pub(crate) workload: &'a Workload,
     pub(crate) tokens: u64,
     pub(crate) law: Law,
     pub(crate) training: TrainingPlan,
     pub(crate) table: BoundTable,
-    energy: Option<&'a EnergyModel>,
-    tails: Option<&'a TailModel>,
     metrics: Vec<Metric>,
     /// Scores that are asked for, and how each follows from the loss.
     scores: Vec<(Metric, ScoreCurve)>,
@@ -54,10 +55,10 @@ pub struct PreparedBlock<'a> {
     first: u64,
     /// By tying, depth and passes: which of the space's loaders does not hold the point.
     held: Vec<Option<Option<Loader>>>,
-    /// By weight format and vocabulary.
-    weighted: Vec<Option<Result<Weighted, Invalid>>>,
-    /// By KV format and vocabulary.
-    mixing: Vec<Option<Result<Mixing, Invalid>>>,
+    /// By weight format and vocabulary, on each device.
+    weighted: Vec<Option<Result<Vec<Weighted>, Invalid>>>,
+    /// By KV format and vocabulary, on each device.
+    mixing: Vec<Option<Result<Vec<Mixing>, Invalid>>>,
 }
 
 /// The parts of a point that its weight format decides.
@@ -143,6 +144,22 @@ impl<'a> ModelEvaluator<'a> {
         tokens: u64,
         workload: &'a Workload,
     ) -> Self {
+        Self::of_devices(space, std::slice::from_ref(cost), quality, tokens, workload)
+    }
+
+    /// The same for one device or more. A point has the metrics that all of them can give.
+    ///
+    /// # Panics
+    /// Without a device.
+    pub fn of_devices(
+        space: &Space,
+        costs: &'a [CostModel],
+        quality: &'a QualityModel,
+        tokens: u64,
+        workload: &'a Workload,
+    ) -> Self {
+        assert!(!costs.is_empty(), "points are priced on a device");
+        let devices: Vec<Device<'a>> = costs.iter().map(Device::new).collect();
         let law = quality.law(tokens, &workload.bytes());
         let scores: Vec<(Metric, ScoreCurve)> = Metric::scores(quality.recipe())
             .zip(quality.recipe().scores.tasks.values())
@@ -151,18 +168,11 @@ impl<'a> ModelEvaluator<'a> {
         let mut metrics: Vec<Metric> = Metric::FIXED.to_vec();
         metrics.retain(|metric| !matches!(metric, Metric::TrainingSeconds | Metric::TrainingCost));
         metrics.extend(scores.iter().map(|(metric, _)| *metric));
-        if !cost.has_power() {
-            metrics.retain(|metric| *metric != Metric::JoulesPerToken);
-        }
-        if !cost.has_prefill() {
-            metrics.retain(|metric| !matches!(metric, Metric::TtftSeconds | Metric::TtftP95Seconds));
-        }
-        if cost.tails().is_err() {
-            metrics.retain(|metric| !metric.is_percentile());
-        }
+        metrics.retain(|metric| devices.iter().all(|device| device.gives(*metric)));
         let vocabularies = space.vocabularies().into_iter();
         Self {
-            cost,
+            devices,
+            on_devices: Vec::new(),
             quality,
             workload,
             tokens,
@@ -170,8 +180,6 @@ impl<'a> ModelEvaluator<'a> {
             table: BoundTable::default(),
             scores,
             counts_training: true,
-            energy: cost.energy().ok(),
-            tails: cost.tails().ok(),
             metrics,
             depths: space.depths(),
             passes: space.passes(),
@@ -215,9 +223,7 @@ impl<'a> ModelEvaluator<'a> {
         } else {
             vec![Metric::Loss, Metric::TtftSeconds, Metric::TpotSeconds, Metric::MemoryBytes]
         };
-        if self.cost.has_power() {
-            objectives.push(Metric::JoulesPerToken);
-        }
+        objectives.push(Metric::JoulesPerToken);
         objectives.retain(|metric| self.metrics.contains(metric));
         objectives
     }
@@ -227,27 +233,56 @@ impl<'a> ModelEvaluator<'a> {
         let all: Vec<Metric> =
             objectives.iter().copied().chain(limits.iter().map(|(metric, _)| *metric)).collect();
         if !all.iter().any(|metric| metric.is_percentile()) {
-            self.tails = None;
+            self.devices.iter_mut().for_each(|device| device.tails = None);
         }
         self.scores.retain(|(metric, _)| all.contains(metric));
         self.counts_training = all.iter().any(|metric| metric.is_training());
+        self.with_each_device(&all)
+    }
+
+    /// The same, giving also those of `metrics` that are of one of its devices alone.
+    pub fn with_each_device(mut self, metrics: &[Metric]) -> Self {
+        let devices = self.devices.len();
+        for metric in metrics.iter().filter(|metric| metric.device().is_some_and(|place| place < devices)) {
+            if self.metrics.contains(&metric.quantity()) && !self.on_devices.contains(metric) {
+                self.metrics.push(*metric);
+                self.on_devices.push(*metric);
+            }
+        }
         self
     }
 
-    /// The same, priced by another model of the same device.
+    /// The same, priced by another model of the one device.
     pub(crate) fn priced_by<'b>(&self, cost: &'b CostModel) -> ModelEvaluator<'b>
     where
         'a: 'b,
     {
-        ModelEvaluator { cost, ..self.clone() }
+        ModelEvaluator { devices: vec![Device { cost, ..self.devices[0] }], ..self.clone() }
+    }
+
+    /// The same on one of its devices.
+    pub(crate) fn only(&self, device: usize) -> Self {
+        Self { devices: vec![self.devices[device]], on_devices: Vec::new(), ..self.clone() }
+    }
+
+    /// What is asked for on one device of several.
+    pub(crate) fn on_devices(&self) -> impl Iterator<Item = Metric> {
+        self.on_devices.iter().copied()
+    }
+
+    /// What prices on the first device.
+    pub(crate) fn cost(&self) -> &'a CostModel {
+        self.devices[0].cost
     }
 
     /// The metrics that it computes; all others stay unknown.
     pub(crate) fn computed(&self) -> Vec<Metric> {
         let fixed = Metric::FIXED.into_iter().filter(|metric| {
-            !(metric.is_percentile() && self.tails.is_none() || metric.is_training() && !self.counts_training)
+            let no_tails = || self.devices.iter().any(|device| device.tails.is_none());
+            !(metric.is_percentile() && no_tails() || metric.is_training() && !self.counts_training)
         });
-        fixed.chain(self.scores.iter().map(|(metric, _)| *metric)).collect()
+        let scores = self.scores.iter().map(|(metric, _)| *metric);
+        fixed.chain(scores).chain(self.on_devices.iter().copied()).collect()
     }
 
     /// The measured scores that stand for predictions.
@@ -355,29 +390,30 @@ impl<'a> ModelEvaluator<'a> {
         looped(space.architecture(&point.block, point.layers, vocabulary, point.tied), point.passes)
     }
 
-    /// Writes all that is known of a point. `index`: its number, by which it may have been measured.
+    /// Writes all that is known of a point but what depends on the device. `index`: its number, by which it may have been
+    /// measured.
     pub(crate) fn write(
         &self,
         (index, point): (u64, &Counted),
         valued: &Valued,
         loss_nats: f64,
-        (price, file_bytes): (&RunTime, u64),
+        file_bytes: u64,
         values: &mut Values,
     ) {
-        let sizes = (point.vocabulary, point.non_embedding, self.total_parameters(point));
-        self.write_predicted(sizes, valued.training, loss_nats, (price, file_bytes), values);
+        let sizes = (point.non_embedding, self.total_parameters(point));
+        self.write_predicted(sizes, valued.training, loss_nats, file_bytes, values);
         if let Some(row) = self.table.of_point(index) {
             row.replace(values);
         }
     }
 
-    /// Writes all that is predicted of a point with so many parameters in all.
+    /// Writes all that is predicted of a point with so many parameters in all, but what depends on the device.
     pub(crate) fn write_predicted(
         &self,
-        (vocabulary, non_embedding, total_parameters): (usize, u64, u64),
+        (non_embedding, total_parameters): (u64, u64),
         training: Option<TrainingCost>,
         loss_nats: f64,
-        (price, file_bytes): (&RunTime, u64),
+        file_bytes: u64,
         values: &mut Values,
     ) {
         values[Metric::Loss.column()] = loss_nats;
@@ -391,25 +427,26 @@ impl<'a> ModelEvaluator<'a> {
             values[Metric::TrainingSeconds.column()] = seconds.unwrap_or(f64::INFINITY);
             values[Metric::TrainingCost.column()] = money.unwrap_or(f64::INFINITY);
         }
-        let (_, _, bytes_per_token) = self.vocabularies[vocabulary];
-        values[Metric::TtftSeconds.column()] = rounded(price.ttft.seconds);
-        values[Metric::TpotSeconds.column()] = rounded(price.tpot.seconds);
-        values[Metric::SecondsPerByte.column()] = rounded(price.tpot.seconds / bytes_per_token);
-        values[Metric::MemoryBytes.column()] = price.memory_bytes as f64;
         values[Metric::FileBytes.column()] = file_bytes as f64;
-        if let Some(energy) = self.energy
-            && let Some(joules) = energy.joules(price.tpot, price.threads)
-        {
-            values[Metric::JoulesPerToken.column()] = rounded(joules);
-        }
         values[Metric::Parameters.column()] = total_parameters as f64;
-        if let Some(tails) = self.tails {
-            let p95 = |time: BusyTime| {
-                let excess = tails.excess(Percentile::P95, time, price.threads, price.working_set_bytes);
-                rounded(excess.map_or(f64::INFINITY, |excess| time.seconds * (1.0 + excess)))
-            };
-            values[Metric::TtftP95Seconds.column()] = p95(price.ttft);
-            values[Metric::TpotP95Seconds.column()] = p95(price.tpot);
+    }
+
+    /// Writes what a point takes on a device: the worst of those up to this one, and what is asked for on this one. To be
+    /// called for each device in order.
+    pub(crate) fn write_on(&self, place: usize, vocabulary: usize, price: &RunTime, values: &mut Values) {
+        let (_, _, bytes_per_token) = self.vocabularies[vocabulary];
+        let device = &self.devices[place];
+        if self.devices.len() == 1 {
+            device.write(price, bytes_per_token, values);
+            return;
+        }
+        let mut own = Metric::UNKNOWN;
+        device.write(price, bytes_per_token, &mut own);
+        for column in Metric::OF_DEVICE.map(Metric::column) {
+            values[column] = if place == 0 { own[column] } else { values[column].max(own[column]) };
+        }
+        for metric in self.on_devices.iter().filter(|metric| metric.device() == Some(place)) {
+            values[metric.column()] = own[metric.quantity().column()];
         }
     }
 
@@ -419,6 +456,7 @@ impl<'a> ModelEvaluator<'a> {
     /// Why the block cannot be planned or priced in that format.
     pub(crate) fn weighted_parts<const N: usize>(
         &self,
+        cost: &CostModel,
         space: &Space,
         block: &Block,
         weights: NumberFormat,
@@ -429,9 +467,9 @@ impl<'a> ModelEvaluator<'a> {
         let architecture = space.architecture(&Block { window: None, ..*block }, 1, size, false);
         // A cache of whole values suits every head; its own format is the mixing's concern.
         let kv = NumberFormat::F32;
-        let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
+        let plans = parts::plans(cost, &architecture, weights, kv, run)?;
         let read = |kind| {
-            let part = Part::read(self.cost, kind, &plans, run);
+            let part = Part::read(cost, kind, &plans, run);
             let mut part = part.map_err(|error| parts::refused(error, weights, kv))?;
             part.file = FileBytes::of(&architecture, kind, weights);
             Ok(part)
@@ -446,11 +484,14 @@ impl<'a> ModelEvaluator<'a> {
         block: &Block,
         weights: NumberFormat,
         vocabulary: usize,
-    ) -> Result<Weighted, Invalid> {
+    ) -> Result<Vec<Weighted>, Invalid> {
         let kinds = [ModelPart::Outer, ModelPart::Projections, ModelPart::FeedForward];
-        let [outer, projections, feed_forward] =
-            self.weighted_parts(space, block, weights, vocabulary, kinds)?;
-        Ok(Weighted { outer, projections, feed_forward })
+        let on = |device: &Device<'_>| {
+            let [outer, projections, feed_forward] =
+                self.weighted_parts(device.cost, space, block, weights, vocabulary, kinds)?;
+            Ok(Weighted { outer, projections, feed_forward })
+        };
+        self.devices.iter().map(on).collect()
     }
 
     /// Why no point of a sheet is valid whose parameters lie in `allowed`, where something other than its layers refuses it.
@@ -548,14 +589,10 @@ impl<'a> ModelEvaluator<'a> {
         self.scores.iter().map(|(metric, curve)| (*metric, *curve, shift(*metric))).collect()
     }
 
-    /// Joules of a decoded token's time, where the device's power is known.
-    pub(crate) fn joules(&self, time: BusyTime, threads: u32) -> Option<f64> {
-        self.energy?.joules(time, threads)
-    }
-
     /// The parts of `block` that its heads, window and KV format decide.
     pub(crate) fn mixing(
         &self,
+        cost: &CostModel,
         space: &Space,
         block: &Block,
         kv: NumberFormat,
@@ -565,8 +602,8 @@ impl<'a> ModelEvaluator<'a> {
         let weights = NumberFormat::F32;
         let part = |window: Option<Window>| {
             let architecture = space.architecture(&Block { window, ..*block }, 1, size, false);
-            let plans = parts::plans(self.cost, &architecture, weights, kv, run)?;
-            Part::read(self.cost, ModelPart::Mixing, &plans, run)
+            let plans = parts::plans(cost, &architecture, weights, kv, run)?;
+            Part::read(cost, ModelPart::Mixing, &plans, run)
                 .map_err(|error| parts::refused(error, weights, kv))
         };
         let window = Window::cuts(block.window);
@@ -634,25 +671,33 @@ impl Evaluator for ModelEvaluator<'_> {
         let PreparedBlock { block, weighted, mixing, .. } = prepared;
         let weighted = weighted[inner.weights * self.vocabularies.len() + inner.vocabulary]
             .get_or_insert_with(|| self.weighted(space, block, weights, inner.vocabulary));
-        let mixing = mixing[inner.kv * self.vocabularies.len() + inner.vocabulary]
-            .get_or_insert_with(|| self.mixing(space, block, kv, inner.vocabulary));
+        let mixing = mixing[inner.kv * self.vocabularies.len() + inner.vocabulary].get_or_insert_with(|| {
+            let on = |device: &Device<'_>| self.mixing(device.cost, space, block, kv, inner.vocabulary);
+            self.devices.iter().map(on).collect()
+        });
         let (weighted, mixing) = match (weighted, mixing) {
             (Ok(weighted), Ok(mixing)) => (weighted, mixing),
             (Err(invalid), _) | (_, Err(invalid)) => return Err(invalid.clone()),
         };
-        let mut parts = Parts {
-            outer: &mut weighted.outer,
-            projections: &mut weighted.projections,
-            full: mixing.full.as_mut(),
-            windowed: mixing.windowed.as_mut(),
-            feed_forward: &mut weighted.feed_forward,
-        };
         let counts = LayerCounts::new(point.block.window, layers, passes);
-        let price =
-            parts.price(self.cost, counts, point.tied).map_err(|error| Invalid::owned(error.to_string()))?;
-        let index = prepared.first + inner.index;
-        let file_bytes = parts.file_bytes(counts, point.tied);
-        self.write((index, &point), valued, loss.nats, (&price, file_bytes), values);
+        for (place, (weighted, mixing)) in weighted.iter_mut().zip(mixing).enumerate() {
+            let mut parts = Parts {
+                outer: &mut weighted.outer,
+                projections: &mut weighted.projections,
+                full: mixing.full.as_mut(),
+                windowed: mixing.windowed.as_mut(),
+                feed_forward: &mut weighted.feed_forward,
+            };
+            let price = parts
+                .price(self.devices[place].cost, counts, point.tied)
+                .map_err(|error| Invalid::owned(error.to_string()))?;
+            self.write_on(place, inner.vocabulary, &price, values);
+            if place == 0 {
+                let index = prepared.first + inner.index;
+                let file_bytes = parts.file_bytes(counts, point.tied);
+                self.write((index, &point), valued, loss.nats, file_bytes, values);
+            }
+        }
         Ok(())
     }
 }

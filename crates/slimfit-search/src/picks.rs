@@ -16,24 +16,16 @@ pub(crate) fn pick(points: &mut [FrontPoint], objectives: &[Metric], limited: bo
     let knee = knee(&scaled, &measures, &representatives);
     points[knee].picks.push("knee".to_owned());
     for (column, metric) in objectives.iter().enumerate() {
-        let task;
-        let names: &[&str] = match metric {
-            Metric::Loss | Metric::LossPerByte if limited => &["best-quality", "best-under-limits"],
-            Metric::Loss | Metric::LossPerByte => &["best-quality"],
-            Metric::TpotSeconds | Metric::SecondsPerByte => &["fastest"],
-            Metric::TtftSeconds => &["first-token-soonest"],
-            Metric::MemoryBytes => &["smallest"],
-            Metric::FileBytes => &["smallest-file"],
-            Metric::JoulesPerToken => &["most-frugal"],
-            Metric::Parameters => &["fewest-parameters"],
-            Metric::TtftP95Seconds => &["first-token-soonest-at-p95"],
-            Metric::TpotP95Seconds => &["fastest-at-p95"],
-            Metric::TrainingFlops | Metric::TrainingSeconds | Metric::TrainingCost => &["cheapest-to-train"],
-            Metric::Score(scored) => {
-                task = format!("best-{}", scored.name().replace('_', "-"));
-                &[task.as_str()]
+        let mut names: Vec<String> = match metric.quantity() {
+            Metric::Loss | Metric::LossPerByte if limited => {
+                vec!["best-quality".to_owned(), "best-under-limits".to_owned()]
             }
+            Metric::Score(scored) => vec![format!("best-{}", scored.name().replace('_', "-"))],
+            quantity => vec![best_in(quantity).to_owned()],
         };
+        if let Some(place) = metric.device() {
+            names.iter_mut().for_each(|name| name.push_str(&format!("-on-{}", place + 1)));
+        }
         let best = (0..points.len()).min_by(|&a, &b| {
             // Of equals the one that is better elsewhere.
             let rest = |place: usize| scaled[place].iter().sum::<f64>();
@@ -42,11 +34,28 @@ pub(crate) fn pick(points: &mut [FrontPoint], objectives: &[Metric], limited: bo
         if let Some(best) = best {
             for name in names {
                 // Two measures of one thing, operations and money of a training say, may agree.
-                if !points[best].picks.iter().any(|known| known == name) {
-                    points[best].picks.push((*name).to_owned());
+                if !points[best].picks.contains(&name) {
+                    points[best].picks.push(name);
                 }
             }
         }
+    }
+}
+
+/// What the best in a quantity is called.
+const fn best_in(quantity: Metric) -> &'static str {
+    match quantity {
+        Metric::Loss | Metric::LossPerByte | Metric::Score(_) => "best-quality",
+        Metric::TpotSeconds | Metric::SecondsPerByte => "fastest",
+        Metric::TtftSeconds => "first-token-soonest",
+        Metric::MemoryBytes => "smallest",
+        Metric::FileBytes => "smallest-file",
+        Metric::JoulesPerToken => "most-frugal",
+        Metric::Parameters => "fewest-parameters",
+        Metric::TtftP95Seconds => "first-token-soonest-at-p95",
+        Metric::TpotP95Seconds => "fastest-at-p95",
+        Metric::TrainingFlops | Metric::TrainingSeconds | Metric::TrainingCost => "cheapest-to-train",
+        Metric::OnDevice(on) => best_in(on.quantity()),
     }
 }
 

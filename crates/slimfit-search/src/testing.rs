@@ -32,5 +32,6 @@ pub(crate) fn point(id: &str, objectives: &[(Metric, f64, f64)]) -> FrontPoint {
         representative: true,
         picks: Vec::new(),
         flags: Vec::new(),
+        by_device: Vec::new(),
     }
 }

@@ -5,7 +5,8 @@ use slimfit_quantity::Source;
 use std::io::{Error, Write};
 
 /// One line a point: id, shape columns, counts, threads, objectives with their intervals, picks and flags, which
-/// objectives are measured instead of modelled, and how often looped layers run.
+/// objectives are measured instead of modelled, and how often looped layers run. Of several devices, last, for each its
+/// threads, and its value of each objective that is the worst over them.
 pub fn front_csv(front: &Front) -> String {
     let mut bytes = Vec::new();
     write_front_csv(&mut bytes, front).expect("memory takes every byte");
@@ -23,7 +24,21 @@ pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(
     for name in &objectives {
         write!(writer, ",{name},{name}_low,{name}_high")?;
     }
-    writeln!(writer, ",tie_group,representative,picks,flags,measured,loops")?;
+    write!(writer, ",tie_group,representative,picks,flags,measured,loops")?;
+    // An objective of one device has its own column already.
+    let worst: Vec<&str> = match front.points.first().and_then(|point| point.by_device.first()) {
+        Some(device) => {
+            objectives.iter().copied().filter(|name| device.objectives.contains_key(*name)).collect()
+        }
+        None => Vec::new(),
+    };
+    for device in 1..=front.head.profiles.len() {
+        write!(writer, ",threads@{device}")?;
+        for name in &worst {
+            write!(writer, ",{name}@{device}")?;
+        }
+    }
+    writeln!(writer)?;
     for point in &front.points {
         write!(
             writer,
@@ -51,7 +66,7 @@ pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(
                 number(interval.map(|interval| interval.high))
             )?;
         }
-        writeln!(
+        write!(
             writer,
             ",{},{},{},{},{},{}",
             point.tie_group,
@@ -61,6 +76,13 @@ pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(
             measured(point).join(" "),
             point.architecture.loops.map_or(1, |loops| loops.count)
         )?;
+        for device in &point.by_device {
+            write!(writer, ",{}", device.threads)?;
+            for name in &worst {
+                write!(writer, ",{}", device.objectives[*name])?;
+            }
+        }
+        writeln!(writer)?;
     }
     Ok(())
 }

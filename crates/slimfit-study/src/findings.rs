@@ -7,8 +7,8 @@ use crate::progress;
 use crate::store::Store;
 use crate::study::{from_json, to_json};
 use crate::{
-    CloudPoint, Explanation, Front, FrontPoint, Interval, ParameterCounts, ReferenceModel, SearchHead,
-    SearchId, Study, StudyError, searches,
+    CloudPoint, DevicePoint, Explanation, Front, FrontPoint, Interval, ParameterCounts, ReferenceModel,
+    SearchHead, SearchId, Study, StudyError, searches,
 };
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,8 @@ struct More {
     picks: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     flags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by_device: Vec<DevicePoint>,
 }
 
 impl Study {
@@ -235,6 +237,7 @@ fn insert_point(
         sources: point.sources.clone(),
         picks: point.picks.clone(),
         flags: point.flags.clone(),
+        by_device: point.by_device.clone(),
     };
     let more = if more == More::default() { None } else { Some(to_json(store, "front", &more)?) };
     let counts = point.parameters;
@@ -345,6 +348,7 @@ fn read_point(
         representative: row.get(12).map_err(|source| store.error(source))?,
         picks: more.picks,
         flags: more.flags,
+        by_device: more.by_device,
     })
 }
 

@@ -27,6 +27,9 @@ pub struct SearchHead {
     pub space: NamedHash,
     /// The hardware profile.
     pub profile: ProfileRef,
+    /// The hardware profiles of all devices that the model is chosen for, `profile` first; none where it is but one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<ProfileRef>,
     /// The runtime whose times are predicted: `slimfit`, or another.
     #[serde(default = "our_engine")]
     pub engine: String,
@@ -140,6 +143,18 @@ pub struct Objective {
     pub unit: String,
     /// `min` or `max`.
     pub direction: String,
+    /// Where the model is chosen for several devices and this is what it takes on one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_device: Option<ByDevice>,
+}
+
+/// Which quantity on which device an objective is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByDevice {
+    /// The quantity: the objective's name without its device.
+    pub objective: String,
+    /// The device, from 1: `profiles` has them in this order.
+    pub device: u64,
 }
 
 /// One limit.
@@ -202,7 +217,7 @@ pub struct FrontPoint {
     pub kv: NumberFormat,
     /// Its parameters.
     pub parameters: ParameterCounts,
-    /// Threads it runs best with.
+    /// Threads it runs best with, on the first device.
     pub threads: u32,
     /// Central values by objective name.
     pub objectives: BTreeMap<String, f64>,
@@ -225,6 +240,18 @@ pub struct FrontPoint {
     /// `extrapolated` and the like.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// Where it is chosen for several devices: what it takes on each, in the order of `profiles`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_device: Vec<DevicePoint>,
+}
+
+/// What a point takes on one of several devices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DevicePoint {
+    /// Threads it runs best with there.
+    pub threads: u32,
+    /// Central values of all objectives that depend on the device, by the quantity's name.
+    pub objectives: BTreeMap<String, f64>,
 }
 
 /// The engine of fronts that were written before others could be priced.

@@ -48,6 +48,14 @@ impl InputKind {
             Self::QualityTable => "quality-table.csv",
         }
     }
+
+    /// The name of the copy of one of several inputs of the kind, from 0: `profile.yaml`, `profile-2.yaml` …
+    pub fn file_name_of(self, place: usize) -> String {
+        match (place, self.file_name().split_once('.')) {
+            (1.., Some((stem, ending))) => format!("{stem}-{}.{ending}", place + 1),
+            _ => self.file_name().to_owned(),
+        }
+    }
 }
 
 /// An input as a search gets it.
@@ -91,16 +99,26 @@ impl Study {
     /// When the store or the copy cannot be written.
     pub fn keep_input(&self, input: &Input) -> Result<(), StudyError> {
         self.store.write(|store| keep(store, input))?;
-        self.copy_input(input)
+        self.copy_inputs(std::slice::from_ref(input))
     }
 
-    pub(crate) fn copy_input(&self, input: &Input) -> Result<(), StudyError> {
-        Ok(slimfit_document::write_atomically(self.input(input.kind), input.text.as_bytes())?)
+    /// Copies inputs into the folder: several of a kind under numbers of their own.
+    pub(crate) fn copy_inputs(&self, inputs: &[Input]) -> Result<(), StudyError> {
+        for (place, input) in inputs.iter().enumerate() {
+            let before = inputs[..place].iter().filter(|other| other.kind == input.kind).count();
+            slimfit_document::write_atomically(self.input_of(input.kind, before), input.text.as_bytes())?;
+        }
+        Ok(())
     }
 
-    /// The path of the copy of the newest input of a kind.
+    /// The path of the copy of the newest input of a kind, the first of several.
     pub fn input(&self, kind: InputKind) -> PathBuf {
-        self.folder.join(kind.file_name())
+        self.input_of(kind, 0)
+    }
+
+    /// The path of the copy of one of several inputs of a kind that a search had, from 0.
+    pub fn input_of(&self, kind: InputKind, place: usize) -> PathBuf {
+        self.folder.join(kind.file_name_of(place))
     }
 
     /// Every input that was ever kept, oldest first.

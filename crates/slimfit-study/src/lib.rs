@@ -40,8 +40,8 @@ pub use explanation::{CloudPoint, Explanation, OperationCost, PublishedScore, Re
 pub use export::{Column, ExportFormat, ExportTable, Table, Values};
 pub use findings::{FRONT_SCHEMA, Findings};
 pub use front::{
-    BoundCount, BrokenLimit, Constraint, Front, FrontPoint, Interval, NamedHash, NearestMiss, Objective,
-    ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
+    BoundCount, BrokenLimit, ByDevice, Constraint, DevicePoint, Front, FrontPoint, Interval, NamedHash,
+    NearestMiss, Objective, ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
 pub use input::{Input, InputKind, InputRef};
 pub use measured_search::{MeasuredSearch, SurrogateErrors};

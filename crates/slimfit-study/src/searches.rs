@@ -132,9 +132,7 @@ impl Study {
             let id = insert(store, &digest, &json, &request.inputs)?;
             Ok(BegunSearch { id, resumed: false })
         })?;
-        for input in &request.inputs {
-            self.copy_input(input)?;
-        }
+        self.copy_inputs(&request.inputs)?;
         Ok(begun)
     }
 

@@ -4,6 +4,7 @@
 mod calibrate;
 pub mod candidates;
 pub mod comparison;
+mod devices;
 mod energy;
 mod engine;
 mod error;

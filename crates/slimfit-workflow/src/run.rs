@@ -15,7 +15,7 @@ use slimfit_kernels::Isa;
 use slimfit_probe::PowerSource;
 use slimfit_quality::{Anchor, QualityModel, Recipe, TrainingPlan};
 use slimfit_runtime::WeightsFrom;
-use slimfit_search::{ExtraRows, Metric, QualityTable, Space, Workload, shortlist};
+use slimfit_search::{DeviceObjectives, ExtraRows, Metric, QualityTable, Space, Workload, shortlist};
 use slimfit_study::{FrontPoint, Input, InputKind, Measurement, Study};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -221,6 +221,7 @@ fn search_step(
 ) -> Result<(), WorkflowError> {
     let inputs = SearchInputs {
         profile: profile.clone(),
+        further_profiles: Vec::new(),
         space: options.space.clone(),
         workload: options.workload.clone(),
         recipe: options.recipe.0.clone(),
@@ -236,6 +237,7 @@ fn search_step(
     observer.at("search", 0.0)?;
     let settings = SearchSettings {
         objectives: None,
+        devices: DeviceObjectives::Worst,
         limits: options.limits.clone(),
         seed: options.seed,
         sample: CLOUD,

@@ -9,12 +9,12 @@ use slimfit_plan::Phase;
 use slimfit_quality::{Anchor, Assumption, QualityError, QualityModel, Recipe, TrainingPlan};
 use slimfit_quantity::{NumberFormat, Warning};
 use slimfit_search::{
-    Candidate, ExtraRows, LayerOptions, Metric, ModelEvaluator, Progress, QualityTable, SearchOptions, Space,
-    TakenUp, Workload, search_layers, search_with_journal, shortlist,
+    Candidate, DeviceObjectives, ExtraRows, LayerOptions, Metric, ModelEvaluator, Progress, QualityTable,
+    SearchOptions, Space, TakenUp, Workload, search_layers, search_with_journal, shortlist,
 };
 use slimfit_study::{
-    Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, LEASE, Natural, ProfileRef,
-    ReferenceModel, SearchId, SearchRequest, Study,
+    Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, LEASE, Natural, ReferenceModel,
+    SearchId, SearchRequest, Study,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -29,8 +29,10 @@ const MOST_REFERENCES: usize = 16;
 /// What is searched, for which device and use.
 #[derive(Debug, Clone)]
 pub struct SearchInputs {
-    /// The device.
+    /// The device, or the first of several that one model is chosen for.
     pub profile: HardwareProfile,
+    /// The others of several.
+    pub further_profiles: Vec<HardwareProfile>,
     /// The space.
     pub space: Space,
     /// The use.
@@ -62,10 +64,10 @@ impl SearchInputs {
     /// When the table of measured scores does not fit the space.
     pub fn evaluator<'a>(
         &'a self,
-        cost: &'a CostModel,
+        costs: &'a [CostModel],
         quality: &'a QualityModel,
     ) -> Result<ModelEvaluator<'a>, WorkflowError> {
-        let evaluator = ModelEvaluator::new(&self.space, cost, quality, self.tokens, &self.workload)
+        let evaluator = ModelEvaluator::of_devices(&self.space, costs, quality, self.tokens, &self.workload)
             .trained_on(self.training);
         let Some((table, extra)) = &self.quality_table else { return Ok(evaluator) };
         let bound = table.bind(&self.space, &evaluator, *extra)?;
@@ -85,12 +87,15 @@ impl SearchInputs {
     /// # Errors
     /// When the profile cannot be written.
     pub fn kept(&self) -> Result<Vec<Input>, WorkflowError> {
-        let mut kept = vec![
-            Input::new(InputKind::Profile, &self.profile.name, self.profile.to_yaml()?),
+        let profiles = self.profiles().map(|profile| {
+            Ok::<_, WorkflowError>(Input::new(InputKind::Profile, &profile.name, profile.to_yaml()?))
+        });
+        let mut kept = profiles.collect::<Result<Vec<_>, _>>()?;
+        kept.extend([
             Input::new(InputKind::Space, self.space.name(), self.space.text()),
             Input::new(InputKind::Workload, &self.workload.name, self.workload.text()),
             Input::new(InputKind::Recipe, &self.recipe.name, &self.recipe_text),
-        ];
+        ]);
         if let Some((table, _)) = &self.quality_table {
             kept.push(Input::new(InputKind::QualityTable, InputKind::QualityTable.name(), table.text()));
         }
@@ -129,7 +134,7 @@ impl SearchInputs {
         })
     }
 
-    /// What prices the points.
+    /// What prices the points on the first device.
     ///
     /// # Errors
     /// When the profile does not hold what the engine needs.
@@ -142,7 +147,9 @@ impl SearchInputs {
 pub struct SearchSettings<'a> {
     /// What is minimised; none: quality, TTFT, TPOT, memory, and energy where the profile has it.
     pub objectives: Option<Vec<Metric>>,
-    /// Largest allowed values.
+    /// What they are where there are several devices.
+    pub devices: DeviceObjectives,
+    /// Largest allowed values, on each device.
     pub limits: Vec<(Metric, f64)>,
     /// Seed of the sample of dominated points.
     pub seed: u64,
@@ -174,14 +181,16 @@ pub fn search_into_study(
     settings: &SearchSettings<'_>,
     study: &Study,
 ) -> Result<Front, WorkflowError> {
-    let cost = inputs.cost()?;
-    if !cost.has_prefill() && asks_for_prefill(settings) {
-        return Err(CostError::Prefill.into());
-    }
+    let costs = inputs.costs()?;
+    let limited = settings.limits.iter().map(|(metric, _)| metric);
+    inputs.check_devices(&costs, settings.objectives.iter().flatten().chain(limited))?;
     let quality = inputs.quality()?;
-    let evaluator = inputs.evaluator(&cost, &quality)?;
-    let objectives =
+    let evaluator = inputs.evaluator(&costs, &quality)?;
+    let mut objectives =
         settings.objectives.clone().unwrap_or_else(|| evaluator.default_objectives(&inputs.space));
+    if settings.devices == DeviceObjectives::Each {
+        objectives = Metric::on_each_device(&objectives, costs.len(), &inputs.recipe)?;
+    }
     if let Some((table, _)) = &inputs.quality_table {
         table.check_asked_for(&objectives, &settings.limits)?;
     }
@@ -198,11 +207,8 @@ pub fn search_into_study(
         progress: Some(settings.progress),
     };
     let begun = study.begin_search(&inputs.request(&options)?)?;
-    let profile = ProfileRef {
-        fingerprint_id: inputs.profile.fingerprint.id(),
-        sha256: inputs.profile.sha256(),
-        name: inputs.profile.name.clone(),
-    };
+    let profiles = inputs.profile_refs();
+    let profile = profiles[0].clone();
     let (indices, complete, (mut front, cloud)) = if inputs.space.is_layered() {
         let outcome = search_layers(&inputs.space, &evaluator, &options, LayerOptions::default())?;
         let indices: Vec<Natural> = outcome.front.iter().map(|model| model.index.clone()).collect();
@@ -223,12 +229,19 @@ pub fn search_into_study(
     if settings.cancel.load(Ordering::Relaxed) && front.points.is_empty() {
         return Err(WorkflowError::Interrupted);
     }
-    if settings.objectives.is_none()
-        && let Err(error) = cost.energy()
-    {
-        front.head.warnings.push(no_energy(&error));
+    if profiles.len() > 1 {
+        front.head.profiles = profiles;
     }
-    front.head.warnings.extend(engine_warnings(&cost, &inputs.profile));
+    if settings.objectives.is_none() {
+        front.head.warnings.extend(inputs.no_energy(&costs));
+    }
+    for (cost, profile) in costs.iter().zip(inputs.profiles()) {
+        for warning in engine_warnings(cost, profile) {
+            if !front.head.warnings.contains(&warning) {
+                front.head.warnings.push(warning);
+            }
+        }
+    }
     front.head.warnings.extend(assumption_warnings(&front, inputs));
     let in_force = Assumption::ALL.into_iter().filter(|assumption| inputs.space.assumes(*assumption));
     front.head.assume = in_force.map(|assumption| assumption.name().to_owned()).collect();
@@ -254,7 +267,7 @@ pub fn search_into_study(
         complete,
         indices: &indices,
         cloud: &cloud,
-        explanations: &explain(&front, &cost, &evaluator, &inputs.workload)?,
+        explanations: &explain(&front, &costs[0], &evaluator, &inputs.workload)?,
         references: &references(&front, &evaluator, inputs.candidates.as_ref()),
     };
     if study.finish_search(begun.id, &findings)? { Ok(front) } else { finished_by_another(study, begun.id) }
@@ -263,21 +276,6 @@ pub fn search_into_study(
 /// The front that another process kept of a search.
 fn finished_by_another(study: &Study, search: SearchId) -> Result<Front, WorkflowError> {
     Ok(study.front_of(search)?.expect("a search that is finished has a front"))
-}
-
-/// Says that energy is no objective, and what would make it one.
-pub(crate) fn no_energy(error: &CostError) -> Warning {
-    let message = format!(
-        "energy is not among the objectives: {error}; `--power-watts IDLE,LOADED` gives the watts, and \
-         `slimfit profile --power-command` reads any meter"
-    );
-    Warning::new("no-energy", message)
-}
-
-fn asks_for_prefill(settings: &SearchSettings<'_>) -> bool {
-    let objectives = settings.objectives.iter().flatten().copied();
-    let limits = settings.limits.iter().map(|(metric, _)| *metric);
-    objectives.chain(limits).any(|metric| matches!(metric, Metric::TtftSeconds | Metric::TtftP95Seconds))
 }
 
 /// What each assumption in force does, with its interval and its source.
@@ -322,7 +320,7 @@ pub(crate) fn engine_warnings(cost: &CostModel, profile: &HardwareProfile) -> Ve
     warnings
 }
 
-/// Where the time of the most telling points goes.
+/// Where the time of the most telling points goes, on the first device.
 pub(crate) fn explain(
     front: &Front,
     cost: &CostModel,

@@ -5,7 +5,7 @@ use super::canvas::Drawing;
 use super::{COLOURS, DUST, INK, MUTED, TIED};
 use crate::ReportInput;
 use crate::section::picks;
-use crate::unit::{Unit, is_maximised, objective_label};
+use crate::unit::{Unit, devices, is_maximised, objective_label, quantity};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -25,7 +25,7 @@ impl<'a> Pareto<'a> {
         let front = input.front.as_ref()?;
         let objectives = &front.head.objectives;
         let named =
-            |names: &[&str]| objectives.iter().find(|objective| names.contains(&objective.name.as_str()));
+            |names: &[&str]| objectives.iter().find(|objective| names.contains(&quantity(&objective.name)));
         let y = named(&["loss", "loss_per_byte"])
             .or_else(|| objectives.iter().find(|objective| is_maximised(&objective.name)))
             .or_else(|| objectives.first())?;
@@ -94,7 +94,7 @@ impl Drawing for Pareto<'_> {
         let (Some(x), Some(y)) = (x, y) else { return Err("no point can be placed".to_owned()) };
         let ends = (x.ends(), y.ends());
         let heading =
-            format!("Pareto front: {} on {}", self.front.head.space.name, self.front.head.profile.name);
+            format!("Pareto front: {} on {}", self.front.head.space.name, devices(&self.front.head));
         let frame = Frame::draw(sheet, &heading, (x, y), 170.0, scale)?;
         let inside = |x: f64, y: f64| x >= ends.0.0 && x <= ends.0.1 && y >= ends.1.0 && y <= ends.1.1;
         let stride = self.input.cloud.len().div_ceil(CLOUD).max(1);

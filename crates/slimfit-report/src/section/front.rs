@@ -5,7 +5,7 @@ use crate::ReportInput;
 use crate::data::{by_weight, tied};
 use crate::mark::{count, range, read, source_name};
 use crate::shape::{SHAPE_COLUMNS, leading, shape_cells};
-use crate::unit::{Unit, is_maximised, objective_label};
+use crate::unit::{Unit, is_maximised, objective_label, quantity};
 use maud::{Markup, html};
 use slimfit_quantity::{Source, format_count};
 use slimfit_study::{Front, FrontPoint, Objective};
@@ -83,7 +83,7 @@ fn controls(front: &Front) -> Markup {
     let place = |wanted: &[&str], otherwise: usize| {
         wanted
             .iter()
-            .find_map(|name| objectives.iter().position(|objective| objective.name == *name))
+            .find_map(|name| objectives.iter().position(|objective| quantity(&objective.name) == *name))
             .unwrap_or(otherwise.min(objectives.len().saturating_sub(1)))
     };
     let x = place(&["tpot_seconds", "seconds_per_byte", "ttft_seconds"], 0);
@@ -126,7 +126,7 @@ fn sliders(front: Option<&Front>) -> Markup {
             @for (name, label, objectives) in SLIDERS {
                 @let limited = objectives.iter().find_map(|objective| bounds(front, objective));
                 div.slider {
-                    label for=(name) { (label) }
+                    label for=(name) { (label) (of_device(limited)) }
                     @match limited {
                         Some((objective, low, high)) => {
                             input id=(name) type="range" name=(name) data-objective=(objective)
@@ -146,9 +146,12 @@ fn sliders(front: Option<&Front>) -> Markup {
     }
 }
 
-/// The finite range of an objective over the front.
-fn bounds<'a>(front: Option<&Front>, objective: &'a str) -> Option<(&'a str, f64, f64)> {
-    let values: Vec<f64> = front?
+/// An objective of the front with its finite range there. Of several devices' own, that of the first.
+fn bounds<'a>(front: Option<&'a Front>, wanted: &str) -> Option<(&'a str, f64, f64)> {
+    let front = front?;
+    let mut objectives = front.head.objectives.iter().map(|objective| objective.name.as_str());
+    let objective = objectives.find(|name| quantity(name) == wanted)?;
+    let values: Vec<f64> = front
         .points
         .iter()
         .filter_map(|point| point.objectives.get(objective).copied())
@@ -157,6 +160,12 @@ fn bounds<'a>(front: Option<&Front>, objective: &'a str) -> Option<(&'a str, f64
     let low = values.iter().copied().reduce(f64::min)?;
     let high = values.iter().copied().reduce(f64::max)?;
     Some((objective, low, high))
+}
+
+/// `, device 1` where a slider limits what is of one device.
+fn of_device(limited: Option<(&str, f64, f64)>) -> String {
+    let device = limited.and_then(|(objective, ..)| objective.split_once('@'));
+    device.map_or_else(String::new, |(_, device)| format!(", device {device}"))
 }
 
 fn table(front: Option<&Front>) -> Markup {

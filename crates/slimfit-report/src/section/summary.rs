@@ -4,7 +4,7 @@ use super::{nothing, pick_reason, picks, warnings};
 use crate::ReportInput;
 use crate::mark::{count, number, predicted, range, read, unavailable};
 use crate::shape::shape_words;
-use crate::unit::{Unit, limit_words, objective_label};
+use crate::unit::{Unit, devices, limit_words, objective_label};
 use maud::{Markup, html};
 use slimfit_quantity::{Source, format_count, format_integer};
 use slimfit_study::{ErrorSummary, Front, FrontPoint, Measurement, Natural};
@@ -31,7 +31,12 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
 
 fn question(input: &ReportInput, front: &Front) -> Markup {
     let head = &front.head;
-    let device = input.profile.as_ref().map_or(head.profile.name.as_str(), |profile| profile.name.as_str());
+    let several = !head.profiles.is_empty();
+    let each = head.objectives.iter().any(|objective| objective.by_device.is_some());
+    let device = match &input.profile {
+        Some(profile) if !several => profile.name.clone(),
+        _ => devices(head),
+    };
     html! {
         p.question {
             strong { "Question. " }
@@ -46,6 +51,10 @@ fn question(input: &ReportInput, front: &Front) -> Markup {
                     (read(limit_words(&constraint.name, constraint.limit)))
                 }
                 "?"
+            }
+            @if several {
+                @if each { " What a model takes on each device is an objective of its own; limits hold on all of them." }
+                @else { " Times, memory and energy are the worst over these devices." }
             }
         }
     }
@@ -162,7 +171,7 @@ fn card(input: &ReportInput, front: &Front, pick: &FrontPoint) -> Markup {
                                 }
                                 None => {
                                     td { (predicted(unit, pick.objectives.get(&objective.name).copied(), pick.intervals.get(&objective.name))) }
-                                    td { (measured_objective(run, &objective.name)) }
+                                    td { (measured_objective(front, run, &objective.name)) }
                                 }
                             }
                         }
@@ -182,9 +191,12 @@ fn card(input: &ReportInput, front: &Front, pick: &FrontPoint) -> Markup {
     }
 }
 
-fn measured_objective(run: Option<&Measurement>, name: &str) -> Markup {
+fn measured_objective(front: &Front, run: Option<&Measurement>, name: &str) -> Markup {
     if ["loss", "score_", "training_"].iter().any(|start| name.starts_with(start)) {
         return unavailable("the model would have to be trained");
+    }
+    if !front.head.profiles.is_empty() {
+        return unavailable("a run is on one of several devices");
     }
     let Some(run) = run else { return unavailable("not run here") };
     let unit = Unit::of_objective(name);

@@ -172,7 +172,9 @@ fn provenance(input: &ReportInput) -> Markup {
             div { dt { "Report made" } dd { @if input.created.is_empty() { (unavailable("the time was not recorded")) } @else { (read(&input.created)) } } }
             @if let Some(head) = head {
                 div { dt { "Search space " (read(&head.space.name)) } dd { code.hash data-source="read" { (head.space.sha256) } } }
-                div { dt { "Hardware profile " (read(&head.profile.fingerprint_id)) } dd { code.hash data-source="read" { (head.profile.sha256) } } }
+                @for profile in if head.profiles.is_empty() { std::slice::from_ref(&head.profile) } else { &head.profiles[..] } {
+                    div { dt { "Hardware profile " (read(&profile.fingerprint_id)) } dd { code.hash data-source="read" { (profile.sha256) } } }
+                }
                 div { dt { "Recipe, tokens" } dd { (read(format!("{}, {}", head.recipe.name, slimfit_quantity::format_integer(head.recipe.tokens)))) } }
             }
             @if let Some(profile) = &input.profile {

@@ -3,9 +3,9 @@
 //! Every quantity is at least the sum of its least parts, with whichever thread count and in whichever regime of the box
 //! that is least; rounding keeps order, so this holds for computed numbers as for real ones. The loss is at least that of
 //! the most parameters in the box ([`Law::least_base_nats`](slimfit_quality::Law::least_base_nats)). Percentiles are at least their
-//! central time, and a score is at most that of the least loss.
+//! central time, and a score is at most that of the least loss. Of several devices, the bound is the largest of theirs.
 
-use super::sheet::{Node, Sheet, ThreadSheet};
+use super::sheet::{DeviceSheet, Node, Pair, Sheet, ThreadSheet};
 use crate::archive::Minimised;
 use crate::metric::rounded;
 use crate::tally::Bound;
@@ -16,15 +16,42 @@ use slimfit_quality::ScoreCurve;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Basics {
     pub(crate) nats: f64,
-    pub(crate) tpot_seconds: f64,
-    pub(crate) ttft_seconds: f64,
-    pub(crate) memory_bytes: f64,
-    pub(crate) joules: f64,
+    /// The worst over the devices.
+    pub(crate) taken: Taken,
     /// With embeddings.
     pub(crate) parameters: f64,
     pub(crate) training_flops: f64,
     pub(crate) file_bytes: f64,
     pub(crate) bytes_per_token: f64,
+}
+
+/// What points take on a device.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) tpot_seconds: f64,
+    pub(crate) ttft_seconds: f64,
+    pub(crate) memory_bytes: f64,
+    pub(crate) joules: f64,
+}
+
+impl Taken {
+    const NOTHING: Self = Self { tpot_seconds: 0.0, ttft_seconds: 0.0, memory_bytes: 0.0, joules: 0.0 };
+    const UNKNOWN: Self = Self {
+        tpot_seconds: f64::INFINITY,
+        ttft_seconds: f64::INFINITY,
+        memory_bytes: f64::INFINITY,
+        joules: f64::INFINITY,
+    };
+
+    /// The worse of both.
+    fn max(self, other: Self) -> Self {
+        Self {
+            tpot_seconds: self.tpot_seconds.max(other.tpot_seconds),
+            ttft_seconds: self.ttft_seconds.max(other.ttft_seconds),
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+            joules: self.joules.max(other.joules),
+        }
+    }
 }
 
 /// Lower bounds of a box.
@@ -40,6 +67,8 @@ pub(crate) struct Bounds {
 #[derive(Debug, Clone)]
 pub(crate) struct Objectives {
     objectives: Vec<Metric>,
+    /// Places of the objectives that are of one device alone.
+    on_devices: Vec<usize>,
     limits: Vec<(Metric, f64)>,
     /// Curve and least anchor shift of each score that is asked for.
     scores: Vec<(Metric, ScoreCurve, f64)>,
@@ -60,6 +89,9 @@ impl Objectives {
         let (seconds_per_flop, price_per_flop) = evaluator.training_rates();
         Self {
             objectives: options.objectives.clone(),
+            on_devices: (0..options.objectives.len())
+                .filter(|place| options.objectives[*place].device().is_some())
+                .collect(),
             limits: options.limits.clone(),
             scores: evaluator.score_curves(),
             seconds_per_flop,
@@ -104,11 +136,11 @@ impl Objectives {
         match metric {
             Metric::Loss => basics.nats,
             Metric::LossPerByte => basics.nats * self.per_byte * ROUNDING,
-            Metric::TtftSeconds | Metric::TtftP95Seconds => rounded(basics.ttft_seconds),
-            Metric::TpotSeconds | Metric::TpotP95Seconds => rounded(basics.tpot_seconds),
-            Metric::SecondsPerByte => rounded(basics.tpot_seconds / basics.bytes_per_token),
-            Metric::MemoryBytes => basics.memory_bytes,
-            Metric::JoulesPerToken => rounded(basics.joules * ROUNDING),
+            Metric::TtftSeconds | Metric::TtftP95Seconds => rounded(basics.taken.ttft_seconds),
+            Metric::TpotSeconds | Metric::TpotP95Seconds => rounded(basics.taken.tpot_seconds),
+            Metric::SecondsPerByte => rounded(basics.taken.tpot_seconds / basics.bytes_per_token),
+            Metric::MemoryBytes => basics.taken.memory_bytes,
+            Metric::JoulesPerToken => rounded(basics.taken.joules * ROUNDING),
             Metric::Parameters => basics.parameters,
             Metric::FileBytes => basics.file_bytes,
             Metric::TrainingFlops => basics.training_flops * ROUNDING,
@@ -119,16 +151,30 @@ impl Objectives {
                 let (_, curve, shift) = known.expect("scores that are asked for have curves");
                 -(curve.percent(basics.nats + shift) / ROUNDING)
             }
+            // Set device by device; as a limit, where nothing sets it, nothing is a bound.
+            Metric::OnDevice(_) => 0.0,
         }
     }
 
-    /// Objectives as dominance compares them.
-    pub(crate) fn minimised(&self, basics: &Basics) -> Minimised {
-        let mut point = [0.0; Metric::COUNT];
+    /// Objectives as dominance compares them; those of one device alone as they are in `point`.
+    fn minimised(&self, basics: &Basics, mut point: Minimised) -> Minimised {
         for (place, metric) in self.objectives.iter().enumerate() {
-            point[place] = self.least(*metric, basics);
+            if metric.device().is_none() {
+                point[place] = self.least(*metric, basics);
+            }
         }
         point
+    }
+
+    /// Sets the objectives that are of that device alone, but for joules where those are not known.
+    fn minimise_on(&self, device: usize, taken: Taken, basics: &Basics, point: &mut Minimised) {
+        for place in &self.on_devices {
+            let metric = self.objectives[*place];
+            let is_known = metric.quantity() != Metric::JoulesPerToken || taken.joules.is_finite();
+            if metric.device() == Some(device) && is_known {
+                point[*place] = self.least(metric.quantity(), &Basics { taken, ..*basics });
+            }
+        }
     }
 
     /// Whether every point of the box breaks a limit.
@@ -150,35 +196,21 @@ impl Objectives {
 
     /// Lower bounds of a box. `nats`: no point of it has a smaller loss.
     pub(crate) fn bounds(&self, sheet: &Sheet, row: &Node, column: &Node, rest: Rest) -> Bounds {
-        let set = sheet.working_set.least(row, column);
-        let most_set = -sheet.minus_working_set.least(row, column);
         let mut basics = Basics {
             nats: rest.nats,
-            tpot_seconds: f64::INFINITY,
-            ttft_seconds: f64::INFINITY,
-            memory_bytes: f64::INFINITY,
-            joules: f64::INFINITY,
+            taken: Taken::NOTHING,
             parameters: sheet.parameters.least(row, column) + rest.embedding,
             training_flops: sheet.training_flops.least(row, column),
             file_bytes: if rest.with_file { sheet.file.least(row, column) } else { 0.0 },
             bytes_per_token: rest.bytes_per_token,
         };
-        let stored = sheet.memory.least(row, column);
-        for thread in &sheet.threads {
-            let first = thread.place_of(set);
-            // Where nothing of the box can be priced it has no working set, and no time in any regime.
-            let last = thread.place_of(most_set).max(first);
-            for times in &thread.regimes[first..=last] {
-                basics.tpot_seconds = basics.tpot_seconds.min(times.decode.least(row, column));
-                basics.ttft_seconds = basics.ttft_seconds.min(times.prefill.least(row, column));
-                if rest.with_joules {
-                    basics.joules = basics.joules.min(times.joules.least(row, column));
-                }
-            }
-            let scratch = thread.row_scratch.over(row.node).max(thread.column_scratch.over(column.node));
-            basics.memory_bytes = basics.memory_bytes.min(stored + scratch + sheet.process_bytes);
+        let mut objectives = [0.0; Metric::COUNT];
+        for (place, device) in sheet.devices.iter().enumerate() {
+            let taken = device.least(row, column, rest.with_joules);
+            basics.taken = basics.taken.max(taken);
+            self.minimise_on(place, taken, &basics, &mut objectives);
         }
-        Bounds { objectives: self.minimised(&basics), basics, added_nats: rest.added_nats }
+        Bounds { objectives: self.minimised(&basics, objectives), basics, added_nats: rest.added_nats }
     }
 
     /// Objectives of one point whose loss is at least `nats`: still lower bounds.
@@ -189,31 +221,66 @@ impl Objectives {
         bounds: &Bounds,
         nats: f64,
     ) -> Minimised {
-        let sum = |pair: &super::sheet::Pair| pair.rows.values[row] + pair.columns.values[column];
-        let set = sum(&sheet.working_set);
         let mut basics = Basics { nats, ..bounds.basics };
-        let mut best = f64::INFINITY;
-        for thread in &sheet.threads {
+        let (mut worst, mut objectives) = (Taken::NOTHING, bounds.objectives);
+        for (place, device) in sheet.devices.iter().enumerate() {
+            let taken = device.point(row, column, sheet.looped);
+            worst = worst.max(taken);
+            self.minimise_on(place, taken, &basics, &mut objectives);
+        }
+        basics.taken = Taken { joules: bounds.basics.taken.joules, ..worst };
+        self.minimised(&basics, objectives)
+    }
+}
+
+impl DeviceSheet {
+    /// The least that a point of a box takes.
+    fn least(&self, row: &Node, column: &Node, with_joules: bool) -> Taken {
+        let set = self.working_set.least(row, column);
+        let most_set = -self.minus_working_set.least(row, column);
+        let mut taken = Taken::UNKNOWN;
+        let stored = self.memory.least(row, column);
+        for thread in &self.threads {
+            let first = thread.place_of(set);
+            // Where nothing of the box can be priced it has no working set, and no time in any regime.
+            let last = thread.place_of(most_set).max(first);
+            for times in &thread.regimes[first..=last] {
+                taken.tpot_seconds = taken.tpot_seconds.min(times.decode.least(row, column));
+                taken.ttft_seconds = taken.ttft_seconds.min(times.prefill.least(row, column));
+                if with_joules {
+                    taken.joules = taken.joules.min(times.joules.least(row, column));
+                }
+            }
+            let scratch = thread.row_scratch.over(row.node).max(thread.column_scratch.over(column.node));
+            taken.memory_bytes = taken.memory_bytes.min(stored + scratch + self.process_bytes);
+        }
+        taken
+    }
+
+    /// The least that one point takes, but for its joules. `looped`: whether times are lower bounds only.
+    fn point(&self, row: usize, column: usize, looped: bool) -> Taken {
+        let sum = |pair: &Pair| pair.rows.values[row] + pair.columns.values[column];
+        let set = sum(&self.working_set);
+        let mut taken = Taken::UNKNOWN;
+        for thread in &self.threads {
             let times = &thread.regimes[thread.place_of(set)];
             let tpot = sum(&times.decode);
-            if sheet.looped {
+            let of_thread = || {
+                let scratch = thread.row_scratch.values[row].max(thread.column_scratch.values[column]);
+                (sum(&times.prefill), sum(&self.memory) + scratch + self.process_bytes)
+            };
+            if looped {
                 // Which thread count is the fastest, a lower bound of each does not tell.
-                let ttft = if best.is_finite() { basics.ttft_seconds } else { f64::INFINITY };
-                let memory = if best.is_finite() { basics.memory_bytes } else { f64::INFINITY };
-                best = best.min(tpot);
-                basics.tpot_seconds = best;
-                basics.ttft_seconds = ttft.min(sum(&times.prefill));
-                let scratch = thread.row_scratch.values[row].max(thread.column_scratch.values[column]);
-                basics.memory_bytes = memory.min(sum(&sheet.memory) + scratch + sheet.process_bytes);
-            } else if tpot < best {
-                best = tpot;
-                basics.tpot_seconds = tpot;
-                basics.ttft_seconds = sum(&times.prefill);
-                let scratch = thread.row_scratch.values[row].max(thread.column_scratch.values[column]);
-                basics.memory_bytes = sum(&sheet.memory) + scratch + sheet.process_bytes;
+                let (ttft, memory) = of_thread();
+                taken.tpot_seconds = taken.tpot_seconds.min(tpot);
+                taken.ttft_seconds = taken.ttft_seconds.min(ttft);
+                taken.memory_bytes = taken.memory_bytes.min(memory);
+            } else if tpot < taken.tpot_seconds {
+                taken.tpot_seconds = tpot;
+                (taken.ttft_seconds, taken.memory_bytes) = of_thread();
             }
         }
-        self.minimised(&basics)
+        taken
     }
 }
 

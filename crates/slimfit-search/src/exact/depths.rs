@@ -119,7 +119,7 @@ impl Worker<'_> {
                 if let Some(reason) = self.space.parameter_reason(least, most, trunk.embedding) {
                     let pairs = width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len());
                     self.tally.refuse(reason, pairs);
-                } else if trunk.refusal.is_none() && trunk.counts.passes == 1 && work.unit.outer.is_ok() {
+                } else if trunk.refusal.is_none() && trunk.counts.passes == 1 && work.unit.is_priced() {
                     open.push(trunk);
                 } else if !self.one_depth(work, stack, trunk, &all, go_on)? {
                     return Ok(false);

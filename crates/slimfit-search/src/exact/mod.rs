@@ -42,6 +42,13 @@
 //! no more. A unit that was killed in the middle is searched again as if nobody had, and its points that are known already
 //! stand for themselves.
 //!
+//! **Lemma of devices.** Where one model is chosen for several devices, each has the lists of Lemma 1 and the bounds of Lemma 2
+//! for itself, thread counts and regimes included. No point of a box has less than the largest of these bounds of what is the
+//! worst over the devices, and none less than the device's bound of what is an objective of that device alone. *Proof:* what
+//! a point takes on a device is at least the device's bound, with whichever thread count is the fastest there; the largest of
+//! some numbers does not fall where one of them grows. A point breaks a limit on some device exactly where the worst over the
+//! devices breaks it, so Lemma 4 holds for limits as it stands.
+//!
 //! So the points that are kept by an exact pass are those that nothing dominates, whatever order boxes are met in. What
 //! that order decides is only how many points a bound rules out and how many are looked at; both are counted, and with
 //! the invalid ones they are all points of the space.
@@ -49,6 +56,7 @@
 mod bounds;
 pub(crate) mod catalogue;
 mod depths;
+mod fill;
 mod held;
 mod keeper;
 mod ledger;
@@ -60,6 +68,7 @@ mod run;
 mod scope;
 mod sheet;
 mod times;
+mod training;
 mod unit;
 mod worker;
 

@@ -6,8 +6,10 @@
 //! lower bound of the time of every point, and its time where there is but one.
 
 use super::catalogue::Width;
-use super::sheet::Sheet;
-use super::unit::{MixingPool, Unit};
+use super::sheet::DeviceSheet;
+use super::unit::UnitParts;
+use crate::Invalid;
+use crate::model::Mixing;
 use crate::parts::{LayerCounts, Part};
 use slimfit_cost::{BusyTime, CostError, CostModel, RegimeId};
 
@@ -36,18 +38,18 @@ const SLACK: f64 = 1e-9;
 impl PassSpans {
     /// Of the parts that can be priced; nothing where no pair of them can. `sheet`: its working sets are filled.
     pub(super) fn new(
-        sheet: &Sheet,
+        sheet: &DeviceSheet,
         width: &Width,
         counts: LayerCounts,
-        unit: &Unit,
-        pool: &MixingPool,
+        unit: &UnitParts,
+        pool: &[Result<Mixing, Invalid>],
         mixing: &[usize],
     ) -> Option<Self> {
         let (layers, full, windowed) = (counts.layers() as f64, counts.full as f64, counts.windowed as f64);
         let rows: Vec<Read> = (0..width.attentions.len())
             .filter_map(|row| {
                 let (projections, mixing) =
-                    (unit.projections[row].as_ref().ok()?, pool.parts[mixing[row]].as_ref().ok()?);
+                    (unit.projections[row].as_ref().ok()?, pool[mixing[row]].as_ref().ok()?);
                 let of = |part: &Option<Part>, place: usize| {
                     part.as_ref().map_or(0.0, |part| part.read_bytes[place])
                 };

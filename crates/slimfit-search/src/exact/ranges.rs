@@ -1,12 +1,14 @@
 //! Sheets of several depths, or of several stacks at once: lower bounds of everything that lies in them.
 
+use super::fill::{IMPOSSIBLE_SETS, column_sets, minus, row_sets};
 use super::regimes::{Intervals, LeastTime, LeastTimes};
-use super::sheet::{Places, RegimeTimes, Sheet, ThreadSheet};
-use super::unit::{
-    IMPOSSIBLE_SETS, MixingPool, MixingRows, TrainingFlops, Unit, column_sets, minus, row_sets,
-};
-use crate::ModelEvaluator;
+use super::sheet::{DeviceSheet, Places, RegimeTimes, Sheet, ThreadSheet};
+use super::training::TrainingFlops;
+use super::unit::{MixingPool, MixingRows, Unit, UnitParts};
+use crate::device::Device;
+use crate::model::Mixing;
 use crate::parts::{LayerCounts, Part};
+use crate::{Invalid, ModelEvaluator};
 use slimfit_cost::PROCESS_BYTES;
 
 /// What one stack brings into a sheet: layers that run once.
@@ -24,7 +26,8 @@ pub(super) struct RangeStack<'t> {
 pub(super) struct RangeInputs<'s> {
     pub(super) evaluator: &'s ModelEvaluator<'s>,
     pub(super) width: &'s super::catalogue::Width,
-    pub(super) intervals: &'s Intervals,
+    /// Of each device.
+    pub(super) intervals: &'s [Intervals],
     pub(super) stacks: &'s [RangeStack<'s>],
     pub(super) rows: &'s Places,
     pub(super) columns: &'s Places,
@@ -51,8 +54,7 @@ impl Sheet {
         let mut mixed: Vec<(usize, LayerCounts, LayerCounts)> =
             stacks.iter().map(|stack| (stack.mixing, stack.counts.0, stack.counts.1)).collect();
         mixed.dedup();
-        self.fill_parameters(evaluator, width, (least_layers as f64, most_layers as f64), (rows, columns));
-        self.process_bytes = PROCESS_BYTES as f64;
+        self.fill_parameters(evaluator, width, (least_layers, most_layers), (rows, columns));
         let least = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::INFINITY, f64::min);
         self.training_flops.rows.fill(rows, |row| {
             let of =
@@ -66,12 +68,53 @@ impl Sheet {
             least(&mut stacks.iter().map(of))
         });
 
+        if inputs.with_file {
+            self.fill_file_bytes(unit, (least_layers, any_tied), (rows, columns));
+        }
+        self.looped = false;
+        self.devices.resize_with(evaluator.devices.len(), DeviceSheet::default);
+        for (place, sheet) in self.devices.iter_mut().enumerate() {
+            let mut parts = RangeParts {
+                place,
+                device: &evaluator.devices[place],
+                unit: &mut unit.devices[place],
+                pool: &mut pool.devices[place],
+                mixings,
+                mixed: &mixed,
+                layers: (least_layers, most_layers),
+                any_tied,
+            };
+            sheet.fill_range(inputs, &mut parts);
+        }
+    }
+}
+
+/// What a device's sheet of several depths is filled from.
+struct RangeParts<'s> {
+    /// Of the device.
+    place: usize,
+    device: &'s Device<'s>,
+    unit: &'s mut UnitParts,
+    pool: &'s mut [Result<Mixing, Invalid>],
+    mixings: &'s mut [MixingRows],
+    /// Mixing of each stack, and layers of its shallowest and deepest points.
+    mixed: &'s [(usize, LayerCounts, LayerCounts)],
+    /// The fewest and the most of all.
+    layers: (u64, u64),
+    any_tied: bool,
+}
+
+impl DeviceSheet {
+    fn fill_range(&mut self, inputs: &RangeInputs<'_>, parts: &mut RangeParts<'_>) {
+        let RangeInputs { rows, columns, .. } = *inputs;
+        let RangeParts { unit, pool, mixings, mixed, layers: (least_layers, most_layers), .. } = parts;
+        self.process_bytes = PROCESS_BYTES as f64;
         let Ok(outer) = &unit.outer else { unreachable!("sheets are filled for units that can be priced") };
         let sets = |row: usize, (mixing, counts): (usize, LayerCounts)| match (
             &unit.projections[row],
-            &pool.parts[mixings[mixing].places[row]],
+            &pool[mixings[mixing].places[row]],
         ) {
-            (Ok(projections), Ok(mixing)) => row_sets(outer, projections, mixing, counts, any_tied),
+            (Ok(projections), Ok(mixing)) => row_sets(outer, projections, mixing, counts, parts.any_tied),
             _ => IMPOSSIBLE_SETS,
         };
         let at_least = |row: usize| {
@@ -81,43 +124,24 @@ impl Sheet {
         let counts = |layers: u64| LayerCounts { full: layers, windowed: 0, passes: 1 };
         let of_column = |column: usize, layers: u64| column_sets(&unit.feed_forwards[column], counts(layers));
         self.working_set.rows.fill(rows, |row| at_least(row).0);
-        self.working_set.columns.fill(columns, |column| of_column(column, least_layers).0);
+        self.working_set.columns.fill(columns, |column| of_column(column, *least_layers).0);
         self.minus_working_set.rows.fill(rows, |row| {
-            least(&mut mixed.iter().map(|(mixing, _, counts)| minus(sets(row, (*mixing, *counts)).0)))
+            let each = mixed.iter().map(|(mixing, _, counts)| minus(sets(row, (*mixing, *counts)).0));
+            each.fold(f64::INFINITY, f64::min)
         });
-        self.minus_working_set.columns.fill(columns, |column| minus(of_column(column, most_layers).0));
+        self.minus_working_set.columns.fill(columns, |column| minus(of_column(column, *most_layers).0));
         self.memory.rows.fill(rows, |row| at_least(row).1);
-        self.memory.columns.fill(columns, |column| of_column(column, least_layers).1);
-        if inputs.with_file {
-            self.fill_file_bytes(unit, (least_layers, any_tied), (rows, columns));
-        }
-        self.looped = false;
-        self.fill_least_times(inputs, &mixed, least_layers, unit, pool, mixings);
-        self.fill_scratch(
-            (rows, columns),
-            evaluator.cost.thread_counts().count(),
-            &mixed,
-            unit,
-            pool,
-            mixings,
-        );
+        self.memory.columns.fill(columns, |column| of_column(column, *least_layers).1);
+        self.fill_least_times(inputs, parts);
+        self.fill_scratch(inputs, parts);
     }
 
     /// Times of all thread counts together, in a few spans of regimes.
-    fn fill_least_times(
-        &mut self,
-        inputs: &RangeInputs<'_>,
-        mixed: &[(usize, LayerCounts, LayerCounts)],
-        least_layers: u64,
-        unit: &mut Unit,
-        pool: &mut MixingPool,
-        mixings: &mut [MixingRows],
-    ) {
-        let RangeInputs { evaluator, width, intervals, rows, columns, .. } = *inputs;
-        let least = self.working_set.rows.over(1) + self.working_set.columns.over(1);
-        let most = -(self.minus_working_set.rows.over(1) + self.minus_working_set.columns.over(1));
-        // Where no pair can be priced, any regime will do.
-        let (least, most) = if least.is_finite() { (least, most) } else { (0.0, 0.0) };
+    fn fill_least_times(&mut self, inputs: &RangeInputs<'_>, parts: &mut RangeParts<'_>) {
+        let RangeInputs { width, rows, columns, .. } = *inputs;
+        let RangeParts { place: of_device, device, unit, pool, mixings, mixed, .. } = parts;
+        let (intervals, least_layers) = (&inputs.intervals[*of_device], parts.layers.0);
+        let (least, most) = self.set_range();
         self.threads.resize_with(1, ThreadSheet::default);
         let sheet = &mut self.threads[0];
         sheet.used = 0;
@@ -129,27 +153,24 @@ impl Sheet {
             let times = &mut sheet.regimes[sheet.used];
             sheet.used += 1;
             sheet.up_to_bytes.push(span.up_to_bytes);
-            let Unit { outer, projections, feed_forwards, least, .. } = &mut *unit;
+            let UnitParts { outer, projections, feed_forwards, least, .. } = &mut **unit;
             let [least_outer, least_projections, least_feed_forwards] = least;
             let node = span.node;
             least_outer
-                .prepare(intervals, evaluator, node, 1, &mut |_, time| LeastTimes::of(outer.as_mut(), time));
-            least_projections.prepare(intervals, evaluator, node, projections.len(), &mut |row, time| {
+                .prepare(intervals, device, node, 1, &mut |_, time| LeastTimes::of(outer.as_mut(), time));
+            least_projections.prepare(intervals, device, node, projections.len(), &mut |row, time| {
                 LeastTimes::of(projections[row].as_mut(), time)
             });
-            least_feed_forwards.prepare(
-                intervals,
-                evaluator,
-                node,
-                feed_forwards.len(),
-                &mut |column, time| LeastTimes::of(feed_forwards[column].as_mut(), time),
-            );
-            for (place, ..) in mixed {
-                let MixingRows { places, least: [full, windowed], .. } = &mut mixings[*place];
+            least_feed_forwards.prepare(intervals, device, node, feed_forwards.len(), &mut |column, time| {
+                LeastTimes::of(feed_forwards[column].as_mut(), time)
+            });
+            for (place, ..) in mixed.iter() {
+                let MixingRows { places, least, .. } = &mut mixings[*place];
+                let [full, windowed] = &mut least[*of_device];
                 let count = width.attentions.len();
                 for (least, is_full) in [(full, true), (windowed, false)] {
-                    least.prepare(intervals, evaluator, node, count, &mut |row, time| {
-                        let mixing = pool.parts[places[row]].as_mut();
+                    least.prepare(intervals, device, node, count, &mut |row, time| {
+                        let mixing = pool[places[row]].as_mut();
                         match mixing
                             .map(|mixing| if is_full { &mut mixing.full } else { &mut mixing.windowed })
                         {
@@ -164,7 +185,7 @@ impl Sheet {
             let feed_forwards = least_feed_forwards.at(node);
             let mixed: Vec<_> = (mixed.iter())
                 .map(|(place, counts, _)| {
-                    let [full, windowed] = &mixings[*place].least;
+                    let [full, windowed] = &mixings[*place].least[*of_device];
                     (full.at(node), windowed.at(node), *counts)
                 })
                 .collect();
@@ -192,32 +213,26 @@ impl Sheet {
     }
 
     /// Scratch of either side, of the thread count that takes the least.
-    fn fill_scratch(
-        &mut self,
-        (rows, columns): (&Places, &Places),
-        threads: usize,
-        mixed: &[(usize, LayerCounts, LayerCounts)],
-        unit: &Unit,
-        pool: &MixingPool,
-        mixings: &[MixingRows],
-    ) {
+    fn fill_scratch(&mut self, inputs: &RangeInputs<'_>, parts: &RangeParts<'_>) {
+        let RangeParts { device, unit, pool, mixings, mixed, .. } = parts;
         let Ok(outer) = &unit.outer else { return };
+        let threads = device.cost.thread_counts().count();
         let of = |parts: &[Option<&Part>], place: usize| {
             let scratch = parts.iter().flatten().map(|part| part.scratch_bytes(place));
             scratch.max().unwrap_or(0) as f64
         };
         let sheet = &mut self.threads[0];
-        sheet.row_scratch.fill(rows, |row| {
+        sheet.row_scratch.fill(inputs.rows, |row| {
             let Ok(projections) = &unit.projections[row] else { return 0.0 };
             let mixings =
-                mixed.iter().filter_map(|(place, ..)| pool.parts[mixings[*place].places[row]].as_ref().ok());
+                mixed.iter().filter_map(|(place, ..)| pool[mixings[*place].places[row]].as_ref().ok());
             let each = mixings.flat_map(|mixing| {
                 let parts = [Some(outer), Some(projections), mixing.full.as_ref(), mixing.windowed.as_ref()];
                 (0..threads).map(move |place| of(&parts, place))
             });
             each.reduce(f64::min).unwrap_or(0.0)
         });
-        sheet.column_scratch.fill(columns, |column| {
+        sheet.column_scratch.fill(inputs.columns, |column| {
             let Ok(part) = &unit.feed_forwards[column] else { return 0.0 };
             (0..threads).map(|place| of(&[Some(part)], place)).reduce(f64::min).unwrap_or(0.0)
         });

@@ -3,7 +3,7 @@
 //! The borders of all thread counts' regimes cut the working sets into intervals. Spans of 1, 2, 4, … intervals form a tree;
 //! what a part takes at least in a span is the least of what it takes in the regimes that a working set of the span may be in.
 
-use crate::ModelEvaluator;
+use crate::device::Device;
 use crate::parts::Part;
 use slimfit_cost::{CostModel, RegimeId};
 
@@ -93,7 +93,7 @@ impl LeastTimes {
     pub(super) fn prepare(
         &mut self,
         intervals: &Intervals,
-        evaluator: &ModelEvaluator<'_>,
+        device: &Device<'_>,
         node: usize,
         count: usize,
         part: &mut dyn FnMut(usize, &mut TimeOf<'_>) -> LeastTime,
@@ -106,7 +106,7 @@ impl LeastTimes {
         let mut least = vec![LeastTime::IMPOSSIBLE; count];
         if node < leaves {
             for child in [2 * node, 2 * node + 1] {
-                self.prepare(intervals, evaluator, child, count, part);
+                self.prepare(intervals, device, child, count, part);
                 let times = self.nodes[child].iter().flatten();
                 least.iter_mut().zip(times).for_each(|(least, time)| *least = least.min(*time));
             }
@@ -114,11 +114,11 @@ impl LeastTimes {
             for &(thread_place, threads, regime) in intervals.regimes.get(node - leaves).into_iter().flatten()
             {
                 let mut time = |part: &mut Part| {
-                    let times = part.times(evaluator.cost, thread_place, regime);
+                    let times = part.times(device.cost, thread_place, regime);
                     LeastTime {
                         decode_seconds: times.decode.seconds,
                         prefill_seconds: times.prefill.seconds,
-                        joules: evaluator.joules(times.decode, threads).unwrap_or(f64::INFINITY),
+                        joules: device.joules(times.decode, threads).unwrap_or(f64::INFINITY),
                     }
                 };
                 for (place, least) in least.iter_mut().enumerate() {

@@ -3,7 +3,8 @@
 
 use super::catalogue::Width;
 use super::quality::LeastNats;
-use super::unit::{MixingRows, TrainingFlops, Unit, UnitKey};
+use super::training::TrainingFlops;
+use super::unit::{MixingRows, Unit, UnitKey};
 use super::worker::Worker;
 use crate::Invalid;
 use crate::parts::LayerCounts;
@@ -137,15 +138,14 @@ impl Worker<'_> {
         let (unit, mixing) = (&mut work.unit, work.mixings[mixing].places.as_slice());
         let plain_rows: Vec<bool> = (0..width.attentions.len())
             .map(|row| {
-                unit.projections[row].is_ok()
-                    && self.pool.parts[mixing[row]].is_ok()
+                unit.row_is_priced(row)
+                    && self.pool.is_priced(mixing[row])
                     && evaluator.allows_heads(width.attentions[row].heads, width.attentions[row].kv_heads)
             })
             .collect();
         let plain_columns = (0..width.feed_forwards.len())
             .map(|column| {
-                unit.feed_forwards[column].is_ok()
-                    && evaluator.allows_experts(width.feed_forwards[column].experts)
+                unit.column_is_priced(column) && evaluator.allows_experts(width.feed_forwards[column].experts)
             })
             .collect();
         let least_nats =
@@ -163,7 +163,7 @@ impl Worker<'_> {
         let is_open = !by_layer && trunk.refusal.is_none();
         SheetScope {
             refusal: trunk.refusal.clone().filter(|_| !by_layer && all_heads),
-            plain: is_open && unit.outer.is_ok(),
+            plain: is_open && unit.is_priced(),
             width,
             unit,
             mixing,

@@ -2,7 +2,8 @@
 //!
 //! Everything additive about such a point is a number of its attention plus a number of its feed-forward part. The sheet
 //! holds both lists for one depth and number of passes, and trees of their least and largest over ranges, from which bounds of
-//! whole boxes follow. What occurs once for a model counts on the attention's side.
+//! whole boxes follow. What occurs once for a model counts on the attention's side. What depends on
+//! the device has lists for each.
 //!
 //! A sheet of several depths holds what the shallowest has where less is better, and what the deepest has where more is: no
 //! point of them has less of the former or more of the latter.
@@ -145,6 +146,20 @@ pub(crate) struct ThreadSheet {
     pub(crate) column_scratch: Least,
 }
 
+/// What the points of a sheet take on one device.
+#[derive(Debug, Default)]
+pub(crate) struct DeviceSheet {
+    /// Bytes that each token touches again.
+    pub(crate) working_set: Pair,
+    /// The same, negative.
+    pub(crate) minus_working_set: Pair,
+    /// Resident bytes without scratch.
+    pub(crate) memory: Pair,
+    /// Resident bytes of the process itself.
+    pub(crate) process_bytes: f64,
+    pub(crate) threads: Vec<ThreadSheet>,
+}
+
 /// All points of one number of passes, and of one depth or a range of them, that share everything but the shape of their layers.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
@@ -154,12 +169,6 @@ pub(crate) struct Sheet {
     pub(crate) parameters: Pair,
     /// Parameters that a token visits, negative.
     pub(crate) minus_active: Pair,
-    /// Bytes that each token touches again.
-    pub(crate) working_set: Pair,
-    /// The same, negative.
-    pub(crate) minus_working_set: Pair,
-    /// Resident bytes without scratch.
-    pub(crate) memory: Pair,
     /// Operations of the training, where they are asked for.
     pub(crate) training_flops: Pair,
     /// Bytes of the tensors in a file, where they are asked for.
@@ -168,9 +177,8 @@ pub(crate) struct Sheet {
     pub(crate) heads_nats: Least,
     /// Whether times are lower bounds only: of layers that run several times.
     pub(crate) looped: bool,
-    /// Resident bytes of the process itself.
-    pub(crate) process_bytes: f64,
-    pub(crate) threads: Vec<ThreadSheet>,
+    /// One for each device.
+    pub(crate) devices: Vec<DeviceSheet>,
 }
 
 #[cfg(test)]

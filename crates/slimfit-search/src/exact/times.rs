@@ -27,7 +27,7 @@ struct Place {
 /// Width, weight format and vocabulary of a unit, and the points that lie in it.
 type UnitPlaces = ((usize, usize, usize), Vec<Place>);
 
-/// The times of `found`, in its order.
+/// The times of `found` on the one device of `evaluator`, in its order.
 ///
 /// # Errors
 /// When a point cannot be priced that a search found: a fault of this program.
@@ -91,7 +91,7 @@ fn times_of_units(
     units: &[UnitPlaces],
     found: &[Found],
 ) -> Result<Vec<(usize, PointTimes)>, SearchError> {
-    let counts: Vec<u32> = evaluator.cost.thread_counts().collect();
+    let counts: Vec<u32> = evaluator.cost().thread_counts().collect();
     let mut all = Vec::new();
     // Mixing does not depend on the unit, but on the model that prices it.
     let mut pool = MixingPool::default();
@@ -105,7 +105,7 @@ fn times_of_units(
         }
         let mut others: Vec<Option<RunTime>> = vec![None; places.len()];
         for (thread_place, threads) in counts.iter().enumerate() {
-            let Some(cost) = evaluator.cost.often_elsewhere(*threads) else { continue };
+            let Some(cost) = evaluator.cost().often_elsewhere(*threads) else { continue };
             if usual.iter().all(|time| time.threads != *threads) {
                 continue;
             }
@@ -146,12 +146,13 @@ fn price(
     let mixing = pool.place(space, evaluator, (block, heads), kv, inner.vocabulary);
     let point = &found[place.found];
     let mut parts = parts_of(unit, pool, *pair, mixing).map_err(|reason| lost(point, reason.reason()))?;
+    let mut parts = parts.next().ok_or_else(|| lost(point, "priced on no device"))?;
     let (layers, passes) = (evaluator.depths[inner.layers], evaluator.passes[inner.loops]);
     let counts = LayerCounts::new(block.window, layers, passes);
     let tied = space.tyings()[inner.tied];
     Ok(match thread_place {
-        None => parts.price(evaluator.cost, counts, tied)?,
-        Some(place) => parts.price_with(evaluator.cost, counts, tied, place)?,
+        None => parts.price(evaluator.cost(), counts, tied)?,
+        Some(place) => parts.price_with(evaluator.cost(), counts, tied, place)?,
     })
 }
 

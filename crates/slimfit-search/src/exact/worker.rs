@@ -3,12 +3,14 @@
 use super::bounds::{Bounds, Objectives};
 use super::catalogue::Catalogue;
 use super::depths::{Bounded, Span};
+use super::fill::SheetInputs;
 use super::held::Held;
 use super::quality::LeastNats;
 use super::regimes::Intervals;
 use super::scope::{SheetScope, Stack, Trunk, UnitWork};
 use super::sheet::{COLUMNS, Least, Node, Places, ROWS, Sheet};
-use super::unit::{MixingPool, MixingRows, SheetInputs, TrainingFlops, Unit, UnitKey, parts_of};
+use super::training::TrainingFlops;
+use super::unit::{MixingPool, MixingRows, Unit, UnitKey, parts_of};
 use crate::archive::{Exchange, Found};
 use crate::model::Counted;
 use crate::space::Inner;
@@ -45,7 +47,8 @@ pub(crate) struct Worker<'w> {
     sheet: Sheet,
     /// Sheets of ranges of depths, each within that before it.
     pub(super) ranges: Vec<Sheet>,
-    pub(super) intervals: Rc<Intervals>,
+    /// Of each device.
+    pub(super) intervals: Vec<Intervals>,
     pub(super) held: Held,
     pub(super) least_nats: HashMap<FamilyKey, Rc<LeastNats>>,
     pub(super) with_joules: bool,
@@ -77,10 +80,10 @@ impl<'w> Worker<'w> {
             pool: MixingPool::default(),
             sheet: Sheet::default(),
             ranges: Vec::new(),
-            intervals: Rc::new(Intervals::new(evaluator.cost)),
+            intervals: evaluator.devices.iter().map(|device| Intervals::new(device.cost)).collect(),
             held: Held::new(space, catalogue),
             least_nats: HashMap::new(),
-            with_joules: asked().any(|metric| *metric == Metric::JoulesPerToken),
+            with_joules: asked().any(|metric| metric.quantity() == Metric::JoulesPerToken),
             with_training: asked().any(|metric| metric.is_training()),
             with_file: asked().any(|metric| *metric == Metric::FileBytes),
         }
@@ -130,7 +133,7 @@ impl<'w> Worker<'w> {
                     let (mixing, training) = (work.mixings.len(), training.clone());
                     work.stacks.push(Stack { kv, window: place, tied, mixing, training });
                 }
-                work.mixings.push(MixingRows::new(places, evaluator.cost.regimes().len()));
+                work.mixings.push(MixingRows::new(places, evaluator));
             }
         }
         for loops in 0..evaluator.passes.len() {
@@ -153,7 +156,7 @@ impl<'w> Worker<'w> {
         if !go_on() {
             return Ok(false);
         }
-        if work.unit.outer.is_err() {
+        if !work.unit.is_priced() {
             // No point can be priced; which rule each of them breaks first is still to be said.
             let mut scope = self.scope(work, stack, trunk);
             for (row, column) in scope.width.all_pairs() {
@@ -314,13 +317,18 @@ impl<'w> Worker<'w> {
                 .law()
                 .finish(&valued.base, weights, kv)
                 .map_err(|refusal| Invalid::of(refusal.reason()))?;
-            let mut parts = parts_of(scope.unit, &mut self.pool, pair, scope.mixing[pair.0])?;
-            let price = parts
-                .price(evaluator.cost, scope.trunk.counts, counted.tied)
-                .map_err(|error| Invalid::owned(error.to_string()))?;
             let mut values = Metric::UNKNOWN;
-            let file_bytes = parts.file_bytes(scope.trunk.counts, counted.tied);
-            evaluator.write((index, &counted), &valued, loss.nats, (&price, file_bytes), &mut values);
+            let parts = parts_of(scope.unit, &mut self.pool, pair, scope.mixing[pair.0])?;
+            for (place, mut parts) in parts.enumerate() {
+                let price = parts
+                    .price(evaluator.devices[place].cost, scope.trunk.counts, counted.tied)
+                    .map_err(|error| Invalid::owned(error.to_string()))?;
+                evaluator.write_on(place, scope.key.vocabulary, &price, &mut values);
+                if place == 0 {
+                    let file_bytes = parts.file_bytes(scope.trunk.counts, counted.tied);
+                    evaluator.write((index, &counted), &valued, loss.nats, file_bytes, &mut values);
+                }
+            }
             Ok(values)
         })();
         match result {

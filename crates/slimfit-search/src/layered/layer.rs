@@ -163,7 +163,7 @@ fn layer(
     if cuts && window.is_some_and(|window| window < evaluator.law.window_rule().0) {
         return Err(Invalid::of(slimfit_quality::Refusal::Window.reason()));
     }
-    let cost = evaluator.cost;
+    let cost = evaluator.cost();
     let (weights, kv) = (space.weights()[family.weights], space.kv()[family.kv]);
     let architecture = space.architecture(&block, 1, vocabulary, false);
     let plans = parts::plans(cost, &architecture, weights, kv, run)?;

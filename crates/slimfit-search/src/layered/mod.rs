@@ -162,6 +162,10 @@ fn supported(
         let found = format!("{found}, in a space whose layers differ");
         Err(SearchError::Option { name, found, allowed: allowed.to_owned() })
     };
+    if evaluator.devices.len() > 1 {
+        let found = format!("{} devices", evaluator.devices.len());
+        return refused("profiles".to_owned(), &found, "one device, or a space of equal layers");
+    }
     if let Some(metric) = asked().find(|metric| metric.is_percentile()) {
         return refused(metric.name().to_owned(), "a percentile", "`ttft_seconds`, `tpot_seconds`");
     }

@@ -160,12 +160,13 @@ impl Layers {
             TrainingCost { flops, seconds: known(seconds), money: known(price) }
         });
         let price = self
-            .price(evaluator.cost, counts, trunk.tied, None)
+            .price(evaluator.cost(), counts, trunk.tied, None)
             .map_err(|error| Invalid::owned(error.to_string()))?;
         let mut values = Metric::UNKNOWN;
-        let sizes = (vocabulary, shape.non_embedding, total);
+        let sizes = (shape.non_embedding, total);
         let file_bytes = self.file_bytes(counts, trunk.tied);
-        evaluator.write_predicted(sizes, training, loss.nats, (&price, file_bytes), &mut values);
+        evaluator.write_predicted(sizes, training, loss.nats, file_bytes, &mut values);
+        evaluator.write_on(0, vocabulary, &price, &mut values);
         Ok((values, price))
     }
 

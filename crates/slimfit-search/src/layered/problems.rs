@@ -135,7 +135,7 @@ impl Trial<'_> {
             + self.extreme(&groups, |trial, place| trial.layers.layers[place].working_set_bytes, f64::max);
         let intervals = self.intervals(least, most)?;
         let ceilings = self.ceilings(&class.layers);
-        let threads = self.evaluator.cost.thread_counts().count();
+        let threads = self.evaluator.cost().thread_counts().count();
         let mut exact = Some(Vec::new());
         let mut possible: Vec<(usize, RegimeId)> = Vec::new();
         for interval in &intervals {
@@ -202,7 +202,7 @@ impl Trial<'_> {
 
     /// Working sets from `least` to `most`, cut wherever some thread count changes its regime.
     fn intervals(&self, least: f64, most: f64) -> Result<Vec<Interval>, SearchError> {
-        let cost = self.evaluator.cost;
+        let cost = self.evaluator.cost();
         let mut ends: Vec<f64> = Vec::new();
         for threads in cost.thread_counts() {
             for regime in cost.regimes_between(threads, least, most)? {
@@ -413,7 +413,7 @@ impl Trial<'_> {
             Quantity::File => layer.file_bytes as f64,
             Quantity::WorkingSet => layer.working_set_bytes,
             _ => charged(evaluator, quantity, charge, |place, regime| {
-                layer.times(evaluator.cost, place, regime)
+                layer.times(evaluator.cost(), place, regime)
             }),
         }
     }
@@ -443,7 +443,7 @@ impl Trial<'_> {
             Quantity::File => outer.file_bytes[usize::from(tied)] as f64,
             Quantity::WorkingSet => outer.part.working_set_bytes,
             _ => charged(evaluator, quantity, charge, |place, regime| {
-                outer.part.times(evaluator.cost, place, regime)
+                outer.part.times(evaluator.cost(), place, regime)
             }),
         }
     }

@@ -44,6 +44,7 @@ pub(crate) fn quantities(metrics: &[Metric], experts: bool) -> Vec<Quantity> {
             Metric::TrainingFlops | Metric::TrainingSeconds | Metric::TrainingCost => {
                 &[Quantity::TrainingFlops]
             }
+            Metric::OnDevice(_) => unreachable!("several devices are refused"),
         };
         for quantity in of_metric {
             if !found.contains(quantity) {
@@ -75,8 +76,8 @@ pub(super) fn charged(
         match quantity {
             Quantity::Prefill => times.prefill.seconds,
             Quantity::Joules => {
-                let threads = evaluator.cost.thread_counts().nth(thread_place).unwrap_or(1);
-                evaluator.joules(times.decode, threads).unwrap_or(0.0)
+                let threads = evaluator.cost().thread_counts().nth(thread_place).unwrap_or(1);
+                evaluator.devices[0].joules(times.decode, threads).unwrap_or(0.0)
             }
             _ => times.decode.seconds,
         }

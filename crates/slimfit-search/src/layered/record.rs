@@ -126,8 +126,8 @@ fn written(
 ) -> Result<Model, SearchError> {
     let FoundModel { family, trunk, counts, values } = model;
     let layers = families.get_mut(family).expect("a model was found in a family");
-    let usual = layers.price(evaluator.cost, counts, trunk.tied, None)?;
-    let other = match evaluator.cost.often_elsewhere(usual.threads) {
+    let usual = layers.price(evaluator.cost(), counts, trunk.tied, None)?;
+    let other = match evaluator.cost().often_elsewhere(usual.threads) {
         None => None,
         Some(cost) => {
             let priced = match elsewhere.entry((*family, usual.threads)) {

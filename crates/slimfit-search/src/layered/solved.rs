@@ -69,6 +69,7 @@ impl<'d> Distance<'d> {
                     charge(Quantity::TrainingFlops) * self.evaluator.training_rates().0
                 }
                 Metric::TrainingCost => charge(Quantity::TrainingFlops) * self.evaluator.training_rates().1,
+                Metric::OnDevice(_) => unreachable!("several devices are refused"),
             };
             // Values are rounded to 40 digits.
             self.factor = self.factor.max(value / charged * (1.0 - 1e-11) * (1.0 + self.epsilon));

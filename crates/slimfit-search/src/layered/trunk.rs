@@ -249,7 +249,7 @@ impl TrunkSearch<'_> {
             Metric::TrainingCost => Some((Quantity::TrainingFlops, limit / price)),
             // Losses follow from sums: the models beyond are left out once they are priced.
             Metric::Loss | Metric::LossPerByte | Metric::Score(_) => None,
-            Metric::TtftP95Seconds | Metric::TpotP95Seconds => None,
+            Metric::TtftP95Seconds | Metric::TpotP95Seconds | Metric::OnDevice(_) => None,
         };
         self.options.limits.iter().filter_map(limit).collect()
     }

@@ -46,6 +46,7 @@ pub fn front(points: usize) -> Front {
                 sha256: hash("schema: profile\n"),
                 name: "made-up board".to_owned(),
             },
+            profiles: Vec::new(),
             engine: "slimfit".to_owned(),
             workload: "assistant".to_owned(),
             recipe: RecipeRef { name: "published".to_owned(), tokens: 2_000_000_000 },
@@ -55,6 +56,7 @@ pub fn front(points: usize) -> Front {
                     name: (*name).to_owned(),
                     unit: "1".to_owned(),
                     direction: "min".to_owned(),
+                    by_device: None,
                 })
                 .collect(),
             constraints: Vec::new(),
@@ -133,6 +135,7 @@ pub fn point(number: u64) -> FrontPoint {
         representative: number.is_multiple_of(3),
         picks: if number == 2 { vec!["knee".to_owned()] } else { Vec::new() },
         flags: vec!["assumed-window".to_owned()],
+        by_device: Vec::new(),
     }
 }
 

@@ -174,9 +174,12 @@ impl Pit<'_> {
 
 /// Costs of a token, as costs of a byte of text.
 pub(crate) fn per_byte(standing: Standing, bytes_per_token: f64) -> Standing {
-    match standing.metric {
-        Metric::TpotSeconds => standing.per_byte(Metric::SecondsPerByte, bytes_per_token),
-        metric @ (Metric::TpotP95Seconds | Metric::JoulesPerToken) => {
+    let metric = standing.metric;
+    match metric.quantity() {
+        Metric::TpotSeconds if metric.device().is_none() => {
+            standing.per_byte(Metric::SecondsPerByte, bytes_per_token)
+        }
+        Metric::TpotSeconds | Metric::TpotP95Seconds | Metric::JoulesPerToken => {
             standing.per_byte(metric, bytes_per_token)
         }
         _ => standing,

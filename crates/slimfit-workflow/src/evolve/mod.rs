@@ -10,7 +10,7 @@ mod question;
 
 pub use device::DeviceEvaluator;
 
-use crate::search_study::{assumption_warnings, engine_warnings, explain, no_energy};
+use crate::search_study::{assumption_warnings, engine_warnings, explain};
 use crate::{SearchInputs, WorkflowError};
 use command::Command;
 use device::Device;
@@ -126,9 +126,10 @@ pub fn evolve_into_study(
     study: &Study,
 ) -> Result<Front, WorkflowError> {
     let began = Instant::now();
+    inputs.require_one_device("a search of measured points")?;
     let cost = inputs.cost()?;
     let quality = inputs.quality()?;
-    let model = inputs.evaluator(&cost, &quality)?;
+    let model = inputs.evaluator(std::slice::from_ref(&cost), &quality)?;
     let objectives = settings.objectives.clone().unwrap_or_else(|| model.default_objectives(&inputs.space));
     check(settings)?;
     let model = model.asked_for(&objectives, &settings.limits);
@@ -236,10 +237,8 @@ fn keep(
         spread.map_or(0.0, |(_, half_width)| half_width * Z90 / 0.674_49)
     };
     let (mut front, cloud) = model.measured_front(&inputs.space, evolution, options, profile, &half_width)?;
-    if settings.objectives.is_none()
-        && let Err(error) = cost.energy()
-    {
-        front.head.warnings.push(no_energy(&error));
+    if settings.objectives.is_none() {
+        front.head.warnings.extend(inputs.no_energy(std::slice::from_ref(cost)));
     }
     front.head.warnings.extend(engine_warnings(cost, &inputs.profile));
     front.head.warnings.extend(assumption_warnings(&front, inputs));

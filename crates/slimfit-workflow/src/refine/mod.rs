@@ -29,6 +29,7 @@ pub fn refine(
     (study, created): (&Study, &str),
     observer: &mut Observer<'_>,
 ) -> Result<(Front, Refinement), WorkflowError> {
+    inputs.require_one_device("a measured refinement")?;
     let mut plain = inputs.profile.clone();
     plain.calibration = None;
     let cost = CostModel::new(&plain)?;

@@ -11,7 +11,8 @@ use slimfit_study::{Front, InputKind, SearchHead, Study};
 
 /// What a study was made of.
 pub(super) struct StudyInputs {
-    pub(super) profile: HardwareProfile,
+    /// One for each device that the front's models are chosen for.
+    pub(super) profiles: Vec<HardwareProfile>,
     pub(super) space: Space,
     pub(super) workload: Workload,
     pub(super) recipe: Recipe,
@@ -49,8 +50,10 @@ impl StudyInputs {
                 price_per_gpu_hour: counted.price_per_gpu_hour,
             });
         }
+        let profiles = (0..head.profiles.len().max(1))
+            .map(|place| HardwareProfile::load(study.input_of(InputKind::Profile, place)));
         Ok(Self {
-            profile: HardwareProfile::load(study.input(InputKind::Profile))?,
+            profiles: profiles.collect::<Result<_, _>>()?,
             space: held(Space::from_document(&Document::read(copy(InputKind::Space))?, &assume)?, head)?,
             workload: Workload::from_document(&Document::read(copy(InputKind::Workload))?)?,
             recipe: Recipe::from_document(&Document::read(copy(InputKind::Recipe))?)?,
@@ -61,8 +64,9 @@ impl StudyInputs {
         })
     }
 
-    pub(super) fn cost(&self) -> Result<CostModel, CostError> {
-        CostModel::for_engine(&self.profile, self.engine, self.options)
+    pub(super) fn costs(&self) -> Result<Vec<CostModel>, CostError> {
+        let each = self.profiles.iter();
+        each.map(|profile| CostModel::for_engine(profile, self.engine, self.options)).collect()
     }
 
     pub(super) fn quality(&self) -> Result<QualityModel, QualityError> {
@@ -71,15 +75,10 @@ impl StudyInputs {
 
     /// The objectives of the front, which its recipe must know.
     pub(super) fn objectives(&self, front: &Front) -> Result<Vec<Metric>, DocumentError> {
-        let names = front.head.objectives.iter();
-        names
-            .map(|objective| {
-                Metric::named(&objective.name, &self.recipe).ok_or_else(|| {
-                    let error = DocumentError::new("study", "the front has an objective that is not known");
-                    error.field("objectives").found(format!("`{}`", objective.name))
-                })
-            })
-            .collect()
+        Metric::recorded(&front.head.objectives, &self.recipe).map_err(|name| {
+            let error = DocumentError::new("study", "the front has an objective that is not known");
+            error.field("objectives").found(format!("`{name}`"))
+        })
     }
 }
 

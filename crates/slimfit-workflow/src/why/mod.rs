@@ -55,8 +55,8 @@ pub fn why(study: &Study, reference: &str, formats: &AskedFormats) -> Result<Why
             return Err(error.hint("without it, the model counts as trained like the study's points").into());
         }
     };
-    let (cost, quality) = (inputs.cost()?, inputs.quality()?);
-    let appraiser = Appraiser::new(&cost, &quality, &inputs.workload).trained_on(inputs.training);
+    let (costs, quality) = (inputs.costs()?, inputs.quality()?);
+    let appraiser = Appraiser::of_devices(&costs, &quality, &inputs.workload).trained_on(inputs.training);
     let objectives = inputs.objectives(&front)?;
     let judge =
         Judge { front: &front, inputs: &inputs, appraiser: &appraiser, objectives, tokens, as_trained };
@@ -304,9 +304,9 @@ impl Judge<'_> {
         let unlike = asked.architecture.vocabulary_size != point.architecture.vocabulary_size;
         let differences = comparison.differences.iter().map(|difference| {
             let lead = difference.lead();
-            let per_byte = match difference.metric {
+            let per_byte = match difference.metric.quantity() {
                 Metric::SecondsPerByte => !self.objectives.contains(&difference.metric),
-                Metric::TpotP95Seconds | Metric::JoulesPerToken => unlike,
+                Metric::TpotSeconds | Metric::TpotP95Seconds | Metric::JoulesPerToken => unlike,
                 _ => false,
             };
             ObjectiveDifference {
