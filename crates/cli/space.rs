@@ -10,10 +10,13 @@ use slimfit_arch::{Attention, FeedForward, LayerRun};
 use slimfit_quality::Assumption;
 use slimfit_quantity::{format_count, format_integer};
 use slimfit_search::{Point, Space, SpaceSummary};
+use slimfit_study::ReasonCount;
 use std::fmt::Write as _;
 
 /// Points that are shown.
 const EXAMPLES: usize = 10;
+/// Reasons that are shown.
+const REASONS: usize = 10;
 
 /// Arguments of `space`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +51,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             "description": space.description(),
             "size": summary.size,
             "possible": summary.possible,
+            "invalid_by": summary.invalid_by,
             "portable": space.portable().iter().map(|loader| loader.name()).collect::<Vec<_>>(),
             "parameters": summary.parameters.map(|(least, most)| json!({ "least": least, "most": most })),
             "axes": space.axis_lengths().into_iter().map(|(name, values)| json!({ "name": name, "values": values })).collect::<Vec<_>>(),
@@ -106,14 +110,29 @@ fn example(point: &Point) -> Value {
     })
 }
 
+/// Why combinations are no points, the most frequent reasons first.
+fn refused(text: &mut String, reasons: &[ReasonCount]) {
+    let mut reasons: Vec<&ReasonCount> = reasons.iter().collect();
+    reasons.sort_by(|a, b| b.count.to_f64().total_cmp(&a.count.to_f64()));
+    for (place, reason) in reasons.iter().take(REASONS).enumerate() {
+        let name = if place == 0 { "refused" } else { "" };
+        let _ = writeln!(text, "{name:<12}{}: {}", format_integer(&reason.count), reason.reason);
+    }
+    if reasons.len() > REASONS {
+        let _ =
+            writeln!(text, "{:<12}and {} more reasons, which `--json` lists", "", reasons.len() - REASONS);
+    }
+}
+
 fn text(space: &Space, summary: &SpaceSummary) -> String {
     let mut text = format!("{}: {}\n\n", space.name(), space.description());
     let _ = writeln!(text, "points      {}", format_integer(&summary.size));
     let _ = writeln!(
         text,
-        "possible    {} whose layers can exist and whose parameters keep the space's bounds",
+        "possible    {} whose layers can exist, and whose parameters and choices keep the space's bounds and rules",
         format_integer(&summary.possible)
     );
+    refused(&mut text, &summary.invalid_by);
     if let Some((least, most)) = summary.parameters {
         let (least, most) = (format_count(least as f64), format_count(most as f64));
         let _ = writeln!(text, "parameters  {least} to {most} before those bounds");
@@ -131,6 +150,10 @@ fn text(space: &Space, summary: &SpaceSummary) -> String {
     for assumption in Assumption::ALL.into_iter().filter(|assumption| space.lists(*assumption)) {
         let how = if space.assumes(assumption) { "in force" } else { "left out without `--assume`" };
         let _ = writeln!(text, "{:<12}{}: {how}", assumption.name(), assumption.what());
+    }
+    if summary.possible.is_zero() {
+        text.push_str("\nno point of the space is possible: each is refused for one of the reasons above\n");
+        return text;
     }
     if summary.examples.is_empty() {
         text.push_str("\nno possible point was met\n");

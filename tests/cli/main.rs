@@ -3,6 +3,7 @@
 mod axes;
 mod calibrate;
 mod candidates;
+mod conditions;
 mod contract;
 mod devices;
 #[cfg(unix)]

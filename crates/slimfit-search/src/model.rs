@@ -351,11 +351,9 @@ impl<'a> ModelEvaluator<'a> {
     /// Values a point before its number formats.
     ///
     /// # Errors
-    /// The first rule that it breaks: bounds on parameters, exclusions, limits of the law, assumptions.
+    /// The first limit of the law that it breaks, or what it would have to assume. Bounds on parameters and the rules of the
+    /// space come before.
     pub(crate) fn valued(&self, space: &Space, point: &Counted) -> Result<Valued, Invalid> {
-        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
-        space.check_parameters(self.total_parameters(point), point.non_embedding)?;
-        space.check_whole_point(&point.block, (point.layers, point.passes), vocabulary)?;
         let base = self.law.base(&self.shape(point)).map_err(|refusal| Invalid::of(refusal.reason()))?;
         self.allowed(base.flags)?;
         let training = if self.counts_training {
@@ -494,23 +492,15 @@ impl<'a> ModelEvaluator<'a> {
         self.devices.iter().map(on).collect()
     }
 
-    /// Why no point of a sheet is valid whose parameters lie in `allowed`, where something other than its layers refuses it.
+    /// Why no point of a sheet is valid whose parameters lie in `allowed`, where the law refuses it whatever its layers.
     /// `shape`: that of a dense point without shared key heads.
     pub(crate) fn refusal_whatever_the_layers(
         &self,
-        space: &Space,
-        point: &Counted,
         shape: Shape,
         allowed: (f64, f64),
         (weights, kv): (NumberFormat, NumberFormat),
+        is_portable: bool,
     ) -> Option<Invalid> {
-        let (vocabulary, ..) = self.vocabularies[point.vocabulary];
-        if !space.excludes_by_layer()
-            && let Err(reason) =
-                space.check_whole_point(&point.block, (point.layers, point.passes), vocabulary)
-        {
-            return Some(reason);
-        }
         let size = allowed.0.max(1.0).ceil() as u64;
         let base = match self.law.base(&shape.resized(size, size)) {
             Ok(base) => base,
@@ -522,7 +512,7 @@ impl<'a> ModelEvaluator<'a> {
             return Some(reason);
         }
         // Whether loaders hold a point is asked before its formats are.
-        let refused = self.law.finish(&base, weights, kv).err().filter(|_| !space.is_portable());
+        let refused = self.law.finish(&base, weights, kv).err().filter(|_| !is_portable);
         refused.map(|refusal| Invalid::of(refusal.reason()))
     }
 
@@ -655,6 +645,8 @@ impl Evaluator for ModelEvaluator<'_> {
             active: non_embedding - layers * prepared.counts.idle,
             rest: prepared.counts.rest,
         };
+        space.check_parameters(self.total_parameters(&point), point.non_embedding)?;
+        space.check_rules(&point.block, &space.beside_block(inner))?;
         let trunk = (inner.tied * self.depths.len() + inner.layers) * self.passes.len() + inner.loops;
         let trunks = prepared.held.len();
         let valued = prepared.bases[inner.vocabulary * trunks + trunk]

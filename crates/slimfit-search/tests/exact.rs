@@ -3,16 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod conditioned;
 mod profile;
 mod uneven;
 
+use conditioned::{cases, conditions};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use slimfit_cost::CostModel;
 use slimfit_document::Document;
 use slimfit_quality::{Assumption, QualityModel, Recipe, TrainingPlan, TrainingRate};
 use slimfit_search::{
-    Evaluator, Metric, ModelEvaluator, Outcome, SearchOptions, Space, Workload, enumerate, search,
+    Evaluator, Metric, ModelEvaluator, Outcome, SearchError, SearchOptions, Space, SpaceSummary, Workload,
+    enumerate, search,
 };
 use slimfit_study::Natural;
 use uneven::uneven;
@@ -37,9 +40,8 @@ struct Case {
     workers: usize,
 }
 
-fn list(values: &[impl std::fmt::Display]) -> String {
-    let each: Vec<String> = values.iter().map(ToString::to_string).collect();
-    format!("[{}]", each.join(", "))
+fn list(values: &[impl std::fmt::Display]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
 }
 
 fn space() -> impl Strategy<Value = String> {
@@ -51,7 +53,14 @@ fn space() -> impl Strategy<Value = String> {
         subsequence(vec!["heads", "heads / 2", "heads / 3", "heads / 4", "1"], 1..4),
         // The last one depends on the heads, so that not every pair of attention and feed-forward part is a block.
         subsequence(
-            vec!["2 * hidden_size", "2.5 * hidden_size round 64", "1024", "1536", "96 * heads"],
+            vec![
+                "2 * hidden_size",
+                "2.5 * hidden_size round 64",
+                "1024",
+                "1536",
+                "96 * heads",
+                "{from: 2, to: 3, step: 0.5, times: hidden_size, round: 64}",
+            ],
             1..5,
         ),
         subsequence(vec![true, false], 1..=2),
@@ -81,13 +90,29 @@ fn space() -> impl Strategy<Value = String> {
         select(vec!["", "\nportable: []", "\nportable: [hf]", "\nportable: [llama.cpp]"]),
         select(vec!["", "\n  loops: [none, 2]", "\n  loops: 3", "\n  loops: [5, 2, 9]"]),
     );
-    (shape, rest).prop_map(|(shape, rest)| {
+    (shape, rest, conditions()).prop_map(|(shape, rest, conditions)| {
         let (layers, widths, head_sizes, heads, kv_heads, ffn, gated, experts) = shape;
         let (windows, vocabularies, tied, weights, kv, constraints, exclude, portable, loops) = rest;
+        let axes = [
+            ("layers", list(&layers)),
+            ("hidden_size", list(&widths)),
+            ("head_size", list(&head_sizes)),
+            ("heads", list(&heads)),
+            ("kv_heads", list(&kv_heads)),
+            ("ffn", list(&ffn)),
+            ("gated", list(&gated)),
+            ("experts", list(&experts)),
+            ("window", list(&windows)),
+            ("vocabulary_size", list(&vocabularies)),
+            ("tied_embeddings", list(&tied)),
+            ("weights", list(&weights)),
+            ("kv", list(&kv)),
+        ];
+        let axes = conditions.put(&axes, |_, _| true);
+        let exclude = if exclude.is_empty() { conditions.exclude() } else { exclude.to_owned() };
         format!(
-            "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\naxes:\n  layers: {}\n  hidden_size: {}\n  head_size: {}\n  heads: {}\n  kv_heads: {}\n  ffn: {}\n  gated: {}\n  experts: {}\n  window: {}\n  vocabulary_size: {}\n  tied_embeddings: {}\n  weights: {}\n  kv: {}{loops}{constraints}{exclude}{portable}\n",
-            list(&layers), list(&widths), list(&head_sizes), list(&heads), list(&kv_heads), list(&ffn), list(&gated),
-            list(&experts), list(&windows), list(&vocabularies), list(&tied), list(&weights), list(&kv),
+            "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\naxes:\n{axes}{}{constraints}{exclude}{portable}\n",
+            loops.trim_start_matches('\n'),
         )
     })
 }
@@ -121,13 +146,22 @@ fn case() -> impl Strategy<Value = Case> {
         )
 }
 
-/// Both ways, and whether anything was left to compare.
-fn compare(case: &Case, passes: &[f64]) -> Result<(Outcome, Outcome, Vec<Metric>), TestCaseError> {
+/// Found by leaving points out, found by looking at every point, the objectives, and what the space says of itself.
+type Compared = (Outcome, Outcome, Vec<Metric>, SpaceSummary);
+
+/// Both ways.
+fn compare(case: &Case, passes: &[f64]) -> Result<Compared, TestCaseError> {
     let cost = CostModel::new(&uneven(&case.bandwidth, case.barrier_seconds)).unwrap();
     let quality = QualityModel::new(Recipe::builtin("gemstones").unwrap());
     let workload = Workload::load(case.workload).unwrap();
     let document = Document::from_str(&case.space, "random.yaml").unwrap();
-    let space = Space::from_document(&document, &case.assume).unwrap();
+    let space = match Space::from_document(&document, &case.assume) {
+        // A condition that nothing fulfils is no space.
+        Err(SearchError::Document(error)) if error.code == "never-offered" => {
+            return Err(TestCaseError::reject("never offered"));
+        }
+        read => read.unwrap(),
+    };
     let rate = TrainingRate { flops_per_s: 4e14, gpus: 8, price_per_gpu_hour: Some(2.0) };
     let evaluator = ModelEvaluator::new(&space, &cost, &quality, TOKENS, &workload)
         .trained_on(TrainingPlan { rate: Some(rate), ..TrainingPlan::default() });
@@ -174,15 +208,16 @@ fn compare(case: &Case, passes: &[f64]) -> Result<(Outcome, Outcome, Vec<Metric>
         search(&space, &evaluator, &options).map_err(|error| TestCaseError::fail(error.to_string()))?,
         enumerate(&space, &evaluator, &options).map_err(|error| TestCaseError::fail(error.to_string()))?,
         options.objectives,
+        space.summary(0, 0),
     ))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_front_is_that_of_looking_at_every_point(case in case()) {
-        let (found, all, _) = compare(&case, &[0.0])?;
+        let (found, all, _, summary) = compare(&case, &[0.0])?;
         let numbers = |outcome: &Outcome| -> Vec<u64> { outcome.front.iter().map(|point| point.index).collect() };
         prop_assert_eq!(numbers(&found), numbers(&all));
         prop_assert_eq!(&found.front, &all.front);
@@ -198,6 +233,13 @@ proptest! {
             let known = all.invalid_by.iter().find(|other| other.reason == reason.reason);
             prop_assert!(known.is_some_and(|known| known.count >= reason.count), "{:?} {:?}", reason, all.invalid_by);
         }
+        // What the space counts without pricing is all that is asked before the law.
+        let mut counted: Natural = summary.invalid_by.iter().map(|reason| &reason.count).sum();
+        for reason in &summary.invalid_by {
+            prop_assert!(all.invalid_by.contains(reason), "{:?} {:?}", reason, all.invalid_by);
+        }
+        counted.add(&summary.possible);
+        prop_assert_eq!(counted, summary.size);
     }
 
     #[test]
@@ -205,7 +247,7 @@ proptest! {
         case in case(),
         epsilon in select(vec![0.3, 0.05, 0.005]),
     ) {
-        let (found, all, objectives) = compare(&case, &[epsilon])?;
+        let (found, all, objectives, _) = compare(&case, &[epsilon])?;
         prop_assert_eq!(found.epsilon, Some(epsilon));
         prop_assert_eq!(found.front.is_empty(), all.front.is_empty());
         let recipe = Recipe::builtin("gemstones").unwrap();
@@ -233,7 +275,7 @@ proptest! {
 
     #[test]
     fn passes_end_with_the_exact_front(case in case()) {
-        let (found, all, _) = compare(&case, &[0.2, 0.02, 0.0])?;
+        let (found, all, ..) = compare(&case, &[0.2, 0.02, 0.0])?;
         prop_assert_eq!(found.epsilon, Some(0.0));
         prop_assert_eq!(&found.front, &all.front);
     }

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod conditioned;
 mod profile;
 mod uneven;
 
+use conditioned::{Conditions, cases, conditions};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use slimfit_arch::{Architecture, LayerRun};
@@ -14,8 +16,8 @@ use slimfit_plan::WeightFormats;
 use slimfit_quality::{QualityModel, Recipe, TrainingPlan, TrainingRate};
 use slimfit_quantity::NumberFormat;
 use slimfit_search::{
-    Block, Evaluator, LayerOptions, LayeredOutcome, Metric, ModelEvaluator, ModelFormats, SearchOptions,
-    Space, Workload, search_layers,
+    Block, Evaluator, LayerOptions, LayeredOutcome, Metric, ModelEvaluator, ModelFormats, SearchError,
+    SearchOptions, Space, Workload, search_layers,
 };
 use slimfit_study::Natural;
 use std::collections::BTreeMap;
@@ -27,7 +29,8 @@ const MOST: usize = 3000;
 
 #[derive(Debug, Clone)]
 struct Case {
-    axes: String,
+    axes: Axes,
+    conditions: Conditions,
     per_layer: Vec<&'static str>,
     /// Least and most parameters without embeddings.
     bounds: Option<(u64, u64)>,
@@ -44,7 +47,13 @@ fn list(values: &[impl std::fmt::Display]) -> String {
     format!("[{}]", each.join(", "))
 }
 
-fn axes() -> impl Strategy<Value = (String, Vec<&'static str>)> {
+fn values(values: &[impl std::fmt::Display]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
+type Axes = Vec<(&'static str, Vec<String>)>;
+
+fn axes() -> impl Strategy<Value = (Axes, Vec<&'static str>)> {
     let shape = (
         subsequence(vec![2_u64, 3, 4, 5], 1..=2),
         subsequence(vec![512_u64, 640, 768, 1024], 1..=2),
@@ -78,18 +87,28 @@ fn axes() -> impl Strategy<Value = (String, Vec<&'static str>)> {
         if per_layer.is_empty() {
             per_layer.push("ffn");
         }
-        let axes = format!(
-            "axes:\n  layers: {}\n  hidden_size: {}\n  head_size: 64\n  heads: {}\n  kv_heads: {}\n  ffn: {}\n  gated: {}\n  experts: {}\n  window: {}\n  vocabulary_size: {}\n  tied_embeddings: {}\n  weights: {}\n  kv: {}\n",
-            list(&layers), list(&widths), list(&heads), list(&kv_heads), list(&ffn), list(&gated), list(&experts),
-            list(&windows), list(&vocabularies), list(&tied), list(&weights), list(&kv),
-        );
+        let axes = vec![
+            ("layers", values(&layers)),
+            ("hidden_size", values(&widths)),
+            ("head_size", vec!["64".to_owned()]),
+            ("heads", values(&heads)),
+            ("kv_heads", values(&kv_heads)),
+            ("ffn", values(&ffn)),
+            ("gated", values(&gated)),
+            ("experts", values(&experts)),
+            ("window", values(&windows)),
+            ("vocabulary_size", values(&vocabularies)),
+            ("tied_embeddings", values(&tied)),
+            ("weights", values(&weights)),
+            ("kv", values(&kv)),
+        ];
         (axes, per_layer)
     })
 }
 
 fn case() -> impl Strategy<Value = Case> {
     (
-        axes(),
+        (axes(), conditions()),
         prop::option::of((5_000_000_u64..20_000_000, 10_000_000_u64..60_000_000)),
         prop::collection::vec(0.5_f64..1.5, 11),
         select(vec![1e-7, 3e-6, 4e-5, 4e-4]),
@@ -102,7 +121,7 @@ fn case() -> impl Strategy<Value = Case> {
     )
         .prop_map(
             |(
-                (axes, per_layer),
+                ((axes, per_layer), conditions),
                 bounds,
                 bandwidth,
                 barrier_seconds,
@@ -111,6 +130,7 @@ fn case() -> impl Strategy<Value = Case> {
                 workers,
             )| Case {
                 axes,
+                conditions,
                 per_layer,
                 bounds: bounds.filter(|(least, most)| least < most),
                 bandwidth,
@@ -128,14 +148,25 @@ fn text(case: &Case, per_layer: bool) -> String {
     let bounds = case.bounds.map_or_else(String::new, |(least, most)| {
         format!("constraints: {{non_embedding: {{min: {least}, max: {most}}}}}\n")
     });
+    // What all layers share may not depend on what each chooses, in its conditions neither.
+    let suits = |axis: &str, condition: &str| {
+        let names = |own: &&str| condition.split(' ').any(|word| word == *own);
+        case.per_layer.contains(&axis) || !case.per_layer.iter().any(|own| names(own))
+    };
+    let axes = case.conditions.put(&case.axes, suits);
     format!(
-        "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\n{}{layers}{bounds}portable: []\n",
-        case.axes
+        "schema: slimfit/space/v1\nname: random\ndescription: A space for tests.\naxes:\n{axes}{layers}{bounds}portable: []{}\n",
+        case.conditions.exclude()
     )
 }
 
-fn space(case: &Case, per_layer: bool) -> Space {
-    Space::from_document(&Document::from_str(&text(case, per_layer), "random.yaml").unwrap(), &[]).unwrap()
+/// Nothing where a condition holds nowhere, which is no space.
+fn space(case: &Case, per_layer: bool) -> Option<Space> {
+    let document = Document::from_str(&text(case, per_layer), "random.yaml").unwrap();
+    match Space::from_document(&document, &[]) {
+        Err(SearchError::Document(error)) if error.code == "never-offered" => None,
+        read => Some(read.unwrap()),
+    }
 }
 
 /// Every model of the space, layer by layer.
@@ -143,7 +174,7 @@ fn each_model(
     case: &Case,
     mut visit: impl FnMut(Option<(Architecture, NumberFormat, NumberFormat)>),
 ) -> usize {
-    let uniform = space(case, false);
+    let uniform = space(case, false).unwrap();
     let own = |axis: &str| case.per_layer.contains(&axis);
     let shared = |block: &Block| {
         let Block { hidden_size, heads, kv_heads, ffn, gated, window, experts, .. } = *block;
@@ -221,7 +252,7 @@ fn minimised(objectives: &[Metric], value: impl Fn(Metric) -> f64) -> Vec<f64> {
 
 /// Nothing where the case is too large to be looked at one by one.
 fn compare(case: &Case, passes: &[f64], most_labels: usize) -> Result<Option<Compared>, TestCaseError> {
-    let layered = space(case, true);
+    let Some(layered) = space(case, true) else { return Ok(None) };
     if layered.point_count().to_f64() > MOST as f64 {
         return Ok(None);
     }
@@ -253,6 +284,11 @@ fn compare(case: &Case, passes: &[f64], most_labels: usize) -> Result<Option<Com
         let formats =
             ModelFormats { weights, others: &WeightFormats::default(), judged: None, kv, file_bytes: None };
         let Ok(appraisal) = appraiser.appraise(&architecture, formats, Some(TOKENS)) else { return };
+        // Every layer is asked as if all were like it.
+        let ruled = layered.outside(&architecture, weights, kv);
+        if ruled.iter().any(|outside| outside.axis == "exclude" || outside.allowed.contains(" only when ")) {
+            return;
+        }
         let assumed = appraisal.flags().iter().any(|flag| flag == "assumed-mqa" || flag == "assumed-vocab");
         if inside && !assumed && appraisal.refusal().is_none() {
             values.push(
@@ -322,7 +358,7 @@ fn add_up(found: &LayeredOutcome) -> Natural {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn the_front_is_that_of_every_sequence_of_layers(case in case()) {
@@ -341,13 +377,18 @@ proptest! {
         }
         prop_assert_eq!(front.is_empty(), all.is_empty());
         prop_assert_eq!(found.nearest_miss.is_some(), front.is_empty() && valid > 0);
-        prop_assert_eq!(&found.space_size, &space(&case, true).point_count());
+        prop_assert_eq!(&found.space_size, &space(&case, true).unwrap().point_count());
         prop_assert_eq!(add_up(&found), found.space_size.clone());
         let mut total = found.invalid.clone();
         total.add(&Natural::from(valid));
         prop_assert_eq!(total, found.space_size.clone(), "{:?} {}", found.invalid_by, valid);
         let reasons: Natural = found.invalid_by.iter().map(|reason| &reason.count).sum();
         prop_assert_eq!(reasons, found.invalid);
+        let summary = space(&case, true).unwrap().summary(0, 0);
+        let mut counted: Natural = summary.invalid_by.iter().map(|reason| &reason.count).sum();
+        counted.add(&summary.possible);
+        prop_assert_eq!(counted, found.space_size);
+        prop_assert!(summary.possible.to_f64() >= valid as f64);
     }
 
     #[test]

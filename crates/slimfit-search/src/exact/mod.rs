@@ -64,6 +64,7 @@ mod passes;
 mod quality;
 mod ranges;
 mod regimes;
+pub(crate) mod ruled;
 mod run;
 mod scope;
 mod sheet;

@@ -3,6 +3,7 @@
 
 use super::catalogue::Width;
 use super::quality::LeastNats;
+use super::ruled::SheetRules;
 use super::training::TrainingFlops;
 use super::unit::{MixingRows, Unit, UnitKey};
 use super::worker::Worker;
@@ -62,11 +63,14 @@ pub(super) struct SheetScope<'s> {
     pub(super) window: usize,
     pub(super) tied: usize,
     pub(super) trunk: Trunk,
+    /// What rules say of its points.
+    pub(super) rules: SheetRules,
     /// Why no point of the sheet is valid, whatever its layers.
     pub(super) refusal: Option<Invalid>,
     /// Whether a point that lies within the trunk's `allowed` can be refused by a loader or its formats alone.
     pub(super) loaders_first: bool,
-    /// Whether a point is valid when its parameters lie within `allowed` and its row and its column are plain.
+    /// Whether a point is valid when its parameters lie within `allowed`, no rule refuses it, and its row and its column are
+    /// plain.
     pub(super) plain: bool,
     pub(super) plain_rows: Vec<bool>,
     pub(super) plain_columns: Vec<bool>,
@@ -112,6 +116,11 @@ impl Worker<'_> {
         let reachable = evaluator.law().reachable_parameters();
         let allowed = (bounds.0.max(reachable.0), bounds.1.min(reachable.1));
         let formats = (space.weights()[key.weights], space.kv()[kv]);
+        let inner = space.inner_of(key.weights, kv, key.vocabulary, tied, (layers, loops));
+        let refusal = match space.check_sheet(&block, &space.beside_block(inner)) {
+            Err(reason) => Some(reason),
+            Ok(()) => evaluator.refusal_whatever_the_layers(shape, allowed, formats, space.is_portable()),
+        };
         Trunk {
             layers,
             loops,
@@ -120,7 +129,7 @@ impl Worker<'_> {
             embedding,
             allowed,
             bounds,
-            refusal: evaluator.refusal_whatever_the_layers(space, &counted, shape, allowed, formats),
+            refusal,
             window_nats: evaluator.law().window_nats(&shape),
         }
     }
@@ -155,14 +164,20 @@ impl Worker<'_> {
             let range = (least.max(trunk.allowed.0), most.min(trunk.allowed.1));
             Rc::new(LeastNats::new(evaluator.law(), trunk.shape, range))
         }));
-        // A rule on the whole model refuses all layers alike where nothing about layers comes before it.
-        let by_layer = space.excludes_by_layer();
+        let trunk_places = (trunk.layers, trunk.loops);
+        let inner = space.inner_of(key.weights, kv, key.vocabulary, tied, trunk_places);
+        let rules = self.ruled.of_sheet(space, (key.width, width), window, &space.beside_block(inner));
+        let by_layer = rules.is_by_layer();
         let all_heads =
             width.attentions.iter().all(|heads| evaluator.allows_heads(heads.heads, heads.kv_heads));
         let all_experts = width.feed_forwards.iter().all(|part| evaluator.allows_experts(part.experts));
-        let is_open = !by_layer && trunk.refusal.is_none();
+        let is_open = trunk.refusal.is_none();
+        // What is not a rule refuses all layers alike where nothing about layers comes before it.
+        let refusal =
+            trunk.refusal.clone().filter(|_| rules.of_sheet().is_some() || (!by_layer && all_heads));
         SheetScope {
-            refusal: trunk.refusal.clone().filter(|_| !by_layer && all_heads),
+            rules,
+            refusal,
             plain: is_open && unit.is_priced(),
             width,
             unit,
@@ -172,7 +187,7 @@ impl Worker<'_> {
             window,
             tied,
             trunk,
-            loaders_first: is_open && all_heads && all_experts,
+            loaders_first: is_open && !by_layer && all_heads && all_experts,
             plain_rows,
             plain_columns,
             dense_columns: width.idle_parameters.iter().map(|idle| *idle == 0).collect(),

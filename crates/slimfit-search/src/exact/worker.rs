@@ -7,6 +7,7 @@ use super::fill::SheetInputs;
 use super::held::Held;
 use super::quality::LeastNats;
 use super::regimes::Intervals;
+use super::ruled::Ruled;
 use super::scope::{SheetScope, Stack, Trunk, UnitWork};
 use super::sheet::{COLUMNS, Least, Node, Places, ROWS, Sheet};
 use super::training::TrainingFlops;
@@ -50,6 +51,7 @@ pub(crate) struct Worker<'w> {
     /// Of each device.
     pub(super) intervals: Vec<Intervals>,
     pub(super) held: Held,
+    pub(super) ruled: Ruled,
     pub(super) least_nats: HashMap<FamilyKey, Rc<LeastNats>>,
     pub(super) with_joules: bool,
     with_training: bool,
@@ -82,6 +84,7 @@ impl<'w> Worker<'w> {
             ranges: Vec::new(),
             intervals: evaluator.devices.iter().map(|device| Intervals::new(device.cost)).collect(),
             held: Held::new(space, catalogue),
+            ruled: Ruled::new(space),
             least_nats: HashMap::new(),
             with_joules: asked().any(|metric| metric.quantity() == Metric::JoulesPerToken),
             with_training: asked().any(|metric| metric.is_training()),
@@ -250,6 +253,10 @@ impl<'w> Worker<'w> {
                     scope.outside[self.space.broken_bound(parameters, scope.trunk.embedding)] += 1;
                     continue;
                 }
+                if let Some(reason) = scope.rules.refusal((attention, feed_forward)) {
+                    self.tally.refuse(reason.clone(), 1);
+                    continue;
+                }
                 let plain = scope.plain
                     && scope.plain_rows[attention]
                     && scope.plain_columns[feed_forward]
@@ -308,6 +315,10 @@ impl<'w> Worker<'w> {
         let index = block_number * space.inner_size() + inner.index;
         let refusing = self.refusing_loader(scope, pair);
         let result = (|| {
+            space.check_parameters(evaluator.total_parameters(&counted), counted.non_embedding)?;
+            if let Some(reason) = scope.rules.refusal(pair) {
+                return Err(reason.clone());
+            }
             let valued = evaluator.valued(space, &counted)?;
             if let Some(loader) = refusing {
                 return Err(Invalid::by_loader(loader));

@@ -28,13 +28,13 @@ pub(crate) struct Census {
 pub(crate) fn of_nothing(space: &Space, trunk: Trunk, refused: &[(u64, Invalid)]) -> (BigUint, Refused) {
     let mut counts = Refused::new();
     let all = BigUint::from(space.kinds()).pow(trunk.layers as u32);
-    let valid = by_kind(space.kinds(), trunk, refused, &mut counts);
+    let valid = by_kind(space.kinds(), trunk.layers, refused, &mut counts);
     debug_assert_eq!(valid, BigUint::ZERO);
     (all, counts)
 }
 
 /// Counts models that hold a refused kind, by the reason of which the first kind has the lowest number; what is left over.
-fn by_kind(kinds: u64, trunk: Trunk, refused: &[(u64, Invalid)], counts: &mut Refused) -> BigUint {
+pub(super) fn by_kind(kinds: u64, depth: u64, refused: &[(u64, Invalid)], counts: &mut Refused) -> BigUint {
     let mut of_reason: Vec<(&Invalid, u64)> = Vec::new();
     for (_, reason) in refused {
         match of_reason.iter_mut().find(|(known, _)| *known == reason) {
@@ -42,7 +42,7 @@ fn by_kind(kinds: u64, trunk: Trunk, refused: &[(u64, Invalid)], counts: &mut Re
             None => of_reason.push((reason, 1)),
         }
     }
-    let power = |kinds: u64| BigUint::from(kinds).pow(trunk.layers as u32);
+    let power = |kinds: u64| BigUint::from(kinds).pow(depth as u32);
     let mut left = kinds;
     for (reason, count) in of_reason {
         *counts.entry(reason.clone()).or_default() += power(left) - power(left - count);
@@ -65,9 +65,9 @@ impl Layers {
     ) -> Result<Census, SearchError> {
         let (vocabulary, ..) = evaluator.vocabularies[family.vocabulary];
         let mut refused_kinds = self.refused.clone();
-        let excluded = |layer: &Layer| space.check_whole_point(&layer.block, (trunk.layers, 1), vocabulary);
+        let ruled = |layer: &Layer| layer.check_rules(space, family, trunk);
         for layer in &self.layers {
-            if let Err(reason) = excluded(layer)
+            if let Err(reason) = ruled(layer)
                 && refused_kinds.iter().all(|(kind, _)| *kind != layer.kind)
             {
                 refused_kinds.push((layer.kind, reason));
@@ -75,10 +75,10 @@ impl Layers {
         }
         refused_kinds.sort_by_key(|(kind, _)| *kind);
         let places = 0..self.layers.len();
-        let layers: Vec<usize> = places.filter(|place| excluded(&self.layers[*place]).is_ok()).collect();
+        let layers: Vec<usize> = places.filter(|place| ruled(&self.layers[*place]).is_ok()).collect();
         let mut refused = Refused::new();
         let all = BigUint::from(space.kinds()).pow(trunk.layers as u32);
-        let left = by_kind(space.kinds(), trunk, &refused_kinds, &mut refused);
+        let left = by_kind(space.kinds(), trunk.layers, &refused_kinds, &mut refused);
         if layers.is_empty() {
             return Ok(Census { all, valid: left, refused, layers });
         }

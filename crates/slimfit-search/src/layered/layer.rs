@@ -1,9 +1,10 @@
 //! The layers that models of one frame may have, counted and priced.
 
+use super::model::Trunk;
 use crate::file_bytes::FileBytes;
 use crate::model::LayerParameters;
 use crate::parts::{self, Part, PartTimes};
-use crate::space::{LayerAxis, Window};
+use crate::space::{BesideBlock, LayerAxis, Window};
 use crate::{Block, Invalid, ModelEvaluator, Space};
 use slimfit_cost::{BusyTime, CostModel, RegimeId};
 use slimfit_plan::{Buffer, ModelPart, Plan};
@@ -35,6 +36,8 @@ pub(crate) struct Layer {
     /// Its shape; its window is that of this layer.
     pub(crate) block: Block,
     pub(crate) window: Option<u64>,
+    /// The window of its kind as the space lists it, which rules read.
+    pub(crate) listed_window: Option<Window>,
     /// Whether the window is shorter than the workload's text.
     pub(crate) cuts: bool,
     /// Stored parameters, and those of them that a token does not visit.
@@ -72,6 +75,23 @@ pub(crate) struct Layers {
 }
 
 impl Layer {
+    /// What the rules of a space say of models of a trunk that have it: each layer is asked as if all were like it.
+    ///
+    /// # Errors
+    /// The rule that such a model breaks.
+    pub(crate) fn check_rules(&self, space: &Space, family: Family, trunk: Trunk) -> Result<(), Invalid> {
+        let (weights, kv) = formats(space, family);
+        let beside = BesideBlock {
+            layers: trunk.layers,
+            passes: 1,
+            vocabulary: space.vocabularies()[family.vocabulary],
+            tied: trunk.tied,
+            weights,
+            kv,
+        };
+        space.check_rules(&Block { window: self.listed_window, ..self.block }, &beside)
+    }
+
     /// Its times with the thread count at that place in a regime of it.
     pub(crate) fn times(&mut self, cost: &CostModel, thread_place: usize, regime: RegimeId) -> PartTimes {
         let mut times = PartTimes { decode: BusyTime::default(), prefill: BusyTime::default() };
@@ -151,6 +171,7 @@ fn layer(
     (kind, block, window): (u64, &Block, Option<u64>),
 ) -> Result<(Layer, Outer), Invalid> {
     let counts = LayerParameters::of(space, block)?;
+    let listed_window = block.window;
     let block = Block { window: window.map(|size| Window { size, full_every: None }), ..*block };
     if !evaluator.allows_heads(block.heads, block.kv_heads) {
         return Err(Invalid::of("rests on an assumption: needs --assume mqa"));
@@ -179,6 +200,7 @@ fn layer(
         kind,
         block,
         window,
+        listed_window,
         cuts,
         parameters: counts.layer,
         idle: counts.idle,

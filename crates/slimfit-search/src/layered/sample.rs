@@ -48,6 +48,11 @@ pub(super) fn sample(
             }
             counts[place] += 1;
         }
+        let has = |place: &usize| counts[*place] > 0;
+        let present = (0..counts.len()).filter(has).map(|place| &layers.layers[place]);
+        if present.into_iter().any(|layer| layer.check_rules(space, family, trunk).is_err()) {
+            continue;
+        }
         let valued =
             layers.value(space, evaluator, (&counts, trunk), family.vocabulary, formats(space, family));
         let Ok((values, _)) = valued else { continue };

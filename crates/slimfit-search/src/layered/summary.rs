@@ -1,12 +1,13 @@
 //! What a space of layers of their own choice holds, without pricing anything.
 
-use super::layer::Family;
+use super::census::{Refused, by_kind};
 use crate::model::LayerParameters;
 use crate::sample::mix;
-use crate::space::{LayerAxis, Window, natural};
-use crate::{Block, Point, Space, SpaceSummary};
+use crate::space::{AnyAxis, BesideBlock, LayerAxis, Window, natural};
+use crate::{Block, Inner, Invalid, Point, Space, SpaceSummary};
 use num_bigint::BigUint;
 use slimfit_arch::{Architecture, LayerRun};
+use slimfit_study::ReasonCount;
 use std::collections::BTreeMap;
 
 /// Draws for each example that is wanted.
@@ -14,58 +15,122 @@ const TRIES: u64 = 1000;
 
 /// A kind of layer that can exist, with its parameters.
 struct Kind {
+    number: u64,
     block: Block,
     parameters: u64,
 }
 
-/// The kinds of a frame that can exist, and parameters that no layer has.
-fn kinds(space: &Space, frame: u64) -> (Vec<Kind>, u64) {
-    let mut rest = 0;
-    let kind = |kind| {
-        let block = space.kind(frame, kind).ok()?;
-        let counts = LayerParameters::of(space, &block).ok()?;
-        rest = counts.rest;
-        Some(Kind { block, parameters: counts.layer })
-    };
-    ((0..space.kinds()).filter_map(kind).collect(), rest)
+/// The kinds of layers of a frame.
+struct Frame {
+    kinds: Vec<Kind>,
+    /// Those that cannot exist, in the order of their numbers.
+    refused: Vec<(u64, Invalid)>,
+    /// Parameters without embeddings that no layer has.
+    rest: u64,
 }
 
-pub(crate) fn summary(space: &Space, wanted: usize, seed: u64) -> SpaceSummary {
-    let formats = (space.weights().len() * space.kv().len()) as u64;
-    let (mut possible, mut parameters) = (BigUint::ZERO, None);
-    let frames: Vec<(Vec<Kind>, u64)> = (0..space.frames()).map(|frame| kinds(space, frame)).collect();
-    for (kinds, rest) in frames.iter().filter(|(kinds, _)| !kinds.is_empty()) {
+impl Frame {
+    fn new(space: &Space, frame: u64) -> Self {
+        let mut found = Self { kinds: Vec::new(), refused: Vec::new(), rest: 0 };
+        for number in 0..space.kinds() {
+            let counted = space.kind(frame, number).and_then(|block| {
+                let counts = LayerParameters::of(space, &block)?;
+                found.rest = counts.rest;
+                Ok(Kind { number, block, parameters: counts.layer })
+            });
+            match counted {
+                Ok(kind) => found.kinds.push(kind),
+                Err(reason) => found.refused.push((number, reason)),
+            }
+        }
+        found
+    }
+
+    /// The kinds that rules allow beside something, and all refused ones.
+    fn ruled(&self, space: &Space, beside: &BesideBlock) -> (Vec<&Kind>, Vec<(u64, Invalid)>) {
+        let (mut allowed, mut refused) = (Vec::new(), self.refused.clone());
+        for kind in &self.kinds {
+            match space.check_rules(&kind.block, beside) {
+                Ok(()) => allowed.push(kind),
+                Err(reason) => refused.push((kind.number, reason)),
+            }
+        }
+        refused.sort_by_key(|(number, _)| *number);
+        (allowed, refused)
+    }
+}
+
+/// Where the models of a space go.
+#[derive(Default)]
+struct Counts {
+    possible: BigUint,
+    invalid: Refused,
+    parameters: Option<(u64, u64)>,
+}
+
+impl Counts {
+    /// Counts the models of a frame beside an inner choice, each for so many.
+    fn count(&mut self, space: &Space, frame: &Frame, inner: Inner, alike: u64) {
+        let beside = space.beside_block(inner);
+        let depth = beside.layers;
+        let (kinds, refused) = frame.ruled(space, &beside);
+        let mut invalid = Refused::new();
+        let left = by_kind(space.kinds(), depth, &refused, &mut invalid);
+        for (reason, count) in invalid {
+            *self.invalid.entry(reason).or_default() += count * alike;
+        }
+        let Some(first) = kinds.first() else { return };
         let sizes = || kinds.iter().map(|kind| kind.parameters);
-        let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
-        for depth in space.depths() {
-            let models = BigUint::from(kinds.len()).pow(depth as u32) * formats;
-            for vocabulary in space.vocabularies() {
-                for tied in space.tyings() {
-                    let embedding = if *tied { 1 } else { 2 } * vocabulary * kinds[0].block.hidden_size;
-                    let ends = [least, most].map(|layer| rest + depth * layer);
-                    let known = parameters.get_or_insert((u64::MAX, 0_u64));
-                    *known = (known.0.min(ends[0] + embedding), known.1.max(ends[1] + embedding));
-                    let bounds = space.parameter_bounds(embedding);
-                    if ends[0] as f64 >= bounds.0 && ends[1] as f64 <= bounds.1 {
-                        possible += &models;
-                    } else {
-                        let within = |size: u64| (bounds.0..=bounds.1).contains(&(size as f64));
-                        possible += sequences(kinds, depth, |layers| within(rest + layers)) * formats;
-                    }
-                }
+        let embedding = if beside.tied { 1 } else { 2 } * beside.vocabulary * first.block.hidden_size;
+        let ends = [sizes().min(), sizes().max()].map(|layer| frame.rest + depth * layer.unwrap_or(0));
+        let known = self.parameters.get_or_insert((u64::MAX, 0));
+        *known = (known.0.min(ends[0] + embedding), known.1.max(ends[1] + embedding));
+        let bounds = space.parameter_bounds(embedding);
+        if ends[0] as f64 >= bounds.0 && ends[1] as f64 <= bounds.1 {
+            self.possible += left * alike;
+            return;
+        }
+        for (layers, count) in sums(&kinds, depth) {
+            let size = frame.rest + layers;
+            match space.check_parameters(size + embedding, size) {
+                Ok(()) => self.possible += count * alike,
+                Err(reason) => *self.invalid.entry(reason).or_default() += count * alike,
             }
         }
     }
+}
+
+pub(crate) fn summary(space: &Space, wanted: usize, seed: u64) -> SpaceSummary {
+    let named = space.later_rule_axes();
+    // Formats change no parameters: one stands for all where no rule names them.
+    let asked = |axis: AnyAxis, count: usize| if named.contains(axis) { count } else { 1 };
+    let (weights, kv) = (space.weights().len(), space.kv().len());
+    let (asked_weights, asked_kv) = (asked(AnyAxis::Weights, weights), asked(AnyAxis::Kv, kv));
+    let alike = (weights / asked_weights * (kv / asked_kv)) as u64;
+    let frames: Vec<Frame> = (0..space.frames()).map(|frame| Frame::new(space, frame)).collect();
+    let mut counts = Counts::default();
+    for inner in (0..space.inner_size()).map(|inner| space.inner(inner)) {
+        if inner.weights < asked_weights && inner.kv < asked_kv {
+            for frame in &frames {
+                counts.count(space, frame, inner, alike);
+            }
+        }
+    }
+    let Counts { possible, invalid, parameters } = counts;
     SpaceSummary {
         size: space.point_count(),
         possible: natural(&possible),
+        invalid_by: invalid
+            .into_iter()
+            .map(|(reason, count)| ReasonCount { reason: reason.reason().to_owned(), count: natural(&count) })
+            .collect(),
         parameters,
         examples: drawn(space, &frames, wanted, seed),
     }
 }
 
-/// How many sequences of layers have parameters that are wanted.
-fn sequences(kinds: &[Kind], depth: u64, wanted: impl Fn(u64) -> bool) -> BigUint {
+/// How many sequences of layers have each sum of parameters.
+fn sums(kinds: &[&Kind], depth: u64) -> BTreeMap<u64, BigUint> {
     let mut sizes: BTreeMap<u64, u64> = BTreeMap::new();
     for kind in kinds {
         *sizes.entry(kind.parameters).or_insert(0) += 1;
@@ -80,11 +145,11 @@ fn sequences(kinds: &[Kind], depth: u64, wanted: impl Fn(u64) -> bool) -> BigUin
         }
         sums = next;
     }
-    sums.into_iter().filter(|(sum, _)| wanted(*sum)).map(|(_, count)| count).sum()
+    sums
 }
 
 /// Models at random, ascending by parameters.
-fn drawn(space: &Space, frames: &[(Vec<Kind>, u64)], wanted: usize, seed: u64) -> Vec<Point> {
+fn drawn(space: &Space, frames: &[Frame], wanted: usize, seed: u64) -> Vec<Point> {
     let (depths, tyings, vocabularies) = (space.depths(), space.tyings(), space.vocabularies());
     let own_windows = space.per_layer().contains(&LayerAxis::Window);
     let mut points: Vec<(u64, Point)> = Vec::new();
@@ -97,18 +162,15 @@ fn drawn(space: &Space, frames: &[(Vec<Kind>, u64)], wanted: usize, seed: u64) -
             state = mix(state);
             (state % choices as u64) as usize
         };
-        let (kinds, _) = &frames[draw(frames.len())];
+        let Frame { kinds, .. } = &frames[draw(frames.len())];
         if kinds.is_empty() {
             continue;
         }
         let (depth, tied) = (depths[draw(depths.len())], tyings[draw(tyings.len())]);
         let vocabulary = vocabularies[draw(vocabularies.len())];
-        let family = Family {
-            frame: 0,
-            weights: draw(space.weights().len()),
-            kv: draw(space.kv().len()),
-            vocabulary: 0,
-        };
+        let (weights, kv) =
+            (space.weights()[draw(space.weights().len())], space.kv()[draw(space.kv().len())]);
+        let beside = BesideBlock { layers: depth, passes: 1, vocabulary, tied, weights, kv };
         // Layers all at random would be models of middling size alone.
         let few: Vec<usize> = (0..1 + draw(4)).map(|_| draw(kinds.len())).collect();
         let mut layers: Vec<&Kind> = (0..depth).map(|_| &kinds[few[draw(few.len())]]).collect();
@@ -128,8 +190,7 @@ fn drawn(space: &Space, frames: &[(Vec<Kind>, u64)], wanted: usize, seed: u64) -
         let architecture = Architecture { layers: merged(runs), ..base };
         let Ok(counts) = architecture.checked_parameters() else { continue };
         let kept = space.check_parameters(counts.total, counts.non_embedding).is_ok()
-            && layers.iter().all(|kind| space.check_whole_point(&kind.block, (depth, 1), vocabulary).is_ok());
-        let (weights, kv) = (space.weights()[family.weights], space.kv()[family.kv]);
+            && layers.iter().all(|kind| space.check_rules(&kind.block, &beside).is_ok());
         let point = Point { index: attempt, architecture, weights, kv };
         if kept && points.iter().all(|(_, known)| known.architecture != point.architecture) {
             points.push((counts.total, point));

@@ -1,5 +1,6 @@
 //! All blocks of a space, one after the other: what several of them share is worked out once.
 
+use super::assignment::Assignment;
 use super::{Axis, Block, Space};
 use crate::Invalid;
 
@@ -25,7 +26,7 @@ impl Space {
         let mut walk = Walk {
             space: self,
             strides: self.block_strides(),
-            axes: [f64::NAN; Axis::COUNT],
+            point: Assignment::UNKNOWN,
             values: [const { Vec::new() }; 5],
             visit,
             refuse,
@@ -39,7 +40,8 @@ struct Walk<'w, V, R> {
     space: &'w Space,
     /// How far the number of a block moves from one option of an axis to the next, in the order of [`Space::block`].
     strides: [u64; 8],
-    axes: [f64; Axis::COUNT],
+    /// What the axes before have.
+    point: Assignment,
     /// By place in the order of evaluation: what the options of that axis are worth beside those before it.
     values: [Vec<f64>; 5],
     visit: &'w mut V,
@@ -50,7 +52,7 @@ impl<V: FnMut(&Block), R: FnMut(Invalid, u64)> Walk<'_, V, R> {
     fn values(&mut self, place: usize) {
         let options = &self.space.numbers[self.space.order[place] as usize];
         self.values[place].clear();
-        self.values[place].extend(options.iter().map(|option| option.value(&self.axes)));
+        self.values[place].extend(options.iter().map(|option| option.value(&self.point)));
     }
 
     /// Walks the blocks that take one option of the axis at some place; `number`: what the options before it add.
@@ -64,7 +66,7 @@ impl<V: FnMut(&Block), R: FnMut(Invalid, u64)> Walk<'_, V, R> {
             (self.refuse)(reason, numbers * others as u64);
             return;
         }
-        self.axes[axis as usize] = values[chosen];
+        self.point.numbers[axis as usize] = values[chosen];
         let stride = Axis::BLOCK.iter().position(|block| *block == axis).unwrap_or_default();
         let number = number + chosen as u64 * self.strides[stride];
         if place + 1 == self.space.order.len() {
@@ -82,7 +84,7 @@ impl<V: FnMut(&Block), R: FnMut(Invalid, u64)> Walk<'_, V, R> {
         for gated in 0..self.space.gated.len() {
             for experts in 0..self.space.experts.len() {
                 let number = number + gated as u64 * gated_stride + experts as u64 * experts_stride;
-                match self.space.finished_block(number, &self.axes, [gated, 0, experts]) {
+                match self.space.finished_block(number, self.point, [gated, 0, experts]) {
                     Ok(block) => (self.visit)(&block),
                     Err(reason) => (self.refuse)(reason, 1),
                 }
@@ -98,7 +100,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     const AXES: &str = "
-  gated: [true, false]
+  gated: [true, {value: false, when: experts == none}]
   window: [none, 512]
   experts: [none, {count: 8, top_k: 3}]
   vocabulary_size: [1024]
@@ -106,7 +108,7 @@ mod tests {
   tied_embeddings: [true]
   weights: [q8_0]
   kv: [f16]
-exclude: [heads > 6 and ffn > 600]
+exclude: [heads > 6 and ffn > 600, gated and ffn == 300]
 ";
 
     #[test]

@@ -1,5 +1,6 @@
 //! A search space: axes, what they share, and which combinations are points.
 
+mod assignment;
 mod axes;
 mod blocks;
 mod builtin;
@@ -8,17 +9,22 @@ mod layers;
 mod outside;
 mod point;
 mod read;
+mod rules;
 
+pub(crate) use assignment::BesideBlock;
 pub use axes::Axis;
+pub(crate) use axes::{AnyAxis, AxisSet};
 pub use layers::LayerAxis;
 pub(crate) use layers::{MOST_LAYERS, natural};
 pub use outside::Outside;
 pub use point::{Block, Inner, Point};
 pub(crate) use point::{looped, passes_of};
 pub use read::{Fixed, SPACE_SCHEMA};
+pub(crate) use rules::RuleKey;
 
 use crate::SearchError;
 use expression::Expression;
+use rules::{Condition, Offers};
 use sha2::{Digest, Sha256};
 use slimfit_arch::Architecture;
 use slimfit_document::{Document, DocumentError, suggestion};
@@ -72,28 +78,6 @@ pub struct Mixture {
     pub top_k: u64,
 }
 
-/// A combination that is no point.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Condition {
-    text: String,
-    expression: Expression,
-    /// Whether it names axes outside the block.
-    whole_point: bool,
-    /// Whether it names something of a layer beside the hidden size.
-    of_layer: bool,
-}
-
-impl Condition {
-    fn new(text: String, expression: Expression) -> Self {
-        let (mut whole_point, mut of_layer) = (false, false);
-        expression.each_axis(&mut |axis| {
-            whole_point |= !Axis::BLOCK.contains(&axis);
-            of_layer |= Axis::BLOCK.contains(&axis) && axis != Axis::HiddenSize;
-        });
-        Self { text, expression, whole_point, of_layer }
-    }
-}
-
 /// A search space, ready to be enumerated.
 #[derive(Debug, Clone)]
 pub struct Space {
@@ -111,7 +95,10 @@ pub struct Space {
     fixed: Fixed,
     /// Axes that each layer chooses for itself, in the order of [`LayerAxis::ALL`].
     per_layer: Vec<LayerAxis>,
+    /// Combinations that are no points.
     exclude: Vec<Condition>,
+    /// The axes of which some values are offered under conditions.
+    offers: Vec<Offers>,
     parameters: Option<(u64, u64)>,
     non_embedding: Option<(u64, u64)>,
     /// What the file or the user says; absent: all of them.

@@ -2,7 +2,8 @@
 //!
 //! A point's index is `block · inner_size + inner`; both parts are mixed-radix numbers over their axes.
 
-use super::{Axis, Choice, Mixture, Space, Window};
+use super::assignment::Assignment;
+use super::{Axis, BesideBlock, Choice, Mixture, Space, Window};
 use crate::Invalid;
 use slimfit_arch::{Architecture, Attention, FeedForward, LayerRun, Loops, Mlp, Moe, Positions, Scales};
 use slimfit_quantity::NumberFormat;
@@ -34,16 +35,6 @@ impl Block {
     /// How many of `layers` layers see all keys.
     pub fn full_layers(&self, layers: u64) -> u64 {
         Window::full_layers(self.window, layers)
-    }
-
-    fn axes(&self) -> [f64; Axis::COUNT] {
-        let mut axes = [f64::NAN; Axis::COUNT];
-        axes[Axis::HiddenSize as usize] = self.hidden_size as f64;
-        axes[Axis::HeadSize as usize] = self.head_size as f64;
-        axes[Axis::Heads as usize] = self.heads as f64;
-        axes[Axis::KvHeads as usize] = self.kv_heads as f64;
-        axes[Axis::Ffn as usize] = self.ffn as f64;
-        axes
     }
 }
 
@@ -109,15 +100,15 @@ impl Space {
     /// Why it is none.
     pub fn block(&self, index: u64) -> Result<Block, Invalid> {
         let digits = digits(index, self.lengths());
-        let mut axes = [f64::NAN; Axis::COUNT];
+        let mut point = Assignment::UNKNOWN;
         for axis in self.order {
             let options = &self.numbers[axis as usize];
             let chosen = digits[Axis::BLOCK.iter().position(|block| *block == axis).unwrap_or_default()];
-            let value = options[chosen].value(&axes);
-            Self::check_value(axis, value, || options[..chosen].iter().map(|earlier| earlier.value(&axes)))?;
-            axes[axis as usize] = value;
+            let value = options[chosen].value(&point);
+            Self::check_value(axis, value, || options[..chosen].iter().map(|earlier| earlier.value(&point)))?;
+            point.numbers[axis as usize] = value;
         }
-        self.finished_block(index, &axes, [digits[5], digits[6], digits[7]])
+        self.finished_block(index, point, [digits[5], digits[6], digits[7]])
     }
 
     /// Whether an axis of a block can have a value that comes after `earlier` ones.
@@ -151,10 +142,10 @@ impl Space {
     pub(super) fn finished_block(
         &self,
         index: u64,
-        axes: &[f64; Axis::COUNT],
+        mut point: Assignment,
         [gated, window, experts]: [usize; 3],
     ) -> Result<Block, Invalid> {
-        let whole = |axis: Axis| axes[axis as usize] as u64;
+        let whole = |axis: Axis| point.numbers[axis as usize] as u64;
         let block = Block {
             index,
             hidden_size: whole(Axis::HiddenSize),
@@ -177,37 +168,9 @@ impl Space {
         if !block.heads.is_multiple_of(block.kv_heads) {
             return Err(Invalid::of("heads is no multiple of kv_heads"));
         }
-        for condition in self.exclude.iter().filter(|condition| !condition.whole_point) {
-            if condition.expression.value(axes) != 0.0 {
-                return Err(Invalid::owned(format!("excluded: {}", condition.text)));
-            }
-        }
+        (point.gated, point.experts) = (block.gated, block.experts);
+        self.check_block(&point)?;
         Ok(block)
-    }
-
-    /// Whether a rule that names depth, passes or vocabulary excludes a point of `block`.
-    ///
-    /// # Errors
-    /// The rule.
-    pub(crate) fn check_whole_point(
-        &self,
-        block: &Block,
-        (layers, passes): (u64, u64),
-        vocabulary: u64,
-    ) -> Result<(), Invalid> {
-        if !self.exclude.iter().any(|condition| condition.whole_point) {
-            return Ok(());
-        }
-        let mut axes = block.axes();
-        axes[Axis::Layers as usize] = layers as f64;
-        axes[Axis::Loops as usize] = passes as f64;
-        axes[Axis::VocabularySize as usize] = vocabulary as f64;
-        for condition in self.exclude.iter().filter(|condition| condition.whole_point) {
-            if condition.expression.value(&axes) != 0.0 {
-                return Err(Invalid::owned(format!("excluded: {}", condition.text)));
-            }
-        }
-        Ok(())
     }
 
     /// Whether parameter counts lie within the space's bounds.
@@ -262,9 +225,17 @@ impl Space {
         Invalid::of(BROKEN[broken])
     }
 
-    /// Whether an exclusion names depth, passes or vocabulary together with something of a layer.
-    pub(crate) fn excludes_by_layer(&self) -> bool {
-        self.exclude.iter().any(|condition| condition.whole_point && condition.of_layer)
+    /// What an inner choice stands for.
+    pub(crate) fn beside_block(&self, inner: Inner) -> BesideBlock {
+        let number = |axis: Axis, place: usize| self.numbers[axis as usize][place].plain();
+        BesideBlock {
+            layers: number(Axis::Layers, inner.layers),
+            passes: number(Axis::Loops, inner.loops),
+            vocabulary: number(Axis::VocabularySize, inner.vocabulary),
+            tied: self.tied[inner.tied],
+            weights: self.weights[inner.weights],
+            kv: self.kv[inner.kv],
+        }
     }
 
     /// The inner choice of these places.
@@ -311,8 +282,7 @@ impl Space {
     }
 
     fn plain(&self, axis: Axis) -> Vec<u64> {
-        let none = [f64::NAN; Axis::COUNT];
-        self.numbers[axis as usize].iter().map(|option| option.value(&none) as u64).collect()
+        self.numbers[axis as usize].iter().map(Choice::plain).collect()
     }
 
     /// The architecture of a block at some depth, whose layers run once.
@@ -394,7 +364,7 @@ impl Space {
     /// The point of that number.
     ///
     /// # Errors
-    /// Why its block is none. (Limits on parameters and rules on depth are for the search to apply.)
+    /// Why its block is none. (Limits on parameters and rules that name more than a block are for the search to apply.)
     pub fn point(&self, index: u64) -> Result<Point, Invalid> {
         let block = self.block(index / self.inner_size())?;
         let inner = self.inner(index % self.inner_size());
@@ -430,11 +400,16 @@ pub(crate) fn passes_of(architecture: &Architecture) -> Option<u64> {
 }
 
 impl Choice {
-    pub(super) fn value(&self, axes: &[f64; Axis::COUNT]) -> f64 {
+    pub(super) fn value(&self, point: &Assignment) -> f64 {
         match self {
             Self::Number(value) => *value as f64,
-            Self::Expression(expression) => expression.value(axes),
+            Self::Expression(expression) => expression.value(point),
         }
+    }
+
+    /// Its value where it names no axis.
+    fn plain(&self) -> u64 {
+        self.value(&Assignment::UNKNOWN) as u64
     }
 }
 

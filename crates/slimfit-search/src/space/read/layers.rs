@@ -48,13 +48,8 @@ impl Reader<'_> {
         let own: Vec<&str> = space.per_layer.iter().map(|axis| axis.name()).collect();
         for axis in Axis::BLOCK.into_iter().filter(|axis| !own.contains(&axis.name())) {
             for option in &space.numbers[axis as usize] {
-                let mut named = None;
-                if let Choice::Expression(expression) = option {
-                    expression.each_axis(&mut |other| {
-                        named = named.or(own.contains(&other.name()).then_some(other));
-                    });
-                }
-                if let Some(other) = named {
+                let Choice::Expression(expression) = option else { continue };
+                if let Some(other) = expression.axes().axes().find(|other| own.contains(&other.name())) {
                     let error = self.document.error_at(
                         &format!("axes.{}", axis.name()),
                         "what all layers share cannot depend on what each chooses for itself",
@@ -62,6 +57,20 @@ impl Reader<'_> {
                     let hint = format!("put `{}` into `per_layer`, too", axis.name());
                     return Err(error.found(format!("an expression of `{}`", other.name())).hint(hint));
                 }
+            }
+        }
+        for offers in space.offers.iter().filter(|offers| !own.contains(&offers.axis.name())) {
+            for when in &offers.conditions {
+                let Some(other) = when.condition.axes.axes().find(|other| own.contains(&other.name())) else {
+                    continue;
+                };
+                let error = self.document.error_at(
+                    &when.field,
+                    "what all layers share cannot depend on what each chooses for itself",
+                );
+                let found = format!("a condition of `{}` that names `{}`", offers.axis.name(), other.name());
+                let hint = "`exclude` says which kinds of layers there are not";
+                return Err(error.found(found).allowed("axes that are not in `per_layer`").hint(hint));
             }
         }
         let patterned = space.windows.iter().flatten().any(|window| window.full_every.is_some());

@@ -5,12 +5,14 @@ mod fixed;
 mod layers;
 mod limits;
 mod numbers;
+mod reach;
 mod sources;
 mod values;
 
 pub use fixed::Fixed;
 
-use super::axes::{Axis, EXPERTS, LOOPS};
+use super::axes::{AnyAxis, Axis, EXPERTS, LOOPS};
+use super::rules::Offers;
 use super::{Choice, Numbers, Space};
 use crate::SearchError;
 use serde::Deserialize;
@@ -52,36 +54,35 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
     let reader = Reader { document };
     let sources = Sources::new(&reader, &file, assume)?;
     let mut numbers: [Numbers; Axis::COUNT] = std::array::from_fn(|_| Vec::new());
-    if !file.axes.contains_key(LOOPS) {
-        numbers[Axis::Loops as usize].push(Choice::Number(1));
-    }
+    let mut offers = Vec::new();
     for axis in Axis::ALL {
-        for (field, value) in sources.of(axis.name()) {
-            reader.numbers(&field, value, axis, &mut numbers[axis as usize])?;
-        }
-        reader.distinct(axis, &numbers[axis as usize])?;
+        let once = axis == Axis::Loops && !file.axes.contains_key(LOOPS);
+        let found = reader.numbers(&sources, axis, once.then_some(Choice::Number(1)))?;
+        numbers[axis as usize] = found.0;
+        offers.push(found.1);
     }
     let order = reader.order(&numbers)?;
-    let (mut windows, mut experts) = (Vec::new(), Vec::new());
-    for (field, value) in sources.of("window") {
-        reader.list(&field, value, &mut windows, |field, value| reader.window(field, value))?;
-    }
-    if !file.axes.contains_key(EXPERTS) {
-        experts.push(None);
-    }
-    for (field, value) in sources.of(EXPERTS) {
-        reader.list(&field, value, &mut experts, |field, value| reader.mixture(field, value))?;
-    }
-    let (gated, tied) = (reader.truths(&sources, "gated")?, reader.truths(&sources, "tied_embeddings")?);
-    let weights = reader.formats(&sources, "weights", &NumberFormat::SEARCHABLE_WEIGHTS)?;
-    let kv = reader.formats(&sources, "kv", &NumberFormat::SEARCHABLE_KV)?;
+    let mut list = Lists { reader: &reader, sources: &sources, offers };
+    let windows = list.read(AnyAxis::Window, None, |reader, field, value| reader.window(field, value))?;
+    let dense = (!file.axes.contains_key(EXPERTS)).then_some(None);
+    let experts = list.read(AnyAxis::Experts, dense, |reader, field, value| reader.mixture(field, value))?;
+    let gated = list.read(AnyAxis::Gated, None, |reader, field, value| reader.truth(field, value))?;
+    let tied = list.read(AnyAxis::TiedEmbeddings, None, |reader, field, value| reader.truth(field, value))?;
+    let weights = list.read(AnyAxis::Weights, None, |reader, field, value| {
+        reader.format(field, value, &NumberFormat::SEARCHABLE_WEIGHTS)
+    })?;
+    let kv = list.read(AnyAxis::Kv, None, |reader, field, value| {
+        reader.format(field, value, &NumberFormat::SEARCHABLE_KV)
+    })?;
+    let mut offers = list.offers;
+    offers.retain(|offers| !offers.conditions.is_empty());
     let [parameters, non_embedding] = reader.parameter_bounds(&file.constraints)?;
     let exclude = reader.exclusions(&file.exclude)?;
     let portable = file.portable.as_deref().map(|names| reader.loaders(names)).transpose()?;
     reader.passes(&numbers)?;
     let space = Space {
-        name: file.name,
-        description: file.description,
+        name: file.name.clone(),
+        description: file.description.clone(),
         text: document.text().to_owned(),
         numbers,
         order,
@@ -91,9 +92,10 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
         kv,
         windows,
         experts,
-        fixed: file.fixed,
+        fixed: file.fixed.clone(),
         per_layer: reader.per_layer(&file.per_layer)?,
         exclude,
+        offers,
         parameters,
         non_embedding,
         portable,
@@ -106,10 +108,32 @@ pub(super) fn read(document: &Document, assume: &BTreeSet<Assumption>) -> Result
     if space.checked_size().is_none() {
         return Err(document.error_at("axes", "the space has more than 2^63 points").into());
     }
+    reader.check_offers(&space, &sources)?;
     if space.is_layered() {
         reader.check_layers(&space)?;
     }
     Ok(space)
+}
+
+/// Reads the lists of axes one after the other, and notes when their values are offered.
+struct Lists<'l, 'f> {
+    reader: &'l Reader<'l>,
+    sources: &'l Sources<'f>,
+    offers: Vec<Offers>,
+}
+
+impl Lists<'_, '_> {
+    fn read<T: PartialEq>(
+        &mut self,
+        axis: AnyAxis,
+        always: Option<T>,
+        read: impl Fn(&Reader<'_>, &str, &Value) -> Result<T, DocumentError>,
+    ) -> Result<Vec<T>, DocumentError> {
+        let value = |field: &str, value: &Value| read(self.reader, field, value);
+        let (values, offers) = self.reader.list(self.sources, axis, always, value)?;
+        self.offers.push(offers);
+        Ok(values)
+    }
 }
 
 /// Reads one document.

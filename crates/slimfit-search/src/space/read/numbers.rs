@@ -1,9 +1,10 @@
 //! Axes of numbers: values, expressions and ranges, and which axis is known before which.
 
-use super::Reader;
-use super::values::value_is_list;
-use crate::space::axes::Axis;
+use super::conditions::Item;
+use super::{Reader, Sources};
+use crate::space::axes::{AnyAxis, Axis, AxisSet};
 use crate::space::expression::Expression;
+use crate::space::rules::Offers;
 use crate::space::{Choice, Numbers};
 use serde_json::Value;
 use slimfit_document::DocumentError;
@@ -15,57 +16,65 @@ const MAXIMUM_VALUES: usize = 10_000;
 const MAXIMUM_PASSES: u64 = 1000;
 
 impl Reader<'_> {
+    /// The values of an axis with numbers, and when they are offered. `always`: one that it has whatever the file says.
     pub(super) fn numbers(
+        &self,
+        sources: &Sources<'_>,
+        axis: Axis,
+        always: Option<Choice>,
+    ) -> Result<(Numbers, Offers), DocumentError> {
+        let (mut found, mut offers) = (Vec::from_iter(always), Offers::new(AnyAxis::Number(axis)));
+        for (field, value) in sources.of(axis.name()) {
+            for (field, value) in self.each(&field, value)? {
+                let Item { field, value, when } = self.item(AnyAxis::Number(axis), field, value)?;
+                let before = found.len();
+                self.number(&field, &value, axis, &mut found)?;
+                if found.len() > MAXIMUM_VALUES {
+                    let error = self.document.error_at(&field, "too many values").code("axis-too-long");
+                    return Err(error.allowed(format!("at most {MAXIMUM_VALUES} in one axis")));
+                }
+                offers.note(before, found.len(), when);
+            }
+        }
+        self.distinct(axis, &found)?;
+        offers.read_expressions(&found);
+        Ok((found, offers))
+    }
+
+    /// One value of an axis, or a range of them.
+    fn number(
         &self,
         field: &str,
         value: &Value,
         axis: Axis,
         into: &mut Numbers,
     ) -> Result<(), DocumentError> {
-        let one = std::slice::from_ref(value);
-        let values = value.as_array().map_or(one, Vec::as_slice);
-        if values.is_empty() {
-            return Err(self.document.error_at(field, "an empty list leaves no point").code("empty-axis"));
-        }
-        for (index, value) in values.iter().enumerate() {
-            let field = if value_is_list(one) { format!("{field}[{index}]") } else { field.to_owned() };
-            match value {
-                Value::Null if axis == Axis::Loops => into.push(Choice::Number(1)),
-                Value::String(text) if axis == Axis::Loops => {
-                    if text != "none" {
-                        return Err(self.wrong(
-                            &field,
-                            value,
-                            "`none`, a number of passes, a range or a list of them",
-                        ));
-                    }
-                    into.push(Choice::Number(1));
+        match value {
+            Value::Null if axis == Axis::Loops => into.push(Choice::Number(1)),
+            Value::String(text) if axis == Axis::Loops => {
+                if text != "none" {
+                    let allowed = "`none`, a number of passes, a range or a list of them";
+                    return Err(self.wrong(field, value, allowed));
                 }
-                Value::Number(_) => into.push(Choice::Number(self.whole(&field, value)?)),
-                Value::String(text) => {
-                    let expression = self.expression(&field, text)?;
-                    let mut refers = false;
-                    expression.each_axis(&mut |_| refers = true);
-                    if refers && !Axis::BLOCK.contains(&axis) {
-                        let error = self
-                            .document
-                            .error_at(&field, format!("`{}` may not depend on axes", axis.name()));
-                        return Err(error.found(format!("`{text}`")).allowed("numbers and ranges"));
-                    }
-                    into.push(Choice::Expression(expression));
-                }
-                Value::Object(range) => self.range(&field, range, axis, into)?,
-                other => {
-                    return Err(self.wrong(
-                        &field,
-                        other,
-                        "a whole number, an expression, a range or a list of them",
-                    ));
-                }
+                into.push(Choice::Number(1));
             }
-            if into.len() > MAXIMUM_VALUES {
-                let error = self.document.error_at(&field, "too many values").code("axis-too-long");
-                return Err(error.allowed(format!("at most {MAXIMUM_VALUES} in one axis")));
+            Value::Number(_) => into.push(Choice::Number(self.whole(field, value)?)),
+            Value::String(text) => {
+                let expression = self.expression(field, text)?;
+                if expression.axes() != AxisSet::default() && !Axis::BLOCK.contains(&axis) {
+                    let message = format!("`{}` may not depend on axes", axis.name());
+                    let error = self.document.error_at(field, message);
+                    return Err(error.found(format!("`{text}`")).allowed("numbers and ranges"));
+                }
+                into.push(Choice::Expression(expression));
+            }
+            Value::Object(range) => self.range(field, range, axis, into)?,
+            other => {
+                return Err(self.wrong(
+                    field,
+                    other,
+                    "a whole number, an expression, a range or a list of them",
+                ));
             }
         }
         Ok(())
@@ -79,7 +88,7 @@ impl Reader<'_> {
         axis: Axis,
         into: &mut Numbers,
     ) -> Result<(), DocumentError> {
-        const KEYS: [&str; 5] = ["from", "to", "step", "times", "round"];
+        const KEYS: [&str; 7] = ["from", "to", "step", "times", "round", "value", "when"];
         for key in range.keys() {
             if !KEYS.contains(&key.as_str()) {
                 return Err(self.unknown(&format!("{field}.{key}"), "unknown field of a range", key, &KEYS));
@@ -141,7 +150,7 @@ impl Reader<'_> {
     }
 
     /// Plain numbers of one axis must differ: a value that stands twice would count every point twice.
-    pub(super) fn distinct(&self, axis: Axis, numbers: &Numbers) -> Result<(), DocumentError> {
+    fn distinct(&self, axis: Axis, numbers: &Numbers) -> Result<(), DocumentError> {
         let mut seen = BTreeSet::new();
         for option in numbers {
             if let Choice::Number(value) = option
@@ -175,7 +184,8 @@ impl Reader<'_> {
                 let mut waits = false;
                 for option in &numbers[*axis as usize] {
                     if let Choice::Expression(expression) = option {
-                        expression.each_axis(&mut |named| waits |= !order.contains(&named));
+                        let known = |axis| matches!(axis, AnyAxis::Number(axis) if order.contains(&axis));
+                        waits |= !expression.axes().axes().all(known);
                     }
                 }
                 !order.contains(axis) && !waits

@@ -60,4 +60,10 @@ impl<'f> Sources<'f> {
             .filter_map(|(name, axes)| axes.get(axis).map(|value| (format!("assume.{name}.{axis}"), value)));
         own.into_iter().chain(added).collect()
     }
+
+    /// Whether an assumption that is not in force has values of an axis.
+    pub(super) fn has_more(&self, axis: &str) -> bool {
+        let in_force = |name: &str| self.assume.iter().any(|assumption| assumption.name() == name);
+        self.file.assume.iter().any(|(name, axes)| !in_force(name) && axes.contains_key(axis))
+    }
 }

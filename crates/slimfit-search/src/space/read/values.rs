@@ -1,37 +1,50 @@
 //! Single values and lists of them: whole numbers, truths, number formats, windows, mixtures of experts.
 
+use super::conditions::Item;
 use super::{Reader, Sources};
-use crate::space::{Mixture, Window};
+use crate::space::rules::Offers;
+use crate::space::{AnyAxis, Mixture, Window};
 use serde_json::Value;
 use slimfit_document::DocumentError;
 use slimfit_quantity::NumberFormat;
 
 impl Reader<'_> {
-    /// One value, or a list of distinct ones.
+    /// The values of an axis, each of them once, and when they are offered.
     pub(super) fn list<T: PartialEq>(
         &self,
-        field: &str,
-        value: &Value,
-        into: &mut Vec<T>,
+        sources: &Sources<'_>,
+        axis: AnyAxis,
+        always: Option<T>,
         read: impl Fn(&str, &Value) -> Result<T, DocumentError>,
-    ) -> Result<(), DocumentError> {
-        let one = std::slice::from_ref(value);
-        let values = value.as_array().map_or(one, Vec::as_slice);
+    ) -> Result<(Vec<T>, Offers), DocumentError> {
+        let (mut found, mut offers) = (Vec::from_iter(always), Offers::new(axis));
+        for (field, value) in sources.of(axis.name()) {
+            for (field, value) in self.each(&field, value)? {
+                let Item { field, value, when } = self.item(axis, field, value)?;
+                let value_read = read(&field, &value)?;
+                if found.contains(&value_read) {
+                    let error = self.document.error_at(&field, "the value stands twice");
+                    let hint = when.map(|_| "one condition may be several, joined by `or`".to_owned());
+                    return Err(error.found(format!("`{value}`")).maybe_hint(hint));
+                }
+                found.push(value_read);
+                offers.note(found.len() - 1, found.len(), when);
+            }
+        }
+        Ok((found, offers))
+    }
+
+    /// The values of a list with their fields; of a single value, that.
+    pub(super) fn each<'v>(
+        &self,
+        field: &str,
+        value: &'v Value,
+    ) -> Result<Vec<(String, &'v Value)>, DocumentError> {
+        let Value::Array(values) = value else { return Ok(vec![(field.to_owned(), value)]) };
         if values.is_empty() {
             return Err(self.document.error_at(field, "an empty list leaves no point").code("empty-axis"));
         }
-        for (index, value) in values.iter().enumerate() {
-            let field = if value_is_list(one) { format!("{field}[{index}]") } else { field.to_owned() };
-            let item = read(&field, value)?;
-            if into.contains(&item) {
-                return Err(self
-                    .document
-                    .error_at(&field, "the value stands twice")
-                    .found(format!("`{value}`")));
-            }
-            into.push(item);
-        }
-        Ok(())
+        Ok(values.iter().enumerate().map(|(index, value)| (format!("{field}[{index}]"), value)).collect())
     }
 
     pub(super) fn whole(&self, field: &str, value: &Value) -> Result<u64, DocumentError> {
@@ -42,38 +55,26 @@ impl Reader<'_> {
         Err(self.wrong(field, value, "a whole number, 1 or more"))
     }
 
-    /// An axis of which each value is true or false.
-    pub(super) fn truths(&self, sources: &Sources<'_>, axis: &str) -> Result<Vec<bool>, DocumentError> {
-        let mut found = Vec::new();
-        for (field, value) in sources.of(axis) {
-            self.list(&field, value, &mut found, |field, value| match value {
-                Value::Bool(truth) => Ok(*truth),
-                other => Err(self.wrong(field, other, "true, false or a list of them")),
-            })?;
-        }
-        Ok(found)
+    pub(super) fn truth(&self, field: &str, value: &Value) -> Result<bool, DocumentError> {
+        value.as_bool().ok_or_else(|| self.wrong(field, value, "true, false or a list of them"))
     }
 
-    /// An axis of number formats.
-    pub(super) fn formats(
+    pub(super) fn format(
         &self,
-        sources: &Sources<'_>,
-        axis: &str,
+        field: &str,
+        value: &Value,
         allowed: &[NumberFormat],
-    ) -> Result<Vec<NumberFormat>, DocumentError> {
-        let names: Vec<&str> = allowed.iter().map(|format| format.name()).collect();
-        let mut found = Vec::new();
-        for (field, value) in sources.of(axis) {
-            self.list(&field, value, &mut found, |field, value| {
-                let text = value.as_str().unwrap_or_default();
-                let known = text.parse().ok().filter(|format| allowed.contains(format));
-                known.ok_or_else(|| self.unknown(field, "number format not searchable", text, &names))
-            })?;
-        }
-        Ok(found)
+    ) -> Result<NumberFormat, DocumentError> {
+        let text = value.as_str().unwrap_or_default();
+        let known = text.parse().ok().filter(|format| allowed.contains(format));
+        known.ok_or_else(|| {
+            let names: Vec<&str> = allowed.iter().map(|format| format.name()).collect();
+            self.unknown(field, "number format not searchable", text, &names)
+        })
     }
 
     pub(super) fn window(&self, field: &str, value: &Value) -> Result<Option<Window>, DocumentError> {
+        const KEYS: [&str; 4] = ["size", "full_every", "value", "when"];
         const ALLOWED: &str = "`none`, a number of tokens or `{size, full_every}`";
         match value {
             Value::Null => Ok(None),
@@ -81,14 +82,9 @@ impl Reader<'_> {
             Value::Number(_) => Ok(Some(Window { size: self.whole(field, value)?, full_every: None })),
             Value::Object(parts) => {
                 for key in parts.keys() {
-                    if key != "size" && key != "full_every" {
+                    if !KEYS.contains(&key.as_str()) {
                         let field = format!("{field}.{key}");
-                        return Err(self.unknown(
-                            &field,
-                            "unknown field of a window",
-                            key,
-                            &["size", "full_every"],
-                        ));
+                        return Err(self.unknown(&field, "unknown field of a window", key, &KEYS));
                     }
                 }
                 let size = parts
@@ -106,7 +102,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn mixture(&self, field: &str, value: &Value) -> Result<Option<Mixture>, DocumentError> {
-        const KEYS: [&str; 2] = ["count", "top_k"];
+        const KEYS: [&str; 4] = ["count", "top_k", "value", "when"];
         let parts = match value {
             Value::Null => return Ok(None),
             Value::String(text) if text == "none" => return Ok(None),
@@ -133,8 +129,4 @@ impl Reader<'_> {
         }
         Ok(Some(Mixture { count, top_k }))
     }
-}
-
-pub(super) fn value_is_list(one: &[Value]) -> bool {
-    one[0].is_array()
 }
