@@ -75,8 +75,8 @@ pub fn of_formula(peer: &mut Peer, peer_seconds: f64) -> Result<Vec<Row>> {
 /// A space of models, searched by the program; peers look its points up in a table, which costs them next to nothing.
 pub fn of_space(peer: &mut Peer, program: &Program, space: &str, peer_seconds: f64) -> Result<Vec<Row>> {
     let dump = peer.file("dump.csv");
-    let searched = program.search(space, &[], None)?;
-    let retest = program.search(space, &[], Some(&dump))?;
+    let searched = program.search(space, &[], None, None)?;
+    let retest = program.search(space, &[], Some(&dump), None)?;
     let objectives = searched.objectives()?;
     let dimensions = objectives.len();
     let table = PointTable::read(&dump, &objectives)?;

@@ -45,16 +45,22 @@ impl Program {
         Ok(program)
     }
 
-    /// Searches a space.
+    /// Searches a space, for so many seconds where it may stop before it is exact.
     ///
     /// # Errors
     /// What the program says.
-    pub fn search(&self, space: &str, objectives: &[&str], dump: Option<&Path>) -> Result<Searched> {
+    pub fn search(
+        &self,
+        space: &str,
+        objectives: &[&str],
+        dump: Option<&Path>,
+        most_seconds: Option<f64>,
+    ) -> Result<Searched> {
         let study = self.folder.join(format!("study-{space}"));
         if study.exists() {
             std::fs::remove_dir_all(&study).with_context(|| format!("`{}`", study.display()))?;
         }
-        let joined = objectives.join(",");
+        let (joined, limit) = (objectives.join(","), most_seconds.map(|seconds| format!("{seconds}s")));
         let mut arguments = vec![
             "search",
             "--json",
@@ -67,6 +73,9 @@ impl Program {
         ];
         if !objectives.is_empty() {
             arguments.extend(["--objectives", &joined]);
+        }
+        if let Some(limit) = &limit {
+            arguments.extend(["--max-seconds", limit]);
         }
         if let Some(dump) = dump {
             arguments.extend(["--dump-all", text(dump)?]);

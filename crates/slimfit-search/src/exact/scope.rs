@@ -54,10 +54,11 @@ pub(super) struct Trunk {
 }
 
 /// What all points of a sheet share.
-pub(super) struct SheetScope<'s> {
-    pub(super) width: &'s Width,
-    pub(super) unit: &'s mut Unit,
-    pub(super) mixing: &'s [usize],
+pub(super) struct SheetScope<'s, 'w> {
+    pub(super) width: &'w Width,
+    pub(super) work: &'s mut UnitWork<'w>,
+    /// Place of the mixing in the unit's list.
+    pub(super) mixing: usize,
     pub(super) key: UnitKey,
     pub(super) kv: usize,
     pub(super) window: usize,
@@ -76,14 +77,15 @@ pub(super) struct SheetScope<'s> {
     pub(super) plain_columns: Vec<bool>,
     /// Columns whose points are visited whole by each token.
     pub(super) dense_columns: Vec<bool>,
-    pub(super) least_nats: Rc<LeastNats>,
+    /// Where points can be valid.
+    pub(super) least_nats: Option<Rc<LeastNats>>,
     /// Points that break the space's bounds on parameters: on all, and on those without embeddings.
     pub(super) outside: [u64; 2],
 }
 
 impl Worker<'_> {
     /// Refuses all of a sheet that one loader holds nothing of.
-    pub(super) fn ask_loaders(&mut self, scope: &mut SheetScope<'_>) {
+    pub(super) fn ask_loaders(&mut self, scope: &mut SheetScope<'_, '_>) {
         if !self.space.is_portable() || !scope.loaders_first {
             return;
         }
@@ -97,6 +99,18 @@ impl Worker<'_> {
             }
         }
         scope.refusal = refusing.flatten().map(Invalid::by_loader);
+    }
+
+    /// Looks up the least loss of the dense points of a sheet.
+    pub(super) fn look_up_nats(&mut self, scope: &mut SheetScope<'_, '_>) {
+        let SheetScope { width, key, tied, ref trunk, .. } = *scope;
+        let family = (key.width, key.vocabulary, tied, (trunk.layers, trunk.loops));
+        let least_nats = self.least_nats.entry(family).or_insert_with(|| {
+            let (least, most) = width.parameters_at(trunk.counts.layers());
+            let range = (least.max(trunk.allowed.0), most.min(trunk.allowed.1));
+            Rc::new(LeastNats::new(self.evaluator.law(), trunk.shape, range))
+        });
+        scope.least_nats = Some(Rc::clone(least_nats));
     }
 
     /// A depth and number of passes of a stack.
@@ -135,20 +149,20 @@ impl Worker<'_> {
     }
 
     /// What the points of one sheet share.
-    pub(super) fn scope<'s>(
+    pub(super) fn scope<'s, 'u>(
         &mut self,
-        work: &'s mut UnitWork<'_>,
+        work: &'s mut UnitWork<'u>,
         stack: usize,
         trunk: Trunk,
-    ) -> SheetScope<'s> {
+    ) -> SheetScope<'s, 'u> {
         let (space, evaluator) = (self.space, self.evaluator);
         let UnitWork { width, key, .. } = *work;
         let Stack { kv, window, tied, mixing, .. } = work.stacks[stack];
-        let (unit, mixing) = (&mut work.unit, work.mixings[mixing].places.as_slice());
+        let (unit, places) = (&work.unit, &work.mixings[mixing].places);
         let plain_rows: Vec<bool> = (0..width.attentions.len())
             .map(|row| {
                 unit.row_is_priced(row)
-                    && self.pool.is_priced(mixing[row])
+                    && self.pool.is_priced(places[row])
                     && evaluator.allows_heads(width.attentions[row].heads, width.attentions[row].kv_heads)
             })
             .collect();
@@ -157,13 +171,6 @@ impl Worker<'_> {
                 unit.column_is_priced(column) && evaluator.allows_experts(width.feed_forwards[column].experts)
             })
             .collect();
-        let least_nats =
-            self.least_nats.entry((key.width, key.vocabulary, tied, (trunk.layers, trunk.loops)));
-        let least_nats = Rc::clone(least_nats.or_insert_with(|| {
-            let (least, most) = width.parameters_at(trunk.counts.layers());
-            let range = (least.max(trunk.allowed.0), most.min(trunk.allowed.1));
-            Rc::new(LeastNats::new(evaluator.law(), trunk.shape, range))
-        }));
         let trunk_places = (trunk.layers, trunk.loops);
         let inner = space.inner_of(key.weights, kv, key.vocabulary, tied, trunk_places);
         let rules = self.ruled.of_sheet(space, (key.width, width), window, &space.beside_block(inner));
@@ -180,7 +187,7 @@ impl Worker<'_> {
             refusal,
             plain: is_open && unit.is_priced(),
             width,
-            unit,
+            work,
             mixing,
             key,
             kv,
@@ -191,7 +198,7 @@ impl Worker<'_> {
             plain_rows,
             plain_columns,
             dense_columns: width.idle_parameters.iter().map(|idle| *idle == 0).collect(),
-            least_nats,
+            least_nats: None,
             outside: [0; 2],
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Worker<'w> {
     pub(crate) tally: Tally,
     pub(super) pool: MixingPool,
     sheet: Sheet,
+    /// The sheet of a depth of which no point is valid.
+    refused: Sheet,
     /// Sheets of ranges of depths, each within that before it.
     pub(super) ranges: Vec<Sheet>,
     /// Of each device.
@@ -81,6 +83,7 @@ impl<'w> Worker<'w> {
             tally: Tally::new(&options.objectives),
             pool: MixingPool::default(),
             sheet: Sheet::default(),
+            refused: Sheet::default(),
             ranges: Vec::new(),
             intervals: evaluator.devices.iter().map(|device| Intervals::new(device.cost)).collect(),
             held: Held::new(space, catalogue),
@@ -170,30 +173,39 @@ impl<'w> Worker<'w> {
             return Ok(true);
         }
         self.tally.archive.hear(self.exchange, self.number);
-        let UnitWork { width, ref mut unit, ref mut mixings, ref stacks, .. } = *work;
-        let Stack { tied, mixing, ref training, .. } = stacks[stack];
-        let inputs = SheetInputs {
-            evaluator: self.evaluator,
-            width,
-            counts: trunk.counts,
-            rows: &Places::of(width.attentions.len(), ROWS, boxes.iter().map(|(row, _)| row)),
-            columns: &Places::of(width.feed_forwards.len(), COLUMNS, boxes.iter().map(|(_, column)| column)),
-            tied: self.space.tyings()[tied],
-            with_joules: self.with_joules,
-            with_file: self.with_file,
-            training: training.as_deref(),
-        };
-        let mut sheet = std::mem::take(&mut self.sheet);
-        sheet.fill(&inputs, unit, &mut self.pool, &mut mixings[mixing])?;
         let mut scope = self.scope(work, stack, trunk);
         self.ask_loaders(&mut scope);
+        let width = scope.width;
+        let rows = Places::of(width.attentions.len(), ROWS, boxes.iter().map(|(row, _)| row));
+        let columns = Places::of(width.feed_forwards.len(), COLUMNS, boxes.iter().map(|(_, column)| column));
+        let is_refused = scope.refusal.is_some();
+        let mut sheet = std::mem::take(if is_refused { &mut self.refused } else { &mut self.sheet });
+        if is_refused {
+            let layers = scope.trunk.counts.layers();
+            sheet.fill_refused(self.evaluator, width, layers, (&rows, &columns));
+        } else {
+            self.look_up_nats(&mut scope);
+            let UnitWork { unit, mixings, stacks, .. } = &mut *scope.work;
+            let inputs = SheetInputs {
+                evaluator: self.evaluator,
+                width,
+                counts: scope.trunk.counts,
+                rows: &rows,
+                columns: &columns,
+                tied: self.space.tyings()[scope.tied],
+                with_joules: self.with_joules,
+                with_file: self.with_file,
+                training: stacks[stack].training.as_deref(),
+            };
+            sheet.fill(&inputs, unit, &mut self.pool, &mut mixings[scope.mixing])?;
+        }
         for (row, column) in boxes {
             self.visit(&sheet, &mut scope, row, column)?;
         }
         for (broken, count) in scope.outside.into_iter().enumerate().filter(|(_, count)| *count > 0) {
             self.tally.refuse(Space::bound_reason(broken), count);
         }
-        self.sheet = sheet;
+        *(if is_refused { &mut self.refused } else { &mut self.sheet }) = sheet;
         Ok(true)
     }
 
@@ -201,7 +213,7 @@ impl<'w> Worker<'w> {
     fn visit(
         &mut self,
         sheet: &Sheet,
-        scope: &mut SheetScope<'_>,
+        scope: &mut SheetScope<'_, '_>,
         row: &Node,
         column: &Node,
     ) -> Result<(), SearchError> {
@@ -237,7 +249,7 @@ impl<'w> Worker<'w> {
     fn look(
         &mut self,
         sheet: &Sheet,
-        scope: &mut SheetScope<'_>,
+        scope: &mut SheetScope<'_, '_>,
         row: &Node,
         column: &Node,
         bounds: Option<&Bounds>,
@@ -257,20 +269,26 @@ impl<'w> Worker<'w> {
                     self.tally.refuse(reason.clone(), 1);
                     continue;
                 }
-                let plain = scope.plain
-                    && scope.plain_rows[attention]
-                    && scope.plain_columns[feed_forward]
-                    && parameters >= scope.trunk.allowed.0
-                    && parameters <= scope.trunk.allowed.1;
+                let is_open =
+                    scope.plain && parameters >= scope.trunk.allowed.0 && parameters <= scope.trunk.allowed.1;
+                let plain = is_open && scope.plain_rows[attention] && scope.plain_columns[feed_forward];
+                if is_open
+                    && !plain
+                    && let Some(reason) = self.unpriced(scope, (attention, feed_forward))
+                {
+                    self.tally.refuse(reason, 1);
+                    continue;
+                }
                 if plain
                     && self.goal == Goal::Front
                     && let Some(bounds) = bounds
                 {
-                    let nats = if scope.dense_columns[feed_forward] {
-                        let heads = sheet.heads_nats.values[attention];
-                        scope.least_nats.at(parameters) + bounds.added_nats + heads
-                    } else {
-                        bounds.basics.nats
+                    let nats = match &scope.least_nats {
+                        Some(least) if scope.dense_columns[feed_forward] => {
+                            let heads = sheet.heads_nats.values[attention];
+                            least.at(parameters) + bounds.added_nats + heads
+                        }
+                        _ => bounds.basics.nats,
                     };
                     let found = self.objectives.point(sheet, (attention, feed_forward), bounds, nats);
                     if self.tally.archive.dominates(&self.objectives.relaxed(&found))
@@ -286,8 +304,26 @@ impl<'w> Worker<'w> {
         Ok(())
     }
 
+    /// Why a pair cannot be priced, where nothing that is asked before stands against its points.
+    fn unpriced(&mut self, scope: &mut SheetScope<'_, '_>, pair: (usize, usize)) -> Option<Invalid> {
+        let (heads, part) = (scope.width.attentions[pair.0], scope.width.feed_forwards[pair.1]);
+        let is_priced_next = !self.space.is_portable()
+            && self.evaluator.allows_heads(heads.heads, heads.kv_heads)
+            && self.evaluator.allows_experts(part.experts);
+        if !is_priced_next {
+            return None;
+        }
+        let UnitWork { unit, mixings, .. } = &mut *scope.work;
+        let place = mixings[scope.mixing].places[pair.0];
+        parts_of(unit, &mut self.pool, pair, place).err()
+    }
+
     /// The loader of the space's that does not hold a pair of layers at this depth.
-    pub(super) fn refusing_loader(&mut self, scope: &SheetScope<'_>, pair: (usize, usize)) -> Option<Loader> {
+    pub(super) fn refusing_loader(
+        &mut self,
+        scope: &SheetScope<'_, '_>,
+        pair: (usize, usize),
+    ) -> Option<Loader> {
         let (space, evaluator) = (self.space, self.evaluator);
         let place = (scope.key.width, scope.window, scope.tied, (scope.trunk.layers, scope.trunk.loops));
         let trunk = (scope.trunk.counts.layers(), scope.trunk.counts.passes);
@@ -300,7 +336,7 @@ impl<'w> Worker<'w> {
     }
 
     /// Evaluates one point the long way.
-    fn point(&mut self, scope: &mut SheetScope<'_>, pair: (usize, usize), block_number: u64) {
+    fn point(&mut self, scope: &mut SheetScope<'_, '_>, pair: (usize, usize), block_number: u64) {
         let (space, evaluator) = (self.space, self.evaluator);
         let block = crate::Block {
             index: block_number,
@@ -329,7 +365,9 @@ impl<'w> Worker<'w> {
                 .finish(&valued.base, weights, kv)
                 .map_err(|refusal| Invalid::of(refusal.reason()))?;
             let mut values = Metric::UNKNOWN;
-            let parts = parts_of(scope.unit, &mut self.pool, pair, scope.mixing[pair.0])?;
+            let UnitWork { unit, mixings, .. } = &mut *scope.work;
+            let places = &mixings[scope.mixing].places;
+            let parts = parts_of(unit, &mut self.pool, pair, places[pair.0])?;
             for (place, mut parts) in parts.enumerate() {
                 let price = parts
                     .price(evaluator.devices[place].cost, scope.trunk.counts, counted.tied)
