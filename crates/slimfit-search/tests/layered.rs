@@ -151,7 +151,7 @@ fn text(case: &Case, per_layer: bool) -> String {
     // What all layers share may not depend on what each chooses, in its conditions neither.
     let suits = |axis: &str, condition: &str| {
         let names = |own: &&str| condition.split(' ').any(|word| word == *own);
-        case.per_layer.contains(&axis) || !case.per_layer.iter().any(|own| names(own))
+        case.per_layer.contains(&axis) || !case.per_layer.iter().any(names)
     };
     let axes = case.conditions.put(&case.axes, suits);
     format!(
