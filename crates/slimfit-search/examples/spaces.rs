@@ -1,7 +1,7 @@
 //! Searches spaces and prints how long each takes, what bounds ruled out, and how large the front is.
 //!
-//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [--passes 0.1,0.01,0] [--study DIR] [SPACE…]`; without a
-//! profile a made-up device. With a study the search is one that can be killed, and the store's size is printed.
+//! `cargo run --release -p slimfit-search --example spaces -- [--profile FILE] [--check] [--seconds N] [--passes 0.1,0.01,0] [--objectives loss,tpot_seconds] [--study DIR] [SPACE…]`;
+//! without a profile a made-up device. With a study the search is one that can be killed, and the store's size is printed.
 
 #[path = "../tests/profile/mod.rs"]
 mod profile;
@@ -10,7 +10,8 @@ use slimfit_cost::CostModel;
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_search::{
-    ModelEvaluator, SearchOptions, Space, Workload, enumerate, search, search_with_journal,
+    Evaluator, LayerOptions, ModelEvaluator, SearchOptions, Space, Workload, enumerate, search,
+    search_layers, search_with_journal,
 };
 use slimfit_study::{LEASE, SearchRequest, Study};
 use std::path::Path;
@@ -33,6 +34,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         passes = spaces[place + 1].split(',').map(str::parse).collect::<Result<_, _>>()?;
         spaces.drain(place..place + 2);
     }
+    let mut asked = None;
+    if let Some(place) = spaces.iter().position(|argument| argument == "--objectives") {
+        asked = Some(spaces[place + 1].clone());
+        spaces.drain(place..place + 2);
+    }
     let mut folder = None;
     if let Some(place) = spaces.iter().position(|argument| argument == "--study") {
         folder = Some(spaces[place + 1].clone());
@@ -48,7 +54,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for name in &spaces {
         let space = Space::load(name, &[])?;
         let evaluator = ModelEvaluator::new(&space, &cost, &quality, 100_000_000_000, &workload);
-        let objectives = evaluator.default_objectives(&space);
+        let objectives = match &asked {
+            None => evaluator.default_objectives(&space),
+            Some(names) => {
+                let known = |name: &str| {
+                    let metric = evaluator.metrics().iter().find(|metric| metric.name() == name);
+                    metric.copied().ok_or_else(|| format!("no objective is called {name}"))
+                };
+                names.split(',').map(known).collect::<Result<_, _>>()?
+            }
+        };
         let evaluator = evaluator.asked_for(&objectives, &[]);
         let options = SearchOptions {
             objectives,
@@ -61,6 +76,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             cancel: None,
             progress: None,
         };
+        if space.is_layered() {
+            let outcome = search_layers(&space, &evaluator, &options, LayerOptions::default())?;
+            println!(
+                "{name}: {} models in {:.2} s, {} evaluated, {} unvisited, front {}, distance {:?}",
+                outcome.space_size,
+                outcome.duration.as_secs_f64(),
+                outcome.evaluated,
+                outcome.unvisited,
+                outcome.front.len(),
+                outcome.epsilon,
+            );
+            continue;
+        }
         let outcome = match &folder {
             None => search(&space, &evaluator, &options)?,
             Some(folder) => {

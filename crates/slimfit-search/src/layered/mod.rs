@@ -20,6 +20,14 @@
 //! interval and count, in which times are charged as in that regime and with that count, a model is feasible in exactly that
 //! problem that charges what it takes. A model that dominates it there dominates it in truth.
 //!
+//! An end of an interval is no condition where no model from beyond it takes more than the problem charges it, with count
+//! `t` say. Beyond the end a model takes some count `u`, one that is the fastest for some model of its own interval. So it is
+//! asked of each interval beyond, and of each `u` there, that prompt, energy and memory with `u` are at most what is charged,
+//! and TPOT with `t`, since with `u` it is no longer than that. Then an answer from beyond, too, dominates in truth what it
+//! dominates in the problem, and the models of the interval are all still there. (That times rise from interval to interval
+//! does not do for the lower end: where barriers make one thread the fastest for small models, those wait longer for their
+//! prompts than two threads charge.)
+//!
 //! **Lemma 4 (what a model has once)** — buffers, scratch — is the most of its layers, no sum. For each most that some set of
 //! layers has (a *ceiling*), a problem has the layers below it and charges it to all. A model is charged what it has in the
 //! problem of its own ceiling, and no less in the others, so what dominates it there dominates it in truth.
@@ -43,6 +51,7 @@
 //! [`layers`](crate::layers)).
 
 mod census;
+mod intervals;
 mod layer;
 mod model;
 mod pool;
@@ -52,6 +61,8 @@ mod record;
 mod sample;
 mod solved;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod trunk;
 
 pub use record::{LayeredOutcome, Model};

@@ -1,5 +1,6 @@
 //! From a trunk to sums over layers: which problems, solved one by one, have its front between them.
 
+use super::intervals::{Choice, Interval};
 use super::layer::{Layers, Once, joined, once_bytes};
 use super::model::Trunk;
 use super::quantity::{Charge, Quantity, charged};
@@ -7,17 +8,6 @@ use crate::layers::{CountBound, DIMENSIONS, Direction, Limit, Positions, Problem
 use crate::space::Window;
 use crate::{ModelEvaluator, SearchError, Space};
 use slimfit_cost::{PROCESS_BYTES, RegimeId};
-
-/// Working sets in which every thread count has one regime.
-#[derive(Debug, Clone)]
-struct Interval {
-    /// Working sets above this,
-    above: f64,
-    /// up to this.
-    up_to: f64,
-    /// By place of the thread count.
-    regimes: Vec<RegimeId>,
-}
 
 /// A problem, and what its answer means.
 #[derive(Debug)]
@@ -138,7 +128,7 @@ impl Trial<'_> {
         let threads = self.evaluator.cost().thread_counts().count();
         let mut exact = Some(Vec::new());
         let mut possible: Vec<(usize, RegimeId)> = Vec::new();
-        for interval in &intervals {
+        for (place, interval) in intervals.iter().enumerate() {
             for thread_place in 0..threads {
                 if self.slower(&groups, thread_place, interval).is_none() {
                     continue;
@@ -146,7 +136,7 @@ impl Trial<'_> {
                 possible.push((thread_place, interval.regimes[thread_place]));
                 let Some(problems) = &mut exact else { continue };
                 for ceiling in ceilings.iter().flatten() {
-                    match self.posed(class, ceiling, thread_place, interval) {
+                    match self.posed(class, ceiling, thread_place, (&intervals, place)) {
                         Some(posed) if problems.len() < MOST_PROBLEMS => problems.extend(posed),
                         _ => {
                             exact = None;
@@ -182,7 +172,7 @@ impl Trial<'_> {
     }
 
     /// The least or most of a sum over layers.
-    fn extreme(
+    pub(super) fn extreme(
         &mut self,
         groups: &[(u64, Vec<usize>)],
         mut of: impl FnMut(&mut Self, usize) -> f64,
@@ -198,29 +188,6 @@ impl Trial<'_> {
             sum += *count as f64 * chosen.unwrap_or(0.0);
         }
         sum
-    }
-
-    /// Working sets from `least` to `most`, cut wherever some thread count changes its regime.
-    fn intervals(&self, least: f64, most: f64) -> Result<Vec<Interval>, SearchError> {
-        let cost = self.evaluator.cost();
-        let mut ends: Vec<f64> = Vec::new();
-        for threads in cost.thread_counts() {
-            for regime in cost.regimes_between(threads, least, most)? {
-                ends.push(cost.regimes()[regime.index()].up_to_bytes);
-            }
-        }
-        ends.retain(|end| *end < most);
-        ends.push(most);
-        ends.sort_by(f64::total_cmp);
-        ends.dedup();
-        let mut above = 0.0;
-        let mut intervals = Vec::new();
-        for end in ends.into_iter().filter(|end| *end >= least) {
-            let regimes = cost.thread_counts().map(|threads| cost.regime(threads, end));
-            intervals.push(Interval { above, up_to: end, regimes: regimes.collect::<Result<_, _>>()? });
-            above = end;
-        }
-        Ok(intervals)
     }
 
     /// Sums of what models have once: every set of layers has one of them. Nothing where they are too many.
@@ -246,31 +213,6 @@ impl Trial<'_> {
         Some(ceilings)
     }
 
-    /// Thread counts that may be faster than the one at a place somewhere in an interval; nothing where one always is.
-    fn slower(
-        &mut self,
-        groups: &[(u64, Vec<usize>)],
-        thread_place: usize,
-        interval: &Interval,
-    ) -> Option<Vec<usize>> {
-        let mut found = Vec::new();
-        for other in 0..interval.regimes.len() {
-            if other == thread_place {
-                continue;
-            }
-            let charge = Charge::Exact { thread_place, regimes: interval.regimes.clone() };
-            let outer = self.outer_value(Quantity::Slower(other), &charge, &[]);
-            let value = |trial: &mut Self, place| trial.layer_value(place, Quantity::Slower(other), &charge);
-            if outer + self.extreme(groups, value, f64::min) > 0.0 {
-                return None;
-            }
-            if outer + self.extreme(groups, value, f64::max) > 0.0 {
-                found.push(other);
-            }
-        }
-        Some(found)
-    }
-
     /// The problem of models that have at most `ceiling` once; none where no model of the class has; nothing where it has too
     /// many quantities.
     fn posed(
@@ -278,8 +220,9 @@ impl Trial<'_> {
         class: &Class,
         ceiling: &Once,
         thread_place: usize,
-        interval: &Interval,
+        (intervals, place): (&[Interval], usize),
     ) -> Option<Option<Posed>> {
+        let interval = &intervals[place];
         let suits = |place: &usize| {
             self.layers.layers[*place].once.iter().zip(ceiling).all(|(own, ceiling)| own <= ceiling)
         };
@@ -298,12 +241,19 @@ impl Trial<'_> {
         if most <= interval.above || least > interval.up_to {
             return Some(None);
         }
-        let within = [
-            (interval.above >= least).then_some(interval.above.next_up()),
-            (interval.up_to < most).then_some(interval.up_to),
-        ];
         let Some(slower) = self.slower(&groups, thread_place, interval) else { return Some(None) };
-        let charge = Charge::Exact { thread_place, regimes: interval.regimes.clone() };
+        let choice = Choice { once: ceiling, groups: &groups };
+        let mut below = intervals[..place].iter().filter(|below| below.up_to >= least);
+        let mut above = intervals[place + 1..].iter().filter(|above| above.above < most);
+        let within = [
+            below
+                .any(|below| self.undercharges(&choice, thread_place, interval, below))
+                .then_some(interval.above.next_up()),
+            above
+                .any(|above| self.undercharges(&choice, thread_place, interval, above))
+                .then_some(interval.up_to),
+        ];
+        let charge = interval.charge(thread_place);
         let posed = self.posed_within(class, (ceiling, &places), &charge, within, &slower);
         let turned = posed.problem.limits.iter().filter(|limit| {
             let most = posed.problem.directions[limit.quantity] == Direction::Most;
@@ -373,6 +323,8 @@ impl Trial<'_> {
         });
         let direction = |quantity: &Quantity| match quantity {
             Quantity::NonEmbedding | Quantity::Active => Direction::Most,
+            // One limit in a quantity's own direction needs no dimension more.
+            Quantity::WorkingSet if up_to.is_none() => Direction::Most,
             _ => Direction::Least,
         };
         let problem = Problem {
@@ -402,7 +354,7 @@ impl Trial<'_> {
     }
 
     /// What a layer has of a quantity.
-    fn layer_value(&mut self, place: usize, quantity: Quantity, charge: &Charge) -> f64 {
+    pub(super) fn layer_value(&mut self, place: usize, quantity: Quantity, charge: &Charge) -> f64 {
         let evaluator = self.evaluator;
         let layer = &mut self.layers.layers[place];
         match quantity {
@@ -419,7 +371,7 @@ impl Trial<'_> {
     }
 
     /// What a model has beside its layers.
-    fn outer_value(&mut self, quantity: Quantity, charge: &Charge, once: &[u64]) -> f64 {
+    pub(super) fn outer_value(&mut self, quantity: Quantity, charge: &Charge, once: &[u64]) -> f64 {
         let evaluator = self.evaluator;
         let vocabulary = evaluator.vocabularies[self.vocabulary].0;
         let hidden_size = self.layers.layers[0].block.hidden_size;
