@@ -58,6 +58,8 @@ struct Census {
     evaluated: Natural,
     pruned: Vec<BoundCount>,
     unvisited: Natural,
+    /// Models that a search took for valid by their sums.
+    refused_answers: Vec<ReasonCount>,
     epsilon: Option<f64>,
     duration: Duration,
 }
@@ -99,6 +101,7 @@ impl ModelEvaluator<'_> {
             evaluated: outcome.evaluated.into(),
             pruned: outcome.pruned.clone(),
             unvisited: outcome.unvisited.into(),
+            refused_answers: Vec::new(),
             epsilon: outcome.epsilon,
             duration: outcome.duration,
         };
@@ -141,6 +144,7 @@ impl ModelEvaluator<'_> {
             evaluated: outcome.evaluated,
             pruned: outcome.pruned,
             unvisited: outcome.unvisited,
+            refused_answers: outcome.refused_answers,
             epsilon: outcome.epsilon,
             duration: outcome.duration,
         };
@@ -161,7 +165,14 @@ impl ModelEvaluator<'_> {
         picks::pick(&mut points, &options.objectives, !options.limits.is_empty());
         let mut warnings = self.anchor_warnings();
         let exact = census.epsilon == Some(0.0);
-        if !census.unvisited.is_zero() {
+        for ReasonCount { reason, count } in &census.refused_answers {
+            let message = format!(
+                "{count} models that the search found by their sums turned out to be refused ({reason}): nothing is proven about the models that they stood for, {} of {} points are unvisited; please report it with the space, the profile and the command",
+                census.unvisited, census.space_size
+            );
+            warnings.push(Warning::new("refused-answers", message));
+        }
+        if !census.unvisited.is_zero() && census.refused_answers.is_empty() {
             let message = format!(
                 "the search was stopped with {} of {} points unvisited: the front holds only what was seen, and `epsilon` is null, because nothing is proven about the rest; give it more time",
                 census.unvisited, census.space_size

@@ -275,6 +275,12 @@ impl<'a> ModelEvaluator<'a> {
         self.devices[0].cost
     }
 
+    /// A thread count of the first device that points may take and whose watts are not known, where there is one.
+    pub(crate) fn without_watts(&self) -> Option<u32> {
+        let known = |threads| self.devices[0].joules(slimfit_cost::BusyTime::default(), threads).is_some();
+        self.cost().thread_counts().find(|threads| !known(*threads))
+    }
+
     /// The metrics that it computes; all others stay unknown.
     pub(crate) fn computed(&self) -> Vec<Metric> {
         let fixed = Metric::FIXED.into_iter().filter(|metric| {

@@ -70,10 +70,12 @@ pub(crate) use summary::summary;
 
 use crate::enumerate::check;
 use crate::space::{MOST_LAYERS, natural};
-use crate::{Evaluator, Metric, ModelEvaluator, Progress, SearchError, SearchOptions, Space};
+use crate::{Evaluator, Invalid, Metric, ModelEvaluator, Progress, SearchError, SearchOptions, Space};
 use layer::{Families, Family};
 use num_bigint::BigUint;
 use pool::{FoundModel, Pool};
+use slimfit_study::{Natural, ReasonCount};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -111,7 +113,7 @@ pub fn search_layers(
     let start = Instant::now();
     let (gathered, families) = run(space, evaluator, options, layer_options)?;
     let epsilon = gathered.epsilon();
-    let Gathered { pool, all, valid, refused, priced, unvisited, .. } = gathered;
+    let Gathered { pool, all, valid, refused, priced, unvisited, mut refused_answers, .. } = gathered;
     let mut front = pool.finish();
     let wanted = options.passes.last().copied().unwrap_or(0.0);
     let mut proven = epsilon;
@@ -124,7 +126,7 @@ pub fn search_layers(
         proven = Some(wanted);
     }
     let nearest_miss = if front.is_empty() && !options.limits.is_empty() {
-        nearest_miss(space, evaluator, options, layer_options)?
+        nearest_miss(space, evaluator, options, layer_options, &mut refused_answers)?
     } else {
         None
     };
@@ -146,6 +148,13 @@ pub fn search_layers(
             pruned: natural(&pruned),
             unvisited: natural(&unvisited),
         },
+        refused_answers: refused_answers
+            .iter()
+            .map(|(reason, count)| ReasonCount {
+                reason: reason.reason().to_owned(),
+                count: Natural::from(*count),
+            })
+            .collect(),
         epsilon: proven,
         start,
     })
@@ -187,6 +196,19 @@ fn supported(
     }
     if evaluator.measured_table().points() > 0 {
         return refused("quality-table".to_owned(), "a table of measured points", "no table");
+    }
+    if asked().any(|metric| *metric == Metric::JoulesPerToken)
+        && let Some(threads) = evaluator.without_watts()
+    {
+        let metric = Metric::JoulesPerToken.name().to_owned();
+        return refused(
+            metric,
+            &format!(
+                "a hardware profile that tells no watts of a load of {}",
+                if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") }
+            ),
+            "watts of each thread count of the profile (`--power-watts IDLE,LOADED` gives one figure for all of them), or other objectives and limits",
+        );
     }
     if !asked().any(|metric| metric.is_quality()) {
         return Ok(());
@@ -280,6 +302,7 @@ fn nearest_miss(
     evaluator: &ModelEvaluator<'_>,
     options: &SearchOptions<'_>,
     layer_options: LayerOptions,
+    refused_answers: &mut BTreeMap<Invalid, u64>,
 ) -> Result<Option<(FoundModel, Families)>, SearchError> {
     let limited = SearchOptions {
         objectives: options.limits.iter().map(|(metric, _)| *metric).collect(),
@@ -292,6 +315,9 @@ fn nearest_miss(
         each.map(|(metric, limit)| metric.excess(model.values[metric.column()], *limit))
             .fold(f64::NEG_INFINITY, f64::max)
     };
+    for (reason, count) in gathered.refused_answers {
+        *refused_answers.entry(reason).or_default() += count;
+    }
     let front = gathered.pool.finish();
     let nearest = front.into_iter().min_by(|a, b| excess(a).total_cmp(&excess(b)));
     Ok(nearest.map(|model| (model, families)))

@@ -77,7 +77,9 @@ pub(super) fn charged(
             Quantity::Prefill => times.prefill.seconds,
             Quantity::Joules => {
                 let threads = evaluator.cost().thread_counts().nth(thread_place).unwrap_or(1);
-                evaluator.devices[0].joules(times.decode, threads).unwrap_or(0.0)
+                evaluator.devices[0]
+                    .joules(times.decode, threads)
+                    .expect("a search for joules knows all watts")
             }
             _ => times.decode.seconds,
         }

@@ -48,6 +48,8 @@ pub struct LayeredOutcome {
     pub pruned: Vec<BoundCount>,
     /// Models about which nothing is proven.
     pub unvisited: Natural,
+    /// Models that answered for others by their sums and that a rule then refused: nothing is proven about those others.
+    pub refused_answers: Vec<ReasonCount>,
     /// Proven distance to the exact front, 0 where it is exact; none where nothing is proven.
     pub epsilon: Option<f64>,
     /// Where no model keeps all limits: the one that comes nearest.
@@ -76,13 +78,13 @@ pub(super) struct Found<'f> {
     pub(super) front: Vec<FoundModel>,
     pub(super) nearest_miss: Option<(FoundModel, Families)>,
     pub(super) counts: Counts,
+    pub(super) refused_answers: Vec<ReasonCount>,
     pub(super) epsilon: Option<f64>,
     pub(super) start: Instant,
 }
 
 pub(super) fn outcome(found: Found<'_>) -> Result<LayeredOutcome, SearchError> {
-    let Found { space, evaluator, options, mut families, front, nearest_miss, counts, epsilon, start } =
-        found;
+    let Found { space, evaluator, options, mut families, front, nearest_miss, counts, .. } = found;
     let sample = super::sample::sample(space, evaluator, options, &mut families);
     let mut elsewhere = BTreeMap::new();
     let front = front
@@ -108,9 +110,10 @@ pub(super) fn outcome(found: Found<'_>) -> Result<LayeredOutcome, SearchError> {
         evaluated: counts.evaluated,
         pruned: if ruled_out.count.is_zero() { Vec::new() } else { vec![ruled_out] },
         unvisited: counts.unvisited,
-        epsilon,
+        refused_answers: found.refused_answers,
+        epsilon: found.epsilon,
         nearest_miss,
-        duration: start.elapsed(),
+        duration: found.start.elapsed(),
     })
 }
 

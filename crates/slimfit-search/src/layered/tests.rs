@@ -2,9 +2,11 @@ use super::layer::{Family, Layers};
 use super::model::Trunk;
 use super::problems::{Posed, Trial};
 use super::quantity::{Quantity, quantities};
+use super::{LayerOptions, search_layers};
+use crate::testing::profile::synthetic;
 use crate::testing::uneven::uneven;
 use crate::testing::{World, layered_space};
-use crate::Metric;
+use crate::{Metric, SearchOptions};
 
 const FAMILY: Family = Family { frame: 0, weights: 0, kv: 0, vocabulary: 0 };
 const TRUNK: Trunk = Trunk { layers: 12, tied: true };
@@ -56,4 +58,35 @@ fn models_of_other_working_sets_are_left_out_only_where_they_would_be_charged_to
         let without_prompt = problems(&[1.0; 11], seconds, &[Metric::Loss, Metric::TpotSeconds]);
         assert_eq!(bounded(&without_prompt).0, 0, "{seconds}");
     }
+}
+
+#[test]
+fn energy_of_a_thread_count_without_known_watts_is_refused_by_name() {
+    let mut profile = synthetic(true);
+    profile.power.loaded.retain(|load| load.threads == 2);
+    let space = layered_space("");
+    let world = World::on(&profile);
+    let search = |objectives: &[Metric], limits: &[(Metric, f64)]| {
+        let options = SearchOptions {
+            objectives: objectives.to_vec(),
+            limits: limits.to_vec(),
+            workers: 1,
+            seed: 0,
+            sample: 0,
+            passes: vec![0.0],
+            deadline: None,
+            cancel: None,
+            progress: None,
+        };
+        let evaluator = world.evaluator(&space, objectives);
+        search_layers(&space, &evaluator, &options, LayerOptions::default())
+    };
+    let as_objective = search(&[Metric::Loss, Metric::JoulesPerToken], &[]).unwrap_err().to_string();
+    let as_limit = search(&[Metric::Loss], &[(Metric::JoulesPerToken, 1.0)]).unwrap_err().to_string();
+    for error in [as_objective, as_limit] {
+        for part in ["`joules_per_token`", "no watts of a load of 1 thread", "--power-watts IDLE,LOADED"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    assert_eq!(search(&[Metric::Loss, Metric::TpotSeconds], &[]).unwrap().epsilon, Some(0.0));
 }

@@ -2,15 +2,15 @@
 
 use super::census::{Census, Refused, of_nothing};
 use super::layer::{Family, Layers, formats};
-use super::model::Trunk;
+use super::model::{Counts, Trunk};
 use super::pool::{FoundModel, Pool};
 use super::problems::{Posed, Trial};
 use super::quantity::{Quantity, quantities};
 use super::solved::{Distance, counts_of};
 use crate::layers::{Options, Solution, solve};
-use crate::{Metric, ModelEvaluator, SearchError, SearchOptions, Space};
+use crate::{Invalid, Metric, ModelEvaluator, SearchError, SearchOptions, Space};
 use num_bigint::BigUint;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ pub(crate) struct Gathered {
     pub(crate) priced: u64,
     /// Valid models of trunks about which nothing is proven.
     pub(crate) unvisited: BigUint,
+    /// Models that answered a problem and that a rule then refused, by the rule.
+    pub(crate) refused_answers: BTreeMap<Invalid, u64>,
     /// The largest of all trunks; infinite where something is proven about none of some trunk's models.
     distance: f64,
     /// Labels of one set.
@@ -39,6 +41,7 @@ impl Gathered {
             refused: Refused::new(),
             priced: 0,
             unvisited: BigUint::ZERO,
+            refused_answers: BTreeMap::new(),
             distance: 0.0,
             most_labels,
         }
@@ -58,6 +61,7 @@ impl Gathered {
         }
         self.priced += other.priced;
         self.unvisited += other.unvisited;
+        self.refuse_answers(other.refused_answers);
         self.distance = self.distance.max(other.distance);
     }
 
@@ -106,16 +110,23 @@ impl Gathered {
                     deadline,
                     stop,
                 };
-                let (distance, priced) = search.run(&mut layers, &census, &mut self.pool)?;
-                if distance.is_infinite() {
-                    self.unvisited += &census.valid - BigUint::from(priced);
+                let found = search.run(&mut layers, &census, &mut self.pool)?;
+                if found.distance.is_infinite() {
+                    self.unvisited += &census.valid - BigUint::from(found.priced);
                 }
-                self.distance = self.distance.max(distance);
-                self.priced += priced;
+                self.distance = self.distance.max(found.distance);
+                self.priced += found.priced;
+                self.refuse_answers(found.refused);
             }
             self.refuse(census.refused);
         }
         Ok(Some(layers))
+    }
+
+    pub(crate) fn refuse_answers(&mut self, reasons: BTreeMap<Invalid, u64>) {
+        for (reason, count) in reasons {
+            *self.refused_answers.entry(reason).or_default() += count;
+        }
     }
 
     fn refuse(&mut self, reasons: Refused) {
@@ -123,6 +134,25 @@ impl Gathered {
             *self.refused.entry(reason).or_default() += count;
         }
     }
+}
+
+/// What the search of a trunk found beside models.
+struct TrunkFound {
+    /// Proven distance; infinite where nothing is proven.
+    distance: f64,
+    /// Models that were priced.
+    priced: u64,
+    /// Answers that a rule refused, by the rule.
+    refused: BTreeMap<Invalid, u64>,
+}
+
+/// The answers to the problems of a trunk.
+struct Answers<'p> {
+    /// Those that were priced.
+    seen: HashSet<Counts>,
+    /// Those that a rule refused, which the sums of their problem do not tell: what they stand for is not known.
+    refused: HashMap<Counts, Invalid>,
+    pool: &'p mut Pool,
 }
 
 /// The search of one trunk.
@@ -139,13 +169,12 @@ struct TrunkSearch<'s> {
 }
 
 impl TrunkSearch<'_> {
-    /// Proven distance, and how many models were priced.
     fn run(
         &mut self,
         layers: &mut Layers,
         census: &Census,
         pool: &mut Pool,
-    ) -> Result<(f64, u64), SearchError> {
+    ) -> Result<TrunkFound, SearchError> {
         let metrics: Vec<Metric> = {
             let limits = self.options.limits.iter().map(|(metric, _)| *metric);
             self.options.objectives.iter().copied().chain(limits).collect()
@@ -164,22 +193,26 @@ impl TrunkSearch<'_> {
             limits: &limits,
         };
         let posings = trial.pose()?;
-        let mut seen: HashSet<Box<[u8]>> = HashSet::new();
+        let mut answers = Answers { seen: HashSet::new(), refused: HashMap::new(), pool };
+        let mut refused: BTreeMap<Invalid, u64> = BTreeMap::new();
         let mut worst: f64 = 0.0;
         for posing in posings {
             let exact = match posing.exact {
-                Some(problems) => self.exact(layers, &problems, &mut seen, pool)?,
+                Some(problems) => self.exact(layers, &problems, &mut answers)?,
                 None => false,
             };
             if exact {
                 continue;
             }
+            answers.refused.clear();
             let solution = solve(&posing.relaxed.problem, &self.solver(false))?;
-            let distance =
-                self.price(layers, &posing.relaxed, &solution, &mut seen, pool, &self.options.objectives)?;
+            let distance = self.price(layers, &posing.relaxed, &solution, &mut answers)?;
             worst = worst.max(distance);
+            for (_, reason) in answers.refused.drain() {
+                *refused.entry(reason).or_default() += 1;
+            }
         }
-        Ok((worst, seen.len() as u64))
+        Ok(TrunkFound { distance: worst, priced: answers.seen.len() as u64, refused })
     }
 
     fn solver(&self, exact: bool) -> Options<'_> {
@@ -199,14 +232,13 @@ impl TrunkSearch<'_> {
         &self,
         layers: &mut Layers,
         problems: &[Posed],
-        seen: &mut HashSet<Box<[u8]>>,
-        pool: &mut Pool,
+        answers: &mut Answers<'_>,
     ) -> Result<bool, SearchError> {
         // Half of the time is left for an answer that is not exact.
         let half =
             |deadline: Instant| Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
         let deadline = self.deadline.map(half);
-        let (mut exact, mut answers) = (true, 0);
+        let (mut exact, mut labels) = (true, 0);
         for posed in problems {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -222,11 +254,11 @@ impl TrunkSearch<'_> {
             }
             // A charge above what a model takes is a ceiling above its own; one below is a border that rounding crossed.
             // Answers of many problems that overlap are no shorter way than one that covers all.
-            answers += solution.labels.len();
-            if answers > 2 * self.most_labels {
+            labels += solution.labels.len();
+            if labels > 2 * self.most_labels {
                 return Ok(false);
             }
-            let distance = self.price(layers, posed, &solution, seen, pool, &self.options.objectives)?;
+            let distance = self.price(layers, posed, &solution, answers)?;
             exact &= distance <= 1e-9;
         }
         Ok(exact)
@@ -254,15 +286,14 @@ impl TrunkSearch<'_> {
         self.options.limits.iter().filter_map(limit).collect()
     }
 
-    /// Prices the answers of a problem and offers them; by how much they may be worse than some model that they cover.
+    /// Prices the answers of a problem and offers them; by how much they may be worse than some model that they cover,
+    /// infinite where a rule refuses one of them.
     fn price(
         &self,
         layers: &mut Layers,
         posed: &Posed,
         solution: &Solution,
-        seen: &mut HashSet<Box<[u8]>>,
-        pool: &mut Pool,
-        objectives: &[Metric],
+        answers: &mut Answers<'_>,
     ) -> Result<f64, SearchError> {
         if solution.epsilon.is_infinite() && solution.labels.is_empty() {
             return Ok(f64::INFINITY);
@@ -270,7 +301,7 @@ impl TrunkSearch<'_> {
         let Self { space, evaluator, family, trunk, .. } = *self;
         let mut distance = Distance::new(
             evaluator,
-            objectives,
+            &self.options.objectives,
             (family.vocabulary, formats(space, family)),
             solution.epsilon,
         );
@@ -278,22 +309,31 @@ impl TrunkSearch<'_> {
             let counts = counts_of(layers.layers.len(), &posed.layers, label);
             let valued =
                 layers.value(space, evaluator, (&counts, trunk), family.vocabulary, formats(space, family));
-            // A sum that rounding moved over a bound of parameters.
-            let Ok((values, _)) = valued else { continue };
+            let values = match valued {
+                Ok((values, _)) => values,
+                Err(reason) => {
+                    distance.factor = f64::INFINITY;
+                    answers.refused.insert(counts, reason);
+                    continue;
+                }
+            };
             distance.see(
                 &values,
                 posed,
                 label,
                 &layers.shape(&counts, trunk, evaluator.vocabularies[family.vocabulary].0),
             );
-            if !seen.insert(counts.clone()) {
+            if !answers.seen.insert(counts.clone()) {
                 continue;
             }
             let keeps = |(metric, limit): &(Metric, f64)| metric.keeps(values[metric.column()], *limit);
             if self.options.limits.iter().all(keeps) {
-                pool.offer(FoundModel { family, trunk, counts, values });
+                answers.pool.offer(FoundModel { family, trunk, counts, values });
             }
         }
         Ok(distance.factor - 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests;
