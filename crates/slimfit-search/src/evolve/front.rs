@@ -2,7 +2,7 @@
 
 use super::{Evolution, EvolveOptions};
 use crate::table::{BoundTable, MeasuredValue};
-use crate::{Metric, ModelEvaluator, Outcome, SearchError, SearchOptions, Space};
+use crate::{Metric, ModelEvaluator, Outcome, SearchError, Space};
 use slimfit_quantity::Warning;
 use slimfit_study::{CloudPoint, Front, ProfileRef, SurrogateErrors};
 
@@ -46,18 +46,7 @@ impl ModelEvaluator<'_> {
             nearest_miss: evolution.nearest_miss,
             duration: evolution.duration,
         };
-        let asked = SearchOptions {
-            objectives: options.objectives.clone(),
-            limits: options.limits.clone(),
-            workers: 1,
-            seed: options.seed,
-            sample: 0,
-            passes: vec![0.0],
-            deadline: None,
-            cancel: None,
-            progress: None,
-        };
-        let (mut front, cloud) = evaluator.front(space, &outcome, &asked, profile)?;
+        let (mut front, cloud) = evaluator.front(space, &outcome, &options.question(), profile)?;
         let warnings = &mut front.head.warnings;
         warnings.retain(|warning| !REPLACED.contains(&warning.code.as_str()));
         warnings.extend(warning(evolution, options));

@@ -83,6 +83,23 @@ pub struct EvolveOptions<'a> {
     pub progress: Option<&'a (dyn Fn(EvolveProgress) + Sync)>,
 }
 
+impl EvolveOptions<'_> {
+    /// What is asked, as options of a search: of one worker, without a sample, that nothing stops.
+    pub fn question(&self) -> SearchOptions<'static> {
+        SearchOptions {
+            objectives: self.objectives.clone(),
+            limits: self.limits.clone(),
+            workers: 1,
+            seed: self.seed,
+            sample: 0,
+            passes: vec![0.0],
+            deadline: None,
+            cancel: None,
+            progress: None,
+        }
+    }
+}
+
 /// When the front has stopped growing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Patience {
@@ -213,18 +230,7 @@ pub fn check(space: &Space, predicted: &[Metric], options: &EvolveOptions<'_>) -
     space.require_equal_layers("the search that measures")?;
     let mut metrics = predicted.to_vec();
     metrics.extend(options.measures.iter().filter(|metric| !predicted.contains(metric)));
-    let asked = SearchOptions {
-        objectives: options.objectives.clone(),
-        limits: options.limits.clone(),
-        workers: 1,
-        seed: options.seed,
-        sample: 0,
-        passes: vec![0.0],
-        deadline: None,
-        cancel: None,
-        progress: None,
-    };
-    crate::enumerate::check(space, &metrics, &asked)?;
+    crate::enumerate::check(space, &metrics, &options.question())?;
     let refused = |name: &str, found: String, allowed: String| {
         Err(SearchError::Option { name: name.to_owned(), found, allowed })
     };

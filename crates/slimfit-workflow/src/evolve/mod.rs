@@ -290,17 +290,7 @@ fn request(
     settings: &EvolveSettings<'_>,
     options: &EvolveOptions<'_>,
 ) -> Result<SearchRequest, WorkflowError> {
-    let mut request = inputs.request(&SearchOptions {
-        objectives: options.objectives.clone(),
-        limits: options.limits.clone(),
-        workers: 1,
-        seed: options.seed,
-        sample: 0,
-        passes: vec![0.0],
-        deadline: None,
-        cancel: None,
-        progress: None,
-    })?;
+    let mut request = inputs.request(&options.question())?;
     let mut names: Vec<&str> = options.measures.iter().map(|metric| metric.name()).collect();
     names.sort_unstable();
     request.settings =
