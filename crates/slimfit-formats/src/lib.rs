@@ -14,6 +14,7 @@ pub mod gguf_out;
 pub mod huggingface;
 mod loader;
 mod model;
+mod obstacles;
 pub mod safetensors_header;
 mod storage;
 mod weights;

@@ -9,9 +9,10 @@ mod obstacles;
 mod tests;
 mod write;
 
-pub(crate) use obstacles::Obstacles;
-pub use obstacles::{NoClass, Obstacle};
+pub use crate::obstacles::Obstacle;
+pub use obstacles::NoClass;
 
+use crate::obstacles::narrowest;
 use slimfit_arch::Architecture;
 
 /// A class of the `transformers` library that exists without code of its own beside the weights.
@@ -118,18 +119,8 @@ impl Class {
 /// # Errors
 /// [`NoClass`] names the class that comes nearest and what stands in its way.
 pub fn standard_class(architecture: &Architecture) -> Result<Class, NoClass> {
-    let mut nearest: Option<(Class, Vec<Obstacle>)> = None;
-    for class in Class::ALL {
-        let obstacles = obstacles::obstacles(class, architecture);
-        if obstacles.is_empty() {
-            return Ok(class);
-        }
-        if nearest.as_ref().is_none_or(|(_, fewest)| obstacles.len() < fewest.len()) {
-            nearest = Some((class, obstacles));
-        }
-    }
-    let (nearest, obstacles) = nearest.expect("there is at least one class");
-    Err(NoClass { nearest, obstacles })
+    narrowest(&Class::ALL, |class| obstacles::obstacles(class, architecture))
+        .map_err(|(nearest, obstacles)| NoClass { nearest, obstacles })
 }
 
 /// The `config.json` of [`standard_class`]. `context` becomes `max_position_embeddings`; absent: 2048.

@@ -2,19 +2,9 @@
 
 use super::Class;
 use super::classes::{Biases, Ffn, NORM, Spec, Windows, spec};
-use slimfit_arch::{
-    Activation, Architecture, Attention, FeedForward, LayerRun, Moe, Positions, Rope, RopeScaling,
-};
+use crate::obstacles::{Constants, Obstacle, Obstacles, SAME, first_axis, scale_of, write_list};
+use slimfit_arch::{Activation, Architecture, FeedForward, LayerRun, Moe, Positions, Rope, RopeScaling};
 use std::fmt;
-
-/// One axis on which a class cannot follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Obstacle {
-    /// The field of the architecture.
-    pub axis: &'static str,
-    /// What the class holds there.
-    pub allowed: &'static str,
-}
 
 /// No standard class holds an architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +18,7 @@ pub struct NoClass {
 impl NoClass {
     /// The first axis that stands in the way.
     pub fn axis(&self) -> &'static str {
-        self.obstacles.first().map_or("architecture", |obstacle| obstacle.axis)
+        first_axis(&self.obstacles)
     }
 }
 
@@ -39,36 +29,15 @@ impl fmt::Display for NoClass {
             "no standard Hugging Face class holds this architecture; {} comes nearest",
             self.nearest.class_name()
         )?;
-        for (index, obstacle) in self.obstacles.iter().enumerate() {
-            let joint = if index == 0 { ':' } else { ';' };
-            write!(f, "{joint} `{}` must be {}", obstacle.axis, obstacle.allowed)?;
-        }
-        Ok(())
+        write_list(f, &self.obstacles)
     }
 }
 
 impl std::error::Error for NoClass {}
 
-/// What was found to stand in the way so far.
-#[derive(Debug, Default)]
-pub(crate) struct Obstacles(Vec<Obstacle>);
-
-impl Obstacles {
-    /// The list, each axis once.
-    pub(crate) fn into_list(self) -> Vec<Obstacle> {
-        self.0
-    }
-
-    pub(crate) fn require(&mut self, holds: bool, axis: &'static str, allowed: &'static str) {
-        if !holds && !self.0.iter().any(|known| known.axis == axis) {
-            self.0.push(Obstacle { axis, allowed });
-        }
-    }
-}
-
 pub(super) fn obstacles(class: Class, architecture: &Architecture) -> Vec<Obstacle> {
     let spec = spec(class);
-    let mut found = Obstacles(Vec::new());
+    let mut found = Obstacles::default();
     let Some(first) = architecture.layers.first() else {
         return vec![Obstacle { axis: "layers", allowed: "present" }];
     };
@@ -76,37 +45,24 @@ pub(super) fn obstacles(class: Class, architecture: &Architecture) -> Vec<Obstac
     attention(&mut found, architecture, first, &spec);
     positions(&mut found, architecture, &spec);
     feed_forward(&mut found, class, architecture, &spec);
-    found.0
+    found.into_list()
 }
 
 fn whole_model(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
-    found.require(model.loops.is_none_or(|loops| loops.count == 1), "loops", "absent");
-    found.require(
-        model.embedding_size.is_none_or(|size| size == model.hidden_size),
-        "embedding_size",
-        "the hidden size",
-    );
+    found.require_plain_trunk(model);
     found.require(model.positions == Positions::None, "positions", "rotary");
     found.require(model.norm.kind == NORM, "norm.kind", "rms");
     let plus_one = if spec.plus_one { "true" } else { "false" };
     found.require(model.norm.weight_plus_one == spec.plus_one, "norm.weight_plus_one", plus_one);
     found.require(model.norm_placement == spec.placement, "norm_placement", placement_name(spec));
-    found.require(!model.embedding_norm, "embedding_norm", "false");
-    found.require(model.final_norm, "final_norm", "true");
+    found.require_final_norm_alone(model);
     found.require(!model.head_bias, "head_bias", "false");
-    let is_one = |scale: Option<f64>| scale.is_none_or(|scale| scale == 1.0);
-    let scales = &model.scales;
-    if spec.root_embedding {
-        let root = (model.hidden_size as f64).sqrt();
-        found.require(scales.embedding == Some(root), "scales.embedding", "the root of the hidden size");
-    } else {
-        found.require(spec.constants || is_one(scales.embedding), "scales.embedding", "1");
-    }
-    found.require(spec.constants || is_one(scales.residual), "scales.residual", "1");
-    // A config says the divisor, and only divisors that divide back to the same factor keep the logits the same.
-    let divides_back = scales.logits.is_none_or(|scale| 1.0 / (1.0 / scale) == scale);
-    found.require((spec.constants && divides_back) || is_one(scales.logits), "scales.logits", "1");
-    found.require(spec.softcaps || scales.logit_softcap.is_none(), "scales.logit_softcap", "absent");
+    found.require_scales(
+        model,
+        Constants { said: spec.constants, zero_is_absent: false, root_embedding: spec.root_embedding },
+    );
+    let capped = model.scales.logit_softcap.is_some();
+    found.require(spec.softcaps || !capped, "scales.logit_softcap", "absent");
 }
 
 fn placement_name(spec: &Spec) -> &'static str {
@@ -118,18 +74,11 @@ fn placement_name(spec: &Spec) -> &'static str {
 }
 
 fn attention(found: &mut Obstacles, model: &Architecture, first: &LayerRun, spec: &Spec) {
-    let Attention { heads, head_size, .. } = first.attention;
+    let heads = first.attention.heads;
     let window = model.layers.iter().find_map(|run| run.attention.window);
+    found.require_same_attention(model);
     for LayerRun { attention, .. } in &model.layers {
-        let same = "the same in all layers";
-        found.require(attention.heads == heads, "attention.heads", same);
-        found.require(attention.kv_heads == first.attention.kv_heads, "attention.kv_heads", same);
-        found.require(attention.head_size == head_size, "attention.head_size", same);
-        found.require(attention.bias == first.attention.bias, "attention.bias", same);
         let scale = scale_of(attention);
-        found.require(scale == scale_of(&first.attention), "attention.scale", same);
-        found.require(attention.softcap == first.attention.softcap, "attention.softcap", same);
-        found.require(attention.qkv_clip.is_none(), "attention.qkv_clip", "absent");
         found.require(attention.qk_norm == spec.qk_norm, "attention.qk_norm", qk_norm_name(spec));
         let usual = 1.0 / (attention.head_size as f64).sqrt();
         found.require(scale == usual || spec.score_scale, "attention.scale", "1/√head_size");
@@ -139,7 +88,7 @@ fn attention(found: &mut Obstacles, model: &Architecture, first: &LayerRun, spec
         found.require(attention.softcap.is_none() || spec.softcaps, "attention.softcap", "absent");
         match spec.windows {
             Windows::None => found.require(attention.window.is_none(), "attention.window", "absent"),
-            Windows::Uniform => found.require(attention.window == window, "attention.window", same),
+            Windows::Uniform => found.require(attention.window == window, "attention.window", SAME),
             Windows::Some => found.require(
                 attention.window.is_none() || attention.window == window,
                 "attention.window",
@@ -159,10 +108,6 @@ fn attention(found: &mut Obstacles, model: &Architecture, first: &LayerRun, spec
     }
     let divides = heads != 0 && model.hidden_size.is_multiple_of(heads);
     found.require(divides || !spec.heads_divide, "attention.heads", "a divisor of the hidden size");
-}
-
-fn scale_of(attention: &Attention) -> f64 {
-    attention.scale.unwrap_or_else(|| 1.0 / (attention.head_size as f64).sqrt())
 }
 
 /// The number whose inverse root is `scale`: whole where that gives the same factor.
@@ -215,12 +160,7 @@ fn positions(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
 }
 
 fn holdable(found: &mut Obstacles, rope: &Rope, head_size: u64) {
-    found.require(!rope.interleaved, "attention.rope.interleaved", "false");
-    found.require(
-        rope.rotated.is_none_or(|rotated| rotated == head_size),
-        "attention.rope.rotated",
-        "the head size",
-    );
+    found.require_rotation(rope, head_size, false);
     // LongRoPE is Phi 3's own, and dynamic scaling takes its original context from the context of the config.
     let known = !matches!(rope.scaling, Some(RopeScaling::LongRope { .. } | RopeScaling::Dynamic { .. }));
     found.require(known, "attention.rope.scaling", "linear, llama3 or yarn");
@@ -237,8 +177,8 @@ fn feed_forward(found: &mut Obstacles, class: Class, model: &Architecture, spec:
                 found.require(mlp.gated == gated, "ffn.gated", if gated { "true" } else { "false" });
                 found.require(spec.ffn_bias || !mlp.bias, "ffn.bias", "false");
                 let first = *dense.get_or_insert(mlp);
-                found.require(first.size == mlp.size, "ffn.size", "the same in all layers");
-                found.require(first == mlp || first.size != mlp.size, "ffn", "the same in all layers");
+                found.require(first.size == mlp.size, "ffn.size", SAME);
+                found.require(first == mlp || first.size != mlp.size, "ffn", SAME);
             }
             FeedForward::Moe(moe) => {
                 let holds = matches!(spec.ffn, Ffn::Experts | Ffn::ExpertsOrGated);
@@ -260,7 +200,7 @@ fn feed_forward(found: &mut Obstacles, class: Class, model: &Architecture, spec:
         found.require(moe.shared_gate == shared, "ffn.shared_gate", if shared { "true" } else { "false" });
         found.require(class != Class::Mixtral || moe.normalise_top_k, "ffn.normalise_top_k", "true");
         let same = dense.is_none_or(|mlp| mlp.activation == moe.activation);
-        found.require(same, "ffn.activation", "the same in all layers");
+        found.require(same, "ffn.activation", SAME);
     } else {
         // A class for experts with none in it would be a dense model under a wrong name.
         found.require(

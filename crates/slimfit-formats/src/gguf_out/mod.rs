@@ -12,7 +12,7 @@ mod tests;
 
 pub use obstacles::NoFamily;
 
-use crate::config_out::Obstacle;
+use crate::obstacles::{Obstacle, narrowest};
 use slimfit_arch::Architecture;
 use slimfit_quantity::NumberFormat;
 
@@ -115,18 +115,8 @@ impl Family {
 /// # Errors
 /// [`NoFamily`] names the family that comes nearest and what stands in its way.
 pub fn gguf_family(architecture: &Architecture) -> Result<Family, NoFamily> {
-    let mut nearest: Option<(Family, Vec<Obstacle>)> = None;
-    for family in Family::ALL {
-        let obstacles = obstacles::obstacles(family, architecture);
-        if obstacles.is_empty() {
-            return Ok(family);
-        }
-        if nearest.as_ref().is_none_or(|(_, fewest)| obstacles.len() < fewest.len()) {
-            nearest = Some((family, obstacles));
-        }
-    }
-    let (nearest, obstacles) = nearest.expect("there is at least one family");
-    Err(NoFamily { nearest, obstacles })
+    narrowest(&Family::ALL, |family| obstacles::obstacles(family, architecture))
+        .map_err(|(nearest, obstacles)| NoFamily { nearest, obstacles })
 }
 
 /// [`gguf_family`] of a model whose weights have a format: llama.cpp reads no row that is not a whole number of the blocks

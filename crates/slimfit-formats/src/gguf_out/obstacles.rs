@@ -2,10 +2,9 @@
 
 use super::Family;
 use super::families::{Ffn, Part, Scaling, Softcaps, Spec, Windows, spec};
-use crate::config_out::{Obstacle, Obstacles};
+use crate::obstacles::{Constants, Obstacle, Obstacles, SAME, first_axis, scale_of, write_list};
 use slimfit_arch::{
-    Architecture, Attention, FeedForward, LayerRun, NormKind, NormPlacement, Positions, QkNorm, Rope,
-    RopeScaling,
+    Architecture, FeedForward, LayerRun, NormKind, NormPlacement, Positions, QkNorm, Rope, RopeScaling,
 };
 use std::fmt;
 
@@ -21,18 +20,14 @@ pub struct NoFamily {
 impl NoFamily {
     /// The first axis that stands in the way.
     pub fn axis(&self) -> &'static str {
-        self.obstacles.first().map_or("architecture", |obstacle| obstacle.axis)
+        first_axis(&self.obstacles)
     }
 }
 
 impl fmt::Display for NoFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "llama.cpp has no architecture for this model; `{}` comes nearest", self.nearest.name())?;
-        for (index, obstacle) in self.obstacles.iter().enumerate() {
-            let joint = if index == 0 { ':' } else { ';' };
-            write!(f, "{joint} `{}` must be {}", obstacle.axis, obstacle.allowed)?;
-        }
-        Ok(())
+        write_list(f, &self.obstacles)
     }
 }
 
@@ -42,8 +37,6 @@ impl std::error::Error for NoFamily {}
 const MOST_LAYERS: u64 = 512;
 /// `LLAMA_MAX_EXPERTS` since September 2025.
 const MOST_EXPERTS: u64 = 512;
-
-const SAME: &str = "the same in all layers";
 
 pub(super) fn obstacles(family: Family, model: &Architecture) -> Vec<Obstacle> {
     let spec = spec(family);
@@ -61,12 +54,7 @@ pub(super) fn obstacles(family: Family, model: &Architecture) -> Vec<Obstacle> {
 }
 
 fn whole_model(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
-    found.require(model.loops.is_none_or(|loops| loops.count == 1), "loops", "absent");
-    found.require(
-        model.embedding_size.is_none_or(|size| size == model.hidden_size),
-        "embedding_size",
-        "the hidden size",
-    );
+    found.require_plain_trunk(model);
     found.require(model.depth() <= MOST_LAYERS, "layers", "at most 512");
     if spec.learned_positions {
         let learned = matches!(model.positions, Positions::Learned { offset: 0, .. });
@@ -76,28 +64,16 @@ fn whole_model(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
     }
     found.require(model.norm.kind == spec.norm, "norm.kind", norm_name(spec.norm));
     found.require(spec.placements.contains(&model.norm_placement), "norm_placement", placements(spec));
-    found.require(!model.embedding_norm, "embedding_norm", "false");
-    found.require(model.final_norm, "final_norm", "true");
+    found.require_final_norm_alone(model);
     found.require(spec.head_bias.allows(model.head_bias), "head_bias", spec.head_bias.allowed());
     found.require(spec.tied.allows(model.tied_embeddings), "tied_embeddings", spec.tied.allowed());
-    let is_one = |scale: Option<f64>| scale.is_none_or(|scale| scale == 1.0);
-    let scales = &model.scales;
-    if spec.root_embedding {
-        let root = (model.hidden_size as f64).sqrt();
-        found.require(scales.embedding == Some(root), "scales.embedding", "the root of the hidden size");
-    } else {
-        // In a file 0 stands for absent.
-        let said = spec.constants && scales.embedding != Some(0.0);
-        found.require(said || is_one(scales.embedding), "scales.embedding", "1");
-    }
-    let said = spec.constants && scales.residual != Some(0.0);
-    found.require(said || is_one(scales.residual), "scales.residual", "1");
-    // A file says the divisor, and only divisors that divide back to the same factor keep the logits the same.
-    let divides_back = scales.logits.is_none_or(|scale| 1.0 / (1.0 / scale) == scale);
-    found.require((spec.constants && divides_back) || is_one(scales.logits), "scales.logits", "1");
+    found.require_scales(
+        model,
+        Constants { said: spec.constants, zero_is_absent: true, root_embedding: spec.root_embedding },
+    );
     let capped = spec.softcaps == Softcaps::Both;
     let allowed = if capped { "present" } else { "absent" };
-    found.require(scales.logit_softcap.is_some() == capped, "scales.logit_softcap", allowed);
+    found.require(model.scales.logit_softcap.is_some() == capped, "scales.logit_softcap", allowed);
 }
 
 fn norm_name(kind: NormKind) -> &'static str {
@@ -131,15 +107,9 @@ fn qk_norms(spec: &Spec) -> &'static str {
 
 fn attention(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
     let first = &model.layers[0].attention;
+    found.require_same_attention(model);
     for LayerRun { attention, .. } in &model.layers {
-        found.require(attention.heads == first.heads, "attention.heads", SAME);
-        found.require(attention.kv_heads == first.kv_heads, "attention.kv_heads", SAME);
-        found.require(attention.head_size == first.head_size, "attention.head_size", SAME);
-        found.require(attention.bias == first.bias, "attention.bias", SAME);
         found.require(attention.qk_norm == first.qk_norm, "attention.qk_norm", SAME);
-        found.require(attention.softcap == first.softcap, "attention.softcap", SAME);
-        found.require(scale_of(attention) == scale_of(first), "attention.scale", SAME);
-        found.require(attention.qkv_clip.is_none(), "attention.qkv_clip", "absent");
     }
     found.require(spec.qk_norms.contains(&first.qk_norm), "attention.qk_norm", qk_norms(spec));
     found.require(spec.qkv_bias.allows(first.bias.qkv), "attention.bias.qkv", spec.qkv_bias.allowed());
@@ -161,10 +131,6 @@ fn attention(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
     let capped = spec.softcaps == Softcaps::Both;
     let allowed = if capped { "present" } else { "absent" };
     found.require(first.softcap.is_some() == capped, "attention.softcap", allowed);
-}
-
-fn scale_of(attention: &Attention) -> f64 {
-    attention.scale.unwrap_or_else(|| 1.0 / (attention.head_size as f64).sqrt())
 }
 
 fn windows(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
@@ -244,9 +210,7 @@ fn rotation(found: &mut Obstacles, model: &Architecture, spec: &Spec) {
 }
 
 fn holdable(found: &mut Obstacles, rope: &Rope, head_size: u64, spec: &Spec) {
-    found.require(!rope.interleaved, "attention.rope.interleaved", "false");
-    let whole = rope.rotated.is_none_or(|rotated| rotated == head_size);
-    found.require(whole || spec.partial_rotation, "attention.rope.rotated", "the head size");
+    found.require_rotation(rope, head_size, spec.partial_rotation);
     let (known, allowed) = match &rope.scaling {
         None => (true, ""),
         Some(RopeScaling::Linear { .. }) => (spec.scaling != Scaling::None, "absent"),
