@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::layers_text::layers_text;
 use crate::output::Output;
 use serde_json::json;
 use slimfit_arch::Architecture;
@@ -56,7 +57,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         .map(|point| {
             config_out::standard_class(&point.architecture).map_err(|reason| {
                 let error = DocumentError::new("no-standard-class", reason.to_string());
-                Failure::from(error.found(format!("`{}`", point.name)))
+                Failure::from(error.found(format!(
+                    "`{}` with {}",
+                    point.name,
+                    layers_text(&point.architecture)
+                )))
             })
         })
         .collect::<Result<Vec<_>, _>>()?;

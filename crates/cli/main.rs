@@ -18,6 +18,7 @@ mod failure;
 mod front_text;
 mod inspect;
 mod interrupt;
+mod layers_text;
 mod logits;
 mod measure;
 mod memory_child;

@@ -93,6 +93,17 @@ fn the_front_of_a_space_of_ten_to_the_84_is_exact_and_its_models_run() {
     let measured = run(&[&measured[..], &more[..]].concat()).done().object("measure");
     assert_eq!(measured["id"], point["id"]);
 
+    let id = point["id"].as_str().unwrap();
+    let refused = run(&["emit", "--study", "study", "--pick", id, "--out", "emitted", "--json"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    let error: Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!(error["error"]["code"], "no-standard-class");
+    let (found, depth) = (error["error"]["found"].as_str().unwrap(), &point["architecture"]["layers"]);
+    let depth: u64 = depth.as_array().unwrap().iter().map(|run| run["repeat"].as_u64().unwrap_or(1)).sum();
+    assert!(found.starts_with(&format!("`{id}` with {depth} layers of ")), "{found}");
+    assert!(found.contains(" kinds: ") && found.contains(" heads of 64, FFN of "), "{found}");
+    assert!(!folder.path().join("emitted").exists());
+
     let text = run(&["report", "--study", "study"]).done();
     assert!(text.stdout.contains("report.html") || text.stderr.contains("report.html"));
     let why = run(&["why", "smollm2-135m", "--study", "study", "--json"]).done().object("why");
