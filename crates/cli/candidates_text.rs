@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 /// Models shown unless all are asked for.
 pub const SHOWN: usize = 20;
 
-/// The best `shown` models and every one of the user's own, then what was skipped and what the marks mean.
-pub fn text(candidates: &Candidates, shown: usize) -> String {
+/// The best `shown` models and every one of the user's own, then what was skipped and what the marks mean. `asked`: names of
+/// the objectives and limits.
+pub fn text(candidates: &Candidates, shown: usize, asked: &[&str]) -> String {
     let mut text = String::new();
     let Some(basis) = &candidates.candidates_ranked_by else { return text };
     let all = &candidates.candidates;
@@ -18,9 +19,12 @@ pub fn text(candidates: &Candidates, shown: usize) -> String {
     let is_score = basis.name.starts_with("score_");
     // Where nothing predicts prefill, a column of dashes tells nothing.
     let has_ttft = all.iter().any(|model| model.formats[0].objectives.contains_key("ttft_seconds"));
+    let columns = Columns { has_ttft, has_file: asked.contains(&"file_bytes") };
     let mut heads = vec!["", "model", "parameters", "weights", "threads", "tokens/s"];
-    heads.extend(has_ttft.then_some("TTFT"));
-    heads.extend(["memory", quality.as_str(), "trained on", "remarks"]);
+    heads.extend(columns.has_ttft.then_some("TTFT"));
+    heads.push("memory");
+    heads.extend(columns.has_file.then_some("file"));
+    heads.extend([quality.as_str(), "trained on", "remarks"]);
     let mut rows = table(&heads);
     let mut left_out = 0;
     for (place, model) in all.iter().enumerate() {
@@ -29,7 +33,7 @@ pub fn text(candidates: &Candidates, shown: usize) -> String {
             continue;
         }
         let number = if model.keeps_limits { (place + 1).to_string() } else { "–".to_owned() };
-        rows.add_row(row(number, model, &basis.name, has_ttft));
+        rows.add_row(row(number, model, &basis.name, columns));
     }
     let _ = writeln!(text, "{}", rows.trim_fmt());
     if left_out > 0 {
@@ -77,7 +81,14 @@ pub fn text(candidates: &Candidates, shown: usize) -> String {
     text
 }
 
-fn row(number: String, model: &CandidateModel, basis: &str, has_ttft: bool) -> Vec<String> {
+/// Columns that not every table has.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    has_ttft: bool,
+    has_file: bool,
+}
+
+fn row(number: String, model: &CandidateModel, basis: &str, columns: Columns) -> Vec<String> {
     let best = &model.formats[0];
     let spelled = |name: &str, spell: fn(f64) -> String| {
         best.objectives.get(name).copied().map_or_else(|| "–".to_owned(), spell)
@@ -90,13 +101,10 @@ fn row(number: String, model: &CandidateModel, basis: &str, has_ttft: bool) -> V
         best.threads.to_string(),
         spelled("tpot_seconds", |seconds| three_digits(1.0 / seconds)),
     ];
-    cells.extend(has_ttft.then(|| spelled("ttft_seconds", format_seconds)));
-    cells.extend([
-        spelled("memory_bytes", format_bytes),
-        quality(model, basis),
-        training(model),
-        remarks(model, basis).join("; "),
-    ]);
+    cells.extend(columns.has_ttft.then(|| spelled("ttft_seconds", format_seconds)));
+    cells.push(spelled("memory_bytes", format_bytes));
+    cells.extend(columns.has_file.then(|| spelled("file_bytes", format_bytes)));
+    cells.extend([quality(model, basis), training(model), remarks(model, basis).join("; ")]);
     cells
 }
 

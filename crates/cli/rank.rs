@@ -109,7 +109,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     } else {
         output.warnings(&ranking.warnings);
         let shown = if arguments.all { usize::MAX } else { candidates_text::SHOWN };
-        output.text(&candidates_text::text(&ranking.candidates, shown))?;
+        let asked: Vec<&str> = inputs.limits.iter().map(|(metric, _)| metric.name()).collect();
+        output.text(&candidates_text::text(&ranking.candidates, shown, &asked))?;
     }
     Ok(Outcome::Done)
 }

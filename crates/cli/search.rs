@@ -229,7 +229,8 @@ fn told(
             output.text(&refinement_text::text(refinement))?;
         }
         if !arguments.candidates.is_empty() {
-            let table = candidates_text::text(&front.head.existing, candidates_text::SHOWN);
+            let asked: Vec<&str> = front.head.asked().collect();
+            let table = candidates_text::text(&front.head.existing, candidates_text::SHOWN, &asked);
             output.text(&format!("\nmodels that exist, as trained by their makers\n{table}"))?;
         }
         if let Some(measured) = &front.head.measured_search {

@@ -73,3 +73,33 @@ fn models_that_exist_are_held_to_the_size_of_their_file() {
     assert_eq!(format["objectives"]["file_bytes"].as_f64().unwrap(), bytes as f64);
     assert_eq!(broken["breaks"][0]["name"], "file_bytes");
 }
+
+#[test]
+fn tables_of_models_that_exist_show_the_size_of_the_file_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.yaml"), SPACE).unwrap();
+    let device = ["--profile", "raspberry-pi-5"];
+    let run =
+        |arguments: &[&str]| Slimfit::new([arguments, &device].concat()).folder(folder.path()).run().done();
+    let rank = ["rank", "smollm2-135m", "--weights", "q8_0"];
+    // 134 515 008 values, 35 136 of them in norms: 136.4 MiB.
+    let limited = run(&[&rank[..], &["--max-file-bytes", "200MiB"]].concat()).stdout;
+    let has_column =
+        |table: &str| table.lines().next().unwrap().split_whitespace().any(|head| head == "file");
+    assert!(has_column(&limited), "{limited}");
+    assert!(limited.contains("136 MiB"), "{limited}");
+    let free = run(&rank).stdout;
+    assert!(!has_column(&free) && !free.contains("136 MiB"), "{free}");
+
+    let search = ["search", "--space", "tiny.yaml", "--candidates", "smollm2-135m"];
+    let columns = |asked: &[&str], out: &str| {
+        run(&[&search[..], asked, &["--out", out]].concat());
+        Slimfit::new(["report", "--study", out]).folder(folder.path()).run().done();
+        let page = std::fs::read_to_string(folder.path().join(out).join("report.html")).unwrap();
+        let table = page.split("id=\"candidates-table\"").nth(1).expect("a table of candidates");
+        table.split("</thead>").next().unwrap().matches("File size").count()
+    };
+    assert_eq!(columns(&["--objectives", "loss,file_bytes"], "objective"), 1);
+    assert_eq!(columns(&["--objectives", "loss,tpot_seconds", "--max-file-bytes", "1GiB"], "limit"), 1);
+    assert_eq!(columns(&["--objectives", "loss,tpot_seconds"], "neither"), 0);
+}

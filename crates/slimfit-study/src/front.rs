@@ -105,6 +105,14 @@ pub struct SearchHead {
     pub warnings: Vec<Warning>,
 }
 
+impl SearchHead {
+    /// Names of what was asked for: objectives, then limits; one that is both comes twice.
+    pub fn asked(&self) -> impl Iterator<Item = &str> {
+        let objectives = self.objectives.iter().map(|objective| objective.name.as_str());
+        objectives.chain(self.constraints.iter().map(|constraint| constraint.name.as_str()))
+    }
+}
+
 /// A file by name and content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedHash {

@@ -38,7 +38,7 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
             } @else {
                 (references(input))
             }
-            @if let Some(front) = &input.front { (super::existing::ranked(&front.head.existing)) }
+            @if let Some(front) = &input.front { (super::existing::ranked(&front.head)) }
             p.small { "Comparing two studies or two devices is not part of this page: it shows one study." }
         }
     }

@@ -4,25 +4,29 @@ use crate::mark::{count, figure, number, predicted, read, scroll, unavailable};
 use crate::unit::{Unit, objective_label};
 use maud::{Markup, html};
 use slimfit_quantity::{Source, format_count};
-use slimfit_study::{CandidateModel, Candidates, Dominator, DominatorKind};
+use slimfit_study::{CandidateModel, Dominator, DominatorKind, SearchHead};
 
 /// Models listed beside the user's own.
 const LISTED: usize = 40;
 /// Costs shown, where they can be predicted.
 const COSTS: [&str; 4] = ["ttft_seconds", "tpot_seconds", "memory_bytes", "joules_per_token"];
+/// Costs shown where they are an objective or limited.
+const ASKED_COSTS: [&str; 1] = ["file_bytes"];
 
 /// Nothing where no models were asked for.
-pub(crate) fn ranked(candidates: &Candidates) -> Markup {
+pub(crate) fn ranked(head: &SearchHead) -> Markup {
+    let candidates = &head.existing;
     let Some(basis) = &candidates.candidates_ranked_by else { return html! {} };
     let all = &candidates.candidates;
     let has = |name: &str| all.iter().any(|model| model.formats[0].objectives.contains_key(name));
-    let costs: Vec<&str> = COSTS.into_iter().filter(|name| has(name)).collect();
+    let asked = ASKED_COSTS.into_iter().filter(|name| head.asked().any(|asked| asked == *name));
+    let costs: Vec<&str> = COSTS.into_iter().chain(asked).filter(|name| has(name)).collect();
     let listed: Vec<(usize, &CandidateModel)> =
         all.iter().enumerate().filter(|(place, model)| *place < LISTED || model.path.is_some()).collect();
     let quality = Unit::of_objective(&basis.name);
     let content = html! {
         table #candidates-table {
-            caption { "Models that exist, the best that keeps every limit first: times and memory predicted for this device" }
+            caption { "Models that exist, the best that keeps every limit first: times and sizes predicted for this device" }
             thead { tr { th scope="col" { "Place" } th scope="col" { "Model" } th scope="col" { "Parameters" }
                 th scope="col" { "Weights / KV" } th scope="col" { "Threads" }
                 th scope="col" { (objective_label(&basis.name)) }
