@@ -121,8 +121,8 @@ fn devices(head: &SearchHead) -> String {
         head.profiles.iter().enumerate().map(|(place, profile)| format!("@{} {}", place + 1, profile.name));
     let named = named.collect::<Vec<_>>().join(", ");
     let each = head.objectives.iter().any(|objective| objective.by_device.is_some());
-    let how = if each { "each device's own" } else { "the worst over the devices" };
-    format!("threads on each device; times, memory and energy: {how}: {named}\n")
+    let how = if each { "too" } else { "the worst over them" };
+    format!("devices: {named}; threads are those of each, times, memory and energy {how}\n")
 }
 
 /// The same points for scripts.

@@ -360,8 +360,11 @@ fn refuse_another(study: &Study, inputs: &SearchInputs) -> Result<(), Failure> {
         return Ok(());
     }
     let found = format!(
-        "space `{}` on `{}`, engine `{}`, workload `{}`",
-        head.space.name, head.profile.name, head.engine, head.workload
+        "space `{}` on {}, engine `{}`, workload `{}`",
+        head.space.name,
+        named(known.iter().map(|profile| profile.name.as_str())),
+        head.engine,
+        head.workload
     );
     Err(StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
 }
@@ -380,14 +383,20 @@ fn refuse_another_unfinished(study: &Study, inputs: &SearchInputs) -> Result<(),
         let input = request.inputs.iter().find(|input| input.kind == kind);
         input.map_or("?", |input| input.name.as_str())
     };
+    let profiles = request.inputs.iter().filter(|input| input.kind == InputKind::Profile);
     let found = format!(
-        "space `{}` on `{}`, engine `{}`, workload `{}`, whose search is not finished",
+        "space `{}` on {}, engine `{}`, workload `{}`, whose search is not finished",
         name(InputKind::Space),
-        name(InputKind::Profile),
+        named(profiles.map(|input| input.name.as_str())),
         request.engine,
         name(InputKind::Workload)
     );
     Err(StudyError::OtherStudy { path: study.folder().to_owned(), found }.into())
+}
+
+/// Devices by name.
+fn named<'a>(devices: impl Iterator<Item = &'a str>) -> String {
+    devices.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// The files that a search leaves for people.

@@ -182,7 +182,7 @@ pub(crate) fn check(
             return Err(SearchError::Unknown { kind, found, allowed: allowed(), hint });
         }
         // Tokens of different vocabularies are different lengths of text.
-        let per_byte = match metric {
+        let per_byte = match metric.quantity() {
             Metric::Loss => "loss_per_byte",
             Metric::TpotSeconds if options.objectives.contains(metric) => "seconds_per_byte",
             _ => continue,

@@ -25,13 +25,7 @@ pub(crate) fn write_front_csv(writer: &mut dyn Write, front: &Front) -> Result<(
         write!(writer, ",{name},{name}_low,{name}_high")?;
     }
     write!(writer, ",tie_group,representative,picks,flags,measured,loops")?;
-    // An objective of one device has its own column already.
-    let worst: Vec<&str> = match front.points.first().and_then(|point| point.by_device.first()) {
-        Some(device) => {
-            objectives.iter().copied().filter(|name| device.objectives.contains_key(*name)).collect()
-        }
-        None => Vec::new(),
-    };
+    let worst = front.worst_of_devices();
     for device in 1..=front.head.profiles.len() {
         write!(writer, ",threads@{device}")?;
         for name in &worst {

@@ -20,6 +20,17 @@ pub struct Front {
     pub points: Vec<FrontPoint>,
 }
 
+impl Front {
+    /// Objectives that are the worst over several devices; one of a single device stands for itself.
+    pub(crate) fn worst_of_devices(&self) -> Vec<&str> {
+        let Some(device) = self.points.first().and_then(|point| point.by_device.first()) else {
+            return Vec::new();
+        };
+        let names = self.head.objectives.iter().map(|objective| objective.name.as_str());
+        names.filter(|name| device.objectives.contains_key(*name)).collect()
+    }
+}
+
 /// What was searched, how, and how much of it was looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchHead {

@@ -76,7 +76,6 @@ impl SearchInputs {
                 let error = DocumentError::new("device-objective", message).field(metric.name());
                 let error = error.found(format!("profile `{}`: {reason}", profile.name));
                 return Err(error
-                    .allowed("what the profiles of all devices tell")
                     .hint("name other objectives with `--objectives`, or leave that device out")
                     .into());
             }

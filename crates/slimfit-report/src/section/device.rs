@@ -14,7 +14,9 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
             @match &input.profile {
                 None => { (nothing("This study holds no hardware profile. `slimfit profile` measures one.")) }
                 Some(profile) => {
-                    p.lead { (read(&profile.name)) }
+                    p.lead { (read(&profile.name))
+                        @if input.front.as_ref().is_some_and(|front| !front.head.profiles.is_empty()) { ", the first of the devices that the models are chosen for" }
+                    }
                     (facts(profile))
                     (warnings(&profile.warnings))
                     h3 { "Memory bandwidth" }

@@ -17,7 +17,9 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
             @if picks.is_empty() {
                 (nothing("No point was picked, so there is no model to take apart."))
             } @else {
-                p { "Each pick, taken apart: what it is, and where the cost model says its time goes. Everything in the bars is "
+                p { "Each pick, taken apart: what it is, and where the cost model says its time goes"
+                    @if input.front.as_ref().is_some_and(|front| !front.head.profiles.is_empty()) { " on the first device" }
+                    ". Everything in the bars is "
                     em { "predicted" } "; the measured share of each kernel stands under " a href="#compare" { "Compare" } "." }
                 div.tabs role="tablist" aria-label="Picks" {
                     @for (index, pick) in picks.iter().enumerate() {

@@ -175,6 +175,15 @@ fn front_columns(front: &Front, indices: &[Natural]) -> Table {
     columns.push(text("picks", name(|point| point.picks.join(" "))));
     columns.push(text("flags", name(|point| point.flags.join(" "))));
     columns.push(text("measured", name(measured)));
+    for place in 0..front.head.profiles.len() {
+        let threads =
+            points.iter().map(|point| point.by_device.get(place).map_or(0, |on| u64::from(on.threads)));
+        columns.push(integer(&format!("threads@{}", place + 1), threads));
+        for key in front.worst_of_devices() {
+            let own = |point: &FrontPoint| point.by_device.get(place)?.objectives.get(key).copied();
+            columns.push(real(&format!("{key}@{}", place + 1), points.iter().map(own)));
+        }
+    }
     Table::new(ExportTable::Front.name(), points.len(), columns)
 }
 
