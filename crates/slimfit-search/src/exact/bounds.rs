@@ -156,14 +156,13 @@ impl Objectives {
         }
     }
 
-    /// Objectives as dominance compares them; those of one device alone as they are in `point`.
-    fn minimised(&self, basics: &Basics, mut point: Minimised) -> Minimised {
+    /// Sets all objectives but those of one device alone, as dominance compares them.
+    fn minimise(&self, basics: &Basics, point: &mut Minimised) {
         for (place, metric) in self.objectives.iter().enumerate() {
             if metric.device().is_none() {
                 point[place] = self.least(*metric, basics);
             }
         }
-        point
     }
 
     /// Sets the objectives that are of that device alone, but for joules where those are not known.
@@ -210,7 +209,8 @@ impl Objectives {
             basics.taken = basics.taken.max(taken);
             self.minimise_on(place, taken, &basics, &mut objectives);
         }
-        Bounds { objectives: self.minimised(&basics, objectives), basics, added_nats: rest.added_nats }
+        self.minimise(&basics, &mut objectives);
+        Bounds { objectives, basics, added_nats: rest.added_nats }
     }
 
     /// Objectives of one point whose loss is at least `nats`: still lower bounds.
@@ -222,14 +222,18 @@ impl Objectives {
         nats: f64,
     ) -> Minimised {
         let mut basics = Basics { nats, ..bounds.basics };
-        let (mut worst, mut objectives) = (Taken::NOTHING, bounds.objectives);
+        // Only those of one device alone may stay what they are in the box.
+        let mut objectives =
+            if self.on_devices.is_empty() { [0.0; Metric::COUNT] } else { bounds.objectives };
+        let mut worst = Taken::NOTHING;
         for (place, device) in sheet.devices.iter().enumerate() {
             let taken = device.point(row, column, sheet.looped);
             worst = worst.max(taken);
             self.minimise_on(place, taken, &basics, &mut objectives);
         }
         basics.taken = Taken { joules: bounds.basics.taken.joules, ..worst };
-        self.minimised(&basics, objectives)
+        self.minimise(&basics, &mut objectives);
+        objectives
     }
 }
 
