@@ -317,6 +317,8 @@ fn taken_up(at: &TakenUp) -> String {
 
 /// Spaces past so many points are searched in many passes: their exact fronts may be out of reach.
 const LARGE: u64 = 10_000_000_000;
+/// Spaces up to so many points are searched before anyone stops them.
+const SMALL: u64 = 50_000_000;
 
 /// Distances that passes over the space allow, falling to `epsilon`. One coarse pass takes little time and proves something
 /// soon, whenever the search is stopped; where the time is limited or the space large, the distance falls in steps.
@@ -327,8 +329,10 @@ fn passes(epsilon: f64, limited: bool, space: &Space) -> Vec<f64> {
         &[0.5, 0.3, 0.2, 0.1, 0.03, 0.01]
     } else if limited {
         &[0.1, 0.03, 0.01]
-    } else {
+    } else if space.size() > SMALL {
         &[0.3]
+    } else {
+        &[]
     };
     coarse.iter().copied().filter(|pass| *pass > epsilon).chain([epsilon]).collect()
 }
