@@ -3,7 +3,7 @@
 //! The points of a unit are searched by ranges of depths, each half of the one before, first of all stacks together and, where a
 //! range is narrow, of each by itself. A range has one sheet, of what its points have at least where less is better and at most
 //! where more is. Boxes go on to the halves of a range where their depths differ more than their layers do. Depths that a rule
-//! refuses whatever the layers, and layers that run several times, are looked at by themselves.
+//! or a loader refuses whatever the layers, and layers that run several times, are looked at by themselves.
 
 use super::bounds::{Bounds, Rest};
 use super::catalogue::Width;
@@ -119,7 +119,11 @@ impl Worker<'_> {
                 if let Some(reason) = self.space.parameter_reason(least, most, trunk.embedding) {
                     let pairs = width.pairs(0..width.attentions.len(), 0..width.feed_forwards.len());
                     self.tally.refuse(reason, pairs);
-                } else if trunk.refusal.is_none() && trunk.counts.passes == 1 && work.unit.is_priced() {
+                    continue;
+                }
+                let Stack { window, tied, .. } = work.stacks[stack];
+                let is_open = trunk.refusal.is_none() && trunk.counts.passes == 1 && work.unit.is_priced();
+                if is_open && self.loader_against_all(width, (work.key, window, tied), &trunk).is_none() {
                     open.push(trunk);
                 } else if !self.one_depth(work, stack, trunk, &all, go_on)? {
                     return Ok(false);

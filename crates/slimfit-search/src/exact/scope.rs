@@ -9,6 +9,7 @@ use super::unit::{MixingRows, Unit, UnitKey};
 use super::worker::Worker;
 use crate::Invalid;
 use crate::parts::LayerCounts;
+use slimfit_formats::Loader;
 use slimfit_quality::Shape;
 use std::rc::Rc;
 
@@ -86,19 +87,33 @@ pub(super) struct SheetScope<'s, 'w> {
 impl Worker<'_> {
     /// Refuses all of a sheet that one loader holds nothing of.
     pub(super) fn ask_loaders(&mut self, scope: &mut SheetScope<'_, '_>) {
-        if !self.space.is_portable() || !scope.loaders_first {
+        if !scope.loaders_first {
             return;
         }
+        let places = (scope.key, scope.window, scope.tied);
+        scope.refusal = self.loader_against_all(scope.width, places, &scope.trunk).map(Invalid::by_loader);
+    }
+
+    /// The loader that holds nothing of a sheet, where it is the same for all of it: of a unit, and places of window and tying.
+    pub(super) fn loader_against_all(
+        &mut self,
+        width: &Width,
+        places: (UnitKey, usize, usize),
+        trunk: &Trunk,
+    ) -> Option<Loader> {
+        if !self.space.is_portable() {
+            return None;
+        }
         let mut refusing = None;
-        for column in self.held.kinds(scope.key.width) {
-            for row in 0..scope.width.attentions.len() {
-                let loader = self.refusing_loader(scope, (row, column));
+        for column in self.held.kinds(places.0.width) {
+            for row in 0..width.attentions.len() {
+                let loader = self.loader_against(width, places, trunk, (row, column));
                 if loader.is_none() || *refusing.get_or_insert(loader) != loader {
-                    return;
+                    return None;
                 }
             }
         }
-        scope.refusal = refusing.flatten().map(Invalid::by_loader);
+        refusing.flatten()
     }
 
     /// Looks up the least loss of the dense points of a sheet.

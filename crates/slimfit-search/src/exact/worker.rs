@@ -1,7 +1,7 @@
 //! One worker: walks units, bounds boxes, and looks at the points of those that no bound rules out.
 
 use super::bounds::{Bounds, Objectives};
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Width};
 use super::depths::{Bounded, Span};
 use super::fill::SheetInputs;
 use super::held::Held;
@@ -324,14 +324,25 @@ impl<'w> Worker<'w> {
         scope: &SheetScope<'_, '_>,
         pair: (usize, usize),
     ) -> Option<Loader> {
+        let places = (scope.key, scope.window, scope.tied);
+        self.loader_against(scope.width, places, &scope.trunk, pair)
+    }
+
+    /// The same of a unit, and places of window and tying.
+    pub(super) fn loader_against(
+        &mut self,
+        width: &Width,
+        (key, window, tied): (UnitKey, usize, usize),
+        trunk: &Trunk,
+        pair: (usize, usize),
+    ) -> Option<Loader> {
         let (space, evaluator) = (self.space, self.evaluator);
-        let place = (scope.key.width, scope.window, scope.tied, (scope.trunk.layers, scope.trunk.loops));
-        let trunk = (scope.trunk.counts.layers(), scope.trunk.counts.passes);
+        let place = (key.width, window, tied, (trunk.layers, trunk.loops));
         self.held.get(place, pair, || {
-            let block =
-                crate::Block { window: space.windows()[scope.window], ..scope.width.block(pair.0, pair.1) };
-            let tying = (scope.key.vocabulary, space.tyings()[scope.tied]);
-            evaluator.refusing_loader(space, &scope.width.counted(block, pair, trunk, tying))
+            let block = crate::Block { window: space.windows()[window], ..width.block(pair.0, pair.1) };
+            let tying = (key.vocabulary, space.tyings()[tied]);
+            let depth = (trunk.counts.layers(), trunk.counts.passes);
+            evaluator.refusing_loader(space, &width.counted(block, pair, depth, tying))
         })
     }
 
