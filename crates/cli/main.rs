@@ -42,6 +42,7 @@ mod timed;
 mod verify;
 mod what;
 mod why;
+mod workload;
 
 use arguments::Command;
 use failure::Failure;

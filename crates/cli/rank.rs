@@ -5,12 +5,13 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::what::{LimitArguments, anchors};
+use crate::workload::WorkloadArguments;
 use crate::{Outcome, candidates_text, device};
 use serde_json::json;
 use slimfit_cost::Engine;
 use slimfit_kernels::Isa;
 use slimfit_quantity::NumberFormat;
-use slimfit_search::{Metric, Workload};
+use slimfit_search::Metric;
 use slimfit_workflow::candidates::{PUBLIC, RankingInputs, gather, rank_existing};
 
 /// Arguments of `rank`.
@@ -32,9 +33,8 @@ pub struct Arguments {
     calibration: device::CalibrationArgument,
     #[command(flatten)]
     engine: EngineArguments,
-    /// A built-in workload or a file.
-    #[arg(long, default_value = "assistant")]
-    workload: String,
+    #[command(flatten)]
+    workload: WorkloadArguments,
     /// The quality recipe that predicts what was not published: a built-in one or a file.
     #[arg(long, default_value = "published")]
     recipe: String,
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         models: gather(&arguments.models)?,
         engine,
         engine_options,
-        workload: Workload::load(&arguments.workload)?,
+        workload: arguments.workload.read()?,
         limits: arguments.limits.limits(Metric::Loss, &recipe)?,
         anchors: anchors(&arguments.anchor)?,
         recipe,

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::portable::PortableArgument;
+use crate::workload::WorkloadArguments;
 use slimfit_document::{DocumentError, suggestion};
 use slimfit_formats::load_model;
 use slimfit_quality::{
@@ -16,9 +17,8 @@ pub struct What {
     /// A built-in search space or a file.
     #[arg(long, default_value = "slm-demo")]
     space: String,
-    /// A built-in workload or a file.
-    #[arg(long, default_value = "assistant")]
-    workload: String,
+    #[command(flatten)]
+    workload: WorkloadArguments,
     /// A built-in quality recipe or a file.
     #[arg(long, default_value = "gemstones")]
     recipe: String,
@@ -122,7 +122,7 @@ impl What {
 
     /// The use.
     pub fn workload(&self) -> Result<Workload, Failure> {
-        Ok(Workload::load(&self.workload)?)
+        self.workload.read()
     }
 
     /// The recipe and its text.

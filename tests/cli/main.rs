@@ -29,3 +29,4 @@ mod search_quality;
 mod study;
 mod tails;
 mod why;
+mod workload;

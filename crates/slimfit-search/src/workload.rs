@@ -78,6 +78,26 @@ impl Workload {
         Self::from_document(&Document::read(reference)?)
     }
 
+    /// A workload of nothing but bytes of text in and out; `depth_bytes`: in the cache when the answer begins, the prompt
+    /// unless said.
+    ///
+    /// # Errors
+    /// When there are none of them, or too many.
+    pub fn of_bytes(
+        prompt_bytes: u64,
+        generated_bytes: u64,
+        depth_bytes: Option<u64>,
+    ) -> Result<Self, SearchError> {
+        let (at, depth) = depth_bytes.map_or_else(Default::default, |bytes| {
+            (format!("-at-{bytes}"), format!("depth_bytes: {bytes}\n"))
+        });
+        let text = format!(
+            "schema: {WORKLOAD_SCHEMA}\nname: {prompt_bytes}-in-{generated_bytes}-out{at}\ndescription: Bytes of text in and out, \
+             as a command line gave them.\nprompt_bytes: {prompt_bytes}\ngenerated_bytes: {generated_bytes}\n{depth}"
+        );
+        Self::from_document(&Document::from_str(&text, "the command line")?)
+    }
+
     /// Reads a workload file.
     ///
     /// # Errors
