@@ -252,6 +252,8 @@ fn a_study_of_several_devices_is_whole_and_answers() {
         let page = file("report.html");
         assert!(page.contains("Raspberry Pi 5 (1) and Raspberry Pi 5 (2)"), "both devices are named");
         assert_eq!(page.contains("Time per token, device 2"), devices == "each");
+        assert_eq!(page.contains("take less time per token on device 2"), devices == "each");
+        assert!(!page.contains("The search gave it this name"), "each pick says why it is one");
         Slimfit::new(["study", "show", study, "--check"]).folder(folder).run().done();
     }
 }

@@ -46,6 +46,13 @@ fn render(input: &ReportInput, budget: Budget) -> Result<String, ReportError> {
         .as_ref()
         .map(|profile| profile.name.as_str())
         .or(input.front.as_ref().map(|front| front.head.profile.name.as_str()));
+    let several = input.front.iter().flat_map(|front| &front.head.profiles);
+    let several: Vec<&str> = several.map(|profile| profile.name.as_str()).collect();
+    let devices = if several.is_empty() {
+        device.unwrap_or("an unmeasured device").to_owned()
+    } else {
+        several.join(" and ")
+    };
     let sections = [
         ("summary", "Summary"),
         ("front", "Front"),
@@ -79,7 +86,7 @@ fn render(input: &ReportInput, budget: Budget) -> Result<String, ReportError> {
                     }
                 }
                 main {
-                    h1 { "Small language models for " span data-source="read" { (device.unwrap_or("an unmeasured device")) } }
+                    h1 { "Small language models for " span data-source="read" { (devices) } }
                     p.byline {
                         "slimfit " span data-source="read" { (input.tool_version) }
                         @if !input.created.is_empty() { ", " span data-source="read" { (input.created) } }

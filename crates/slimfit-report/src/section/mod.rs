@@ -51,8 +51,13 @@ pub(crate) fn picks(front: &Front) -> Vec<&FrontPoint> {
 }
 
 /// Why a point carries a pick's name.
-fn pick_reason(pick: &str) -> Option<&'static str> {
-    match pick {
+fn pick_reason(pick: &str) -> Option<String> {
+    // `fastest-on-2`: of one of several devices.
+    let (pick, device) = match pick.rsplit_once("-on-") {
+        Some((pick, device)) if device.parse::<usize>().is_ok() => (pick, Some(device)),
+        _ => (pick, None),
+    };
+    let reason = match pick {
         "recommended" => Some("it is the search's recommendation"),
         "knee" => Some("it lies nearest to the corner where quality and every cost would be at their best"),
         "best-under-limits" => Some("no point that keeps the limits is predicted to have a lower loss"),
@@ -73,5 +78,8 @@ fn pick_reason(pick: &str) -> Option<&'static str> {
             Some("no point of the front is predicted to score higher on this task")
         }
         _ => None,
-    }
+    };
+    reason.map(|reason| {
+        device.map_or_else(|| reason.to_owned(), |device| format!("{reason} on device {device}"))
+    })
 }

@@ -92,7 +92,7 @@ fn answer(input: &ReportInput, front: &Front) -> Markup {
                 Some(pick) => {
                     "The first pick (" (pick.picks.join(", ")) ") is " (read(&pick.id)) ", a model of "
                     (read(format_count(pick.parameters.total as f64))) " parameters in " (read(pick.weights.name()))
-                    " on " (read(threads(pick.threads))) ", predicted to reach "
+                    " on " (read(threads(pick))) ", predicted to reach "
                     (objectives(front, pick)) ". "
                 }
             }
@@ -106,8 +106,14 @@ fn answer(input: &ReportInput, front: &Front) -> Markup {
     }
 }
 
-fn threads(threads: u32) -> String {
-    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
+/// Threads of a point, on each device where they are several.
+fn threads(point: &FrontPoint) -> String {
+    if point.by_device.is_empty() {
+        let threads = point.threads;
+        return format!("{threads} thread{}", if threads == 1 { "" } else { "s" });
+    }
+    let each: Vec<String> = point.by_device.iter().map(|device| device.threads.to_string()).collect();
+    format!("{} threads", each.join(" and "))
 }
 
 fn objectives(front: &Front, point: &FrontPoint) -> Markup {
@@ -156,7 +162,7 @@ fn card(input: &ReportInput, front: &Front, pick: &FrontPoint) -> Markup {
         article.card data-pick=(pick.id) {
             h3 { (pick.picks.join(", ")) " " a href="#model" class="id" data-source="read" { (pick.id) } }
             p { (read(shape_words(&pick.architecture))) "; " (read(pick.weights.name())) " weights, "
-                (read(pick.kv.name())) " cache, " (read(threads(pick.threads))) "." }
+                (read(pick.kv.name())) " cache, " (read(threads(pick))) "." }
             table.facts {
                 thead { tr { th { "" } th scope="col" { "predicted" } th scope="col" { "measured" } } }
                 tbody {

@@ -98,7 +98,9 @@ fn times_of_units(
     let mut elsewhere: BTreeMap<u32, MixingPool> = BTreeMap::new();
     for ((width, weights, vocabulary), places) in units {
         let key = UnitKey { width: *width, weights: *weights, vocabulary: *vocabulary };
-        let mut unit = Unit::new(space, evaluator, &catalogue.widths[*width], key);
+        let pairs = || places.iter().map(|place| place.pair);
+        let width = &catalogue.widths[*width];
+        let mut unit = Unit::of_pairs(space, evaluator, width, key, pairs());
         let mut usual: Vec<RunTime> = Vec::with_capacity(places.len());
         for place in places {
             usual.push(price(space, evaluator, &mut unit, &mut pool, place, found, None)?);
@@ -110,7 +112,7 @@ fn times_of_units(
                 continue;
             }
             let other = evaluator.priced_by(cost);
-            let mut unit = Unit::new(space, &other, &catalogue.widths[*width], key);
+            let mut unit = Unit::of_pairs(space, &other, width, key, pairs());
             let pool = elsewhere.entry(*threads).or_default();
             for ((place, usual), time) in places.iter().zip(&usual).zip(&mut others) {
                 if usual.threads == *threads {

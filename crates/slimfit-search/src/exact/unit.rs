@@ -10,7 +10,7 @@ use crate::{Invalid, ModelEvaluator, Space};
 use slimfit_cost::CostModel;
 use slimfit_plan::ModelPart;
 use slimfit_quantity::NumberFormat;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Which points a unit holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,24 @@ impl MixingPool {
 impl Unit {
     /// Prices the parts of a unit.
     pub(crate) fn new(space: &Space, evaluator: &ModelEvaluator<'_>, width: &Width, key: UnitKey) -> Self {
-        let on = |device: &Device<'_>| UnitParts::new(space, evaluator, device.cost, width, key);
+        let everything = |_| true;
+        let on = |device: &Device<'_>| {
+            UnitParts::new(space, evaluator, device.cost, (width, key), (&everything, &everything))
+        };
+        Self { devices: evaluator.devices.iter().map(on).collect() }
+    }
+
+    /// The same of some pairs alone: all other parts count as such that cannot be priced.
+    pub(crate) fn of_pairs(
+        space: &Space,
+        evaluator: &ModelEvaluator<'_>,
+        width: &Width,
+        key: UnitKey,
+        pairs: impl Iterator<Item = (usize, usize)>,
+    ) -> Self {
+        let (rows, columns): (HashSet<usize>, HashSet<usize>) = pairs.unzip();
+        let wanted: Wanted<'_> = (&|row| rows.contains(&row), &|column| columns.contains(&column));
+        let on = |device: &Device<'_>| UnitParts::new(space, evaluator, device.cost, (width, key), wanted);
         Self { devices: evaluator.devices.iter().map(on).collect() }
     }
 
@@ -129,13 +146,16 @@ impl Unit {
     }
 }
 
+/// Whether a row, and whether a column, is to be priced.
+type Wanted<'w> = (&'w dyn Fn(usize) -> bool, &'w dyn Fn(usize) -> bool);
+
 impl UnitParts {
     fn new(
         space: &Space,
         evaluator: &ModelEvaluator<'_>,
         cost: &CostModel,
-        width: &Width,
-        key: UnitKey,
+        (width, key): (&Width, UnitKey),
+        (wanted_rows, wanted_columns): Wanted<'_>,
     ) -> Self {
         let weights = space.weights()[key.weights];
         let part = |pair: (usize, usize), kind| {
@@ -145,15 +165,18 @@ impl UnitParts {
         };
         let (rows, columns) = (0..width.attentions.len(), 0..width.feed_forwards.len());
         // A plan is of a whole layer, so halves are planned beside others that a plan can be made with.
-        let pairs = || rows.clone().flat_map(|row| columns.clone().map(move |column| (row, column)));
-        let partner = pairs().find(|pair| part(*pair, ModelPart::Outer).is_ok()).unwrap_or((0, 0));
+        let mut pairs = rows.clone().flat_map(|row| columns.clone().map(move |column| (row, column)));
+        let partner = pairs.find(|pair| part(*pair, ModelPart::Outer).is_ok()).unwrap_or((0, 0));
+        let wanted = |is_wanted: bool, pair: (usize, usize), kind: ModelPart| {
+            if is_wanted { part(pair, kind) } else { Err(Invalid::of("it was not asked for")) }
+        };
+        let projections = rows.map(|row| wanted(wanted_rows(row), (row, partner.1), ModelPart::Projections));
+        let feed_forwards =
+            columns.map(|column| wanted(wanted_columns(column), (partner.0, column), ModelPart::FeedForward));
         Self {
             outer: part(partner, ModelPart::Outer),
-            projections: rows.clone().map(|row| part((row, partner.1), ModelPart::Projections)).collect(),
-            feed_forwards: columns
-                .clone()
-                .map(|column| part((partner.0, column), ModelPart::FeedForward))
-                .collect(),
+            projections: projections.collect(),
+            feed_forwards: feed_forwards.collect(),
             times: vec![None; cost.regimes().len()],
             least: Default::default(),
         }
