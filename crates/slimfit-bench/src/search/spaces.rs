@@ -65,7 +65,7 @@ fn measured(program: &Program, goal: &Goal) -> Result<[Row; 2]> {
         ["loss", "tpot_seconds", "memory_bytes", "ttft_seconds"]
     };
     let names = &names[..goal.objectives];
-    // Past the limit by what it takes to stop and to write the study.
+    // Such a search is stopped at the limit, and passes it by what stopping takes.
     let limit = goal.seconds.filter(|_| goal.epsilon.is_infinite());
     let search = || program.search(goal.space, names, None, limit);
     let runs: [Searched; 2] = [search()?, search()?];

@@ -48,7 +48,7 @@ type Member<'m> = (usize, &'m [Trunk]);
 
 impl<'s> Span<'s> {
     /// One depth.
-    pub(super) fn one(trunk: &Trunk, key: UnitKey, kv: usize, refusal: Option<&'s Invalid>) -> Self {
+    pub(super) fn one(trunk: &Trunk, key: UnitKey, kv: &'s usize, refusal: Option<&'s Invalid>) -> Self {
         Self {
             shape: trunk.shape,
             shallowest: trunk.counts.layers(),
@@ -58,7 +58,7 @@ impl<'s> Span<'s> {
             allowed: trunk.allowed,
             window_nats: trunk.window_nats,
             key,
-            kv: Cow::Owned(vec![kv]),
+            kv: Cow::Borrowed(std::slice::from_ref(kv)),
             alike: true,
             refusal,
         }
@@ -70,7 +70,7 @@ impl<'s> Span<'s> {
         let first = trunks().next().expect("a range has a depth");
         let mut kv: Vec<usize> = members.iter().map(|(stack, _)| stacks[*stack].kv).collect();
         kv.dedup();
-        let mut span = Self { points: 0, kv: Cow::Owned(kv), ..Self::one(first, key, 0, None) };
+        let mut span = Self { points: 0, kv: Cow::Owned(kv), ..Self::one(first, key, &0, None) };
         for trunk in trunks() {
             let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
             span.points += 1;

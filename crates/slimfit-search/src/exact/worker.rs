@@ -221,7 +221,7 @@ impl<'w> Worker<'w> {
         if count == 0 {
             return Ok(());
         }
-        let span = Span::one(&scope.trunk, scope.key, scope.kv, scope.refusal.as_ref());
+        let span = Span::one(&scope.trunk, scope.key, &scope.kv, scope.refusal.as_ref());
         let bounds = match self.bound(sheet, &span, (row, column), count) {
             Bounded::Closed => return Ok(()),
             Bounded::Open(bounds) => bounds,
