@@ -200,10 +200,10 @@ impl Kernels {
             Invocation::Norm(args) => unsafe { (self.norm.function)(args, part) },
             Invocation::MatMul(args) => {
                 let args = &MatMulArgs { seat: Some(seat), ..*args };
-                let shape = (args.rows, args.columns);
+                let shape = (args.rows(), args.columns());
                 let entry = self.tuned_product(args.layout.format, shape, args.tokens, Some(seat.of));
                 assert_eq!(entry.layout, args.layout, "a matrix packed for another instruction set");
-                let scratch = matmul::scratch_bytes(args.layout.format, args.columns, args.tokens, seat.of);
+                let scratch = matmul::scratch_bytes(args.layout.format, args.columns(), args.tokens, seat.of);
                 assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
                 // SAFETY: see above.
                 unsafe { (entry.variant.function)(args, part) }

@@ -6,10 +6,11 @@
 use crate::activate::ActivateArgs;
 use crate::add::AddArgs;
 use crate::attend::AttendArgs;
+use crate::cache::CacheShape;
 use crate::embed::EmbedArgs;
 use crate::experts::ExpertsArgs;
 use crate::kv::{KvFormat, KvLayer};
-use crate::matmul::{self, MatMulArgs};
+use crate::matmul::{self, AnyShape, MatMulArgs};
 use crate::memory::ALIGNMENT;
 use crate::norm::NormArgs;
 use crate::operation;
@@ -136,8 +137,7 @@ impl<'a> MatMulArgs<'a> {
         assert!(scratch.as_ptr().align_offset(ALIGNMENT) == 0, "scratch must be aligned");
         assert!(scratch.len() >= matmul::scratch_bytes(layout.format, columns, tokens, 1), "scratch");
         Self {
-            rows,
-            columns,
+            shape: AnyShape { rows, columns },
             tokens,
             layout,
             weights: weights.bytes(),
@@ -192,6 +192,24 @@ impl<'a> KvLayer<'a> {
             * capacity
             * (head_size / kv_format.block_values() as u64)
             * kv_format.block_bytes() as u64)
+    }
+}
+
+impl CacheShape {
+    /// What a layer keeps of `positions` positions.
+    ///
+    /// # Errors
+    /// The format has no kernel, or a head is not made of whole blocks.
+    pub fn new(
+        format: NumberFormat,
+        kv_heads: u64,
+        head_size: u64,
+        window: Option<u64>,
+        positions: u64,
+    ) -> Result<Self, KernelError> {
+        let format = whole_heads(format, head_size)?;
+        let [kv_heads, head_size, positions] = [kv_heads, head_size, positions].map(size);
+        Ok(Self { format, kv_heads, head_size, window: window.map(size), positions })
     }
 }
 

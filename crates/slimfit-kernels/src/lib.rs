@@ -4,6 +4,7 @@
 mod activate;
 mod add;
 mod attend;
+mod cache;
 pub mod codec;
 mod dispatch;
 mod embed;
@@ -23,6 +24,7 @@ pub mod pool;
 mod rotate_store;
 mod route;
 mod shared;
+mod sources;
 mod tuner;
 mod variant;
 mod vector;
@@ -30,6 +32,7 @@ mod vector;
 pub use activate::{ACTIVATE, ActivateArgs, ActivateFunction};
 pub use add::{ADD, AddArgs, AddFunction};
 pub use attend::{ATTEND, AttendArgs, AttendFunction};
+pub use cache::{CacheShape, KvCache, SharedKvCache};
 pub use dispatch::{Kernels, phases, scratch_bytes};
 pub use embed::{EMBED, EmbedArgs, EmbedFunction};
 pub use error::KernelError;
@@ -37,7 +40,10 @@ pub use experts::{EXPERTS, ExpertsArgs, ExpertsFunction, ExpertsRun};
 pub use invocation::Invocation;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use kv::{KvFormat, KvLayer};
-pub use matmul::{GEMM, GEMV, Layout, MatMulArgs, MatMulFunction, MatMulVariant, WeightFormat, layout_for};
+pub use matmul::{
+    AnyShape, Exactly, GEMM, GEMV, Layout, MatMulArgs, MatMulFunction, MatMulVariant, MatrixShape,
+    WeightFormat, layout_for,
+};
 pub use memory::{ALIGNMENT, AlignedBytes};
 pub use norm::{NORM, NormArgs, NormFunction};
 pub use operation::{
@@ -46,8 +52,9 @@ pub use operation::{
 };
 pub use packed::PackedMatrix;
 pub use pieces::pieces;
-pub use rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, RotationTable};
+pub use rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, Rotation, RotationTable};
 pub use route::{ROUTE, RouteArgs, RouteFunction};
 pub use shared::{Part, Seat, SharedMut, splits_tokens};
+pub use sources::{SourceFile, sources};
 pub use tuner::{Tuning, TuningKey, TuningOutcome, tune, usual_keys};
 pub use variant::Variant;

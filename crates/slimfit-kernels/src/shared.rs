@@ -54,6 +54,11 @@ impl<'a, T> SharedMut<'a, T> {
         self.pointer
     }
 
+    /// The same, to write through. Whoever does promises what [`slice_mut`](Self::slice_mut) asks for.
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.pointer
+    }
+
     /// The part `range` as a shared slice of its own.
     ///
     /// # Panics

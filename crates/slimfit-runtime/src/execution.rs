@@ -3,13 +3,12 @@
 #![expect(unsafe_code, reason = "threads read buffers that other operations of the step write")]
 
 use crate::buffers::SharedBuffers;
-use crate::kv_cache::SharedKvCache;
 use crate::model::Model;
-use crate::rotation::Rotation;
 use slimfit_kernels::pool::{Pool, Worker};
 use slimfit_kernels::{
     ActivateArgs, AddArgs, AttendArgs, EmbedArgs, ExpertsArgs, Invocation, MatMulArgs, NormArgs, Operation,
-    Part, RotateStoreArgs, RotationTable, RouteArgs, Seat, SharedMut, phases, pieces,
+    Part, RotateStoreArgs, Rotation, RotationTable, RouteArgs, Seat, SharedKvCache, SharedMut, phases,
+    pieces,
 };
 use slimfit_plan::{Buffer, Shape, Step, TokenRows};
 use std::time::Instant;

@@ -5,7 +5,6 @@ mod available;
 mod buffers;
 mod error;
 mod execution;
-mod kv_cache;
 mod measure;
 mod memory_probe;
 mod model;
@@ -25,6 +24,7 @@ pub use measure::{
 pub use memory_probe::{MEMORY_PROBE_ARGUMENT, MemoryReport, MemoryRequest, measure_memory, memory_probe};
 pub use model::Model;
 pub use operations::OperationSeconds;
+pub use rotation::rotation_frequencies;
 pub use seeded::{SeededWeights, seeded_tokens};
 pub use session::Session;
 pub use source::TensorSource;

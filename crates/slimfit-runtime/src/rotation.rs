@@ -1,44 +1,19 @@
 //! Tables of cosines and sines for rotary positions, with every scaling of the frequencies.
 
 use slimfit_arch::RopeScaling;
-use slimfit_kernels::RotationTable;
+use slimfit_kernels::Rotation;
 use slimfit_plan::RopeSlot;
 use std::f64::consts::PI;
 
-/// Cosines and sines of every position of a context, `(context, rotated / 2)` each, in one allocation.
-#[derive(Debug)]
-pub(crate) struct Rotation {
-    /// Cosines, then sines.
-    values: Vec<f32>,
-}
-
-impl Rotation {
-    /// Computed in f64, so that positions far out are exact to f32.
-    pub(crate) fn new(slot: &RopeSlot, context: u64) -> Self {
-        let (frequencies, magnitude) = frequencies(slot, context);
-        let half = context as usize * frequencies.len();
-        let mut values = vec![0.0; 2 * half];
-        let (cosines, sines) = values.split_at_mut(half);
-        let rows = cosines.chunks_exact_mut(frequencies.len()).zip(sines.chunks_exact_mut(frequencies.len()));
-        for (position, (cosines, sines)) in rows.enumerate() {
-            for ((cosine, sine), frequency) in cosines.iter_mut().zip(sines).zip(&frequencies) {
-                let (sin, cos) = (position as f64 * frequency).sin_cos();
-                *cosine = (magnitude * cos) as f32;
-                *sine = (magnitude * sin) as f32;
-            }
-        }
-        Self { values }
-    }
-
-    pub(crate) fn table(&self) -> RotationTable<'_> {
-        let (cosines, sines) = self.values.split_at(self.values.len() / 2);
-        RotationTable { cosines, sines }
-    }
+/// Cosines and sines of every position of a context.
+pub(crate) fn rotation(slot: &RopeSlot, context: u64) -> Rotation {
+    let (frequencies, magnitude) = rotation_frequencies(slot, context);
+    Rotation::new(&frequencies, magnitude, context as usize)
 }
 
 /// Radians per position of each pair, and the factor on cosine and sine. A session's context decides which divisors of
 /// LongRoPE hold.
-fn frequencies(slot: &RopeSlot, context: u64) -> (Vec<f64>, f64) {
+pub fn rotation_frequencies(slot: &RopeSlot, context: u64) -> (Vec<f64>, f64) {
     let rotated = slot.rotated as f64;
     let base = slot.rope.base;
     let plain = (0..slot.rotated / 2).map(|pair| base.powf(-(2.0 * pair as f64) / rotated));
@@ -102,7 +77,7 @@ mod tests {
     #[test]
     fn position_zero_turns_nothing_and_later_ones_turn_by_the_base() {
         let rope = Rope { base: 10_000.0, rotated: None, interleaved: false, scaling: None };
-        let rotation = Rotation::new(&RopeSlot { rope, rotated: 4 }, 3);
+        let rotation = rotation(&RopeSlot { rope, rotated: 4 }, 3);
         let table = rotation.table();
         assert_eq!((table.cosines.len(), table.sines.len()), (6, 6));
         assert_eq!((table.cosines[..2].to_vec(), table.sines[..2].to_vec()), (vec![1.0; 2], vec![0.0; 2]));

@@ -2,13 +2,13 @@
 
 use crate::buffers::Buffers;
 use crate::execution::{Execution, LOGITS};
-use crate::kv_cache::KvCache;
 use crate::operations::{OperationSeconds, summarise};
-use crate::rotation::Rotation;
+use crate::rotation::rotation;
+use crate::seeded::{fill_uniform, mix};
 use crate::{Model, RuntimeError};
-use slimfit_kernels::SharedMut;
 use slimfit_kernels::pool::Pool;
-use slimfit_plan::{Phase, Shape};
+use slimfit_kernels::{CacheShape, KvCache, KvFormat, Rotation, SharedMut, WeightFormat};
+use slimfit_plan::{KvSlot, Phase, Plan, Shape};
 use std::time::Instant;
 
 /// Runs a model token by token. Everything is allocated and touched when it is made; computing neither allocates nor
@@ -42,8 +42,8 @@ impl<'a> Session<'a> {
         Ok(Self {
             model,
             pool,
-            rotations: plan.ropes.iter().map(|slot| Rotation::new(slot, plan.options.context)).collect(),
-            cache: KvCache::new(&plan.kv)?,
+            rotations: plan.ropes.iter().map(|slot| rotation(slot, plan.options.context)).collect(),
+            cache: KvCache::new(cache_shapes(plan)?)?,
             buffers: Buffers::new(plan)?,
             step_seconds: vec![0.0; plan.steps.len()],
             position: 0,
@@ -81,7 +81,8 @@ impl<'a> Session<'a> {
         }
         if position == 0 {
             self.reset();
-        } else if let Some(window) = self.cache.forgotten(position) {
+        } else if let Some(window) = self.cache.forgotten(position as usize) {
+            let window = window as u64;
             return Err(RuntimeError::Forgotten { position, length: self.position, window });
         }
         self.position = position;
@@ -98,7 +99,7 @@ impl<'a> Session<'a> {
         if position > context {
             return Err(RuntimeError::ContextOverflow { tokens: position, position: 0, context });
         }
-        self.cache.fill_random(seed);
+        fill_random(&mut self.cache, seed);
         self.resume(position);
         Ok(())
     }
@@ -110,7 +111,7 @@ impl<'a> Session<'a> {
     /// The cache does not hold so many.
     pub fn resume(&mut self, position: u64) {
         assert!(position <= self.context(), "the cache holds {} tokens, not {position}", self.context());
-        self.cache.place_at(position);
+        self.cache.place_at(position as usize);
         self.position = position;
     }
 
@@ -225,7 +226,7 @@ impl<'a> Session<'a> {
         let mut rest = tokens;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(chunk.min(rest.len()));
-            self.cache.make_room(self.position, chunk.len() as u64);
+            self.cache.make_room(self.position as usize, chunk.len());
             let execution = Execution {
                 model: self.model,
                 rotations: &self.rotations,
@@ -240,4 +241,32 @@ impl<'a> Session<'a> {
             rest = later;
         }
     }
+}
+
+/// What each layer of a plan keeps.
+fn cache_shapes(plan: &Plan) -> Result<Vec<CacheShape>, RuntimeError> {
+    let shape = |slot: &KvSlot| {
+        CacheShape::new(slot.format, slot.kv_heads, slot.head_size, slot.window, slot.positions)
+    };
+    Ok(plan.kv.iter().map(shape).collect::<Result<_, _>>()?)
+}
+
+/// Overwrites every position with values in −1..1 from a seed.
+fn fill_random(cache: &mut KvCache, seed: u64) {
+    let mut piece = [0.0_f32; 1024];
+    let mut half = 0;
+    cache.fill(|format, bytes| {
+        let format = match format {
+            KvFormat::F32 => WeightFormat::F32,
+            KvFormat::F16 => WeightFormat::F16,
+            KvFormat::Q8_0 => WeightFormat::Q8_0,
+        };
+        let stream = mix(seed ^ mix(half));
+        half += 1;
+        for (number, bytes) in bytes.chunks_mut(format.row_bytes(piece.len())).enumerate() {
+            fill_uniform(stream, (number * piece.len()) as u64, 0.0, 1.0, &mut piece);
+            let values = bytes.len() / format.block_bytes() * format.block_values();
+            format.encode_row(&piece[..values], bytes);
+        }
+    });
 }

@@ -14,7 +14,7 @@ mod grouped;
 mod scalar;
 
 use crate::activate::{ActivateArgs, ActivateFunction, ActivationFunction};
-use crate::matmul::{self, Layout, MatMulArgs, MatMulFunction, WeightFormat};
+use crate::matmul::{self, AnyShape, Layout, MatMulArgs, MatMulFunction, WeightFormat};
 use crate::variant::Variant;
 use crate::{Isa, Part, Seat, SharedMut};
 
@@ -220,8 +220,7 @@ impl<'a> ExpertsArgs<'a> {
         assert_eq!((input.len(), output.len()), (tokens * columns, tokens * rows), "an expert's vectors");
         let one = self.layout.groups(rows) * self.layout.group_bytes(columns);
         MatMulArgs {
-            rows,
-            columns,
+            shape: AnyShape { rows, columns },
             tokens,
             layout: self.layout,
             weights: &stack[expert * one..][..one],

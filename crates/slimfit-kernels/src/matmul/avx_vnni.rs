@@ -15,7 +15,7 @@
 use super::avx2::lanes::{finish, largest, load, load_halves, total};
 use super::fetch::{fetch_outputs, prefetch};
 use super::tiles::{for_streams, share, tiles, up_to, with_tile};
-use super::{Layout, MatMulArgs, WeightFormat, activation_bytes};
+use super::{Layout, MatMulArgs, MatrixShape, WeightFormat, activation_bytes};
 use crate::Part;
 use crate::codec::BLOCK;
 use std::arch::x86_64::*;
@@ -39,9 +39,13 @@ const fn offset(q4: bool) -> i32 {
 /// Quantises a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
-    let input = &args.input[first * args.columns..][..T * args.columns];
-    let blocks = args.columns / BLOCK;
+fn convert<const Q4: bool, const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    first: usize,
+    converted: &mut [u8],
+) {
+    let input = &args.input[first * args.columns()..][..T * args.columns()];
+    let blocks = args.columns() / BLOCK;
     assert!(converted.len() >= blocks * T * TOKEN_BLOCK);
     let sign = _mm256_set1_ps(-0.0);
     // The packs work within 128-bit lanes; the permutation puts the values back in order.
@@ -50,7 +54,7 @@ fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, 
         for token in 0..T {
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above.
             unsafe {
-                let from = input.as_ptr().add(token * args.columns + block * BLOCK);
+                let from = input.as_ptr().add(token * args.columns() + block * BLOCK);
                 let to = converted.as_mut_ptr().add(block * T * TOKEN_BLOCK);
                 let values: [__m256; 4] = std::array::from_fn(|index| _mm256_loadu_ps(from.add(8 * index)));
                 let sizes = values.map(|value| _mm256_andnot_ps(sign, value));
@@ -83,17 +87,17 @@ macro_rules! products {
             /// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
             #[target_feature(enable = $features)]
             pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize>(
-                args: &MatMulArgs<'_>,
+                args: &MatMulArgs<'_, impl MatrixShape>,
                 part: Part,
             ) {
-                let bytes = activation_bytes(args.layout.format, args.columns);
+                let bytes = activation_bytes(args.layout.format, args.columns());
                 // SAFETY: a thread does one share at a time.
                 let (own, converted) = unsafe { args.own_scratch(part, bytes) };
                 if !converted {
                     convert::<Q4, 1>(args, 0, own);
                 }
                 for_streams!(
-                    part.range(args.layout.groups(args.rows), 1),
+                    part.range(args.layout.groups(args.rows()), 1),
                     S,
                     |groups| product_streams::<Q4, S, AHEAD>(args, groups, own),
                     |group| product_streams::<Q4, 1, AHEAD>(args, [group], own)
@@ -103,11 +107,11 @@ macro_rules! products {
             /// Several tokens, at most `TILE` in a tile: phase 0 converts the activations, phase 1 multiplies.
             #[target_feature(enable = $features)]
             pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE: usize>(
-                args: &MatMulArgs<'_>,
+                args: &MatMulArgs<'_, impl MatrixShape>,
                 part: Part,
             ) {
                 let sizes = const { up_to(TILE, SIZES) };
-                let token_bytes = args.columns / BLOCK * TOKEN_BLOCK;
+                let token_bytes = args.columns() / BLOCK * TOKEN_BLOCK;
                 if part.phase == 0 {
                     for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
                         let range = first * token_bytes..(first + size) * token_bytes;
@@ -133,13 +137,13 @@ macro_rules! products {
             #[target_feature(enable = $features)]
             #[inline]
             fn product_streams<const Q4: bool, const S: usize, const AHEAD: isize>(
-                args: &MatMulArgs<'_>,
+                args: &MatMulArgs<'_, impl MatrixShape>,
                 groups: [usize; S],
                 activations: &[u8],
             ) {
                 let layout = layout(Q4);
-                let blocks = args.columns / BLOCK;
-                let group_bytes = layout.group_bytes(args.columns);
+                let blocks = args.columns() / BLOCK;
+                let group_bytes = layout.group_bytes(args.columns());
                 assert!(activations.len() >= blocks * TOKEN_BLOCK);
                 let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
                 let mut totals = [_mm256_setzero_ps(); S];
@@ -192,14 +196,14 @@ macro_rules! products {
             #[target_feature(enable = $features)]
             #[inline]
             fn product_tile<const Q4: bool, const T: usize>(
-                args: &MatMulArgs<'_>,
+                args: &MatMulArgs<'_, impl MatrixShape>,
                 group: usize,
                 first: usize,
                 activations: &[u8],
             ) {
                 let layout = layout(Q4);
-                let blocks = args.columns / BLOCK;
-                let group_bytes = layout.group_bytes(args.columns);
+                let blocks = args.columns() / BLOCK;
+                let group_bytes = layout.group_bytes(args.columns());
                 assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
                 let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
                 let mut totals = [_mm256_setzero_ps(); T];

@@ -4,7 +4,7 @@
 
 #![expect(unsafe_code, reason = "the prefetch instruction")]
 
-use super::MatMulArgs;
+use super::{MatMulArgs, MatrixShape};
 use std::arch::x86_64::{_MM_HINT_NTA, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
 use std::ops::Range;
 
@@ -29,11 +29,16 @@ pub(super) fn prefetch<const AHEAD: isize>(from: *const u8) {
 /// on another page; fetched one after the other when the sums are done, they cost up to a quarter of the product. Where
 /// rows do not begin on a line, the first one came with the group before; more hints cost more than they bring.
 #[inline(always)]
-pub(super) fn fetch_outputs(args: &MatMulArgs<'_>, rows: Range<usize>, first: usize, tokens: usize) {
+pub(super) fn fetch_outputs(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    rows: Range<usize>,
+    first: usize,
+    tokens: usize,
+) {
     const LINE_ROWS: usize = LINE / size_of::<f32>();
     for token in first..first + tokens {
         for row in rows.clone().step_by(LINE_ROWS) {
-            let last = token * args.rows + rows.end.min(row + LINE_ROWS) - 1;
+            let last = token * args.rows() + rows.end.min(row + LINE_ROWS) - 1;
             // SAFETY: a hint on an address that is only computed.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(args.output.as_ptr().wrapping_add(last).cast()) };
         }
@@ -57,13 +62,13 @@ impl Ahead {
     /// first of the groups after them. Nothing where `groups` end.
     #[inline(always)]
     pub(super) fn after(
-        args: &MatMulArgs<'_>,
+        args: &MatMulArgs<'_, impl MatrixShape>,
         groups: &Range<usize>,
         group: usize,
         (stretch, of): (usize, usize),
         tiles: usize,
     ) -> Self {
-        let bytes = args.layout.group_bytes(args.columns);
+        let bytes = args.layout.group_bytes(args.columns());
         let (group, stretch) = if stretch + 1 < of { (group, stretch + 1) } else { (group + 2, 0) };
         let start = |group: usize| args.weights.as_ptr().wrapping_add(group * bytes + bytes * stretch / of);
         let lines = bytes.div_ceil(of * LINE).div_ceil(tiles);

@@ -28,21 +28,27 @@ pub(crate) mod layout;
 mod neon;
 mod portable;
 pub(crate) mod scalar;
-mod table;
+mod shape;
 mod tiles;
 
 pub use layout::{Layout, WeightFormat};
-pub use table::{GEMM, GEMV};
+pub use shape::{AnyShape, Exactly, MatrixShape};
 
 use crate::codec::{BLOCK, SUPER_BLOCK};
-use crate::variant::Variant;
-use crate::{Isa, Part, Seat, SharedMut};
+use crate::{Part, Seat, SharedMut};
+
+// Left out where a model has products of its own.
+mod table;
+mod variants;
+pub use table::{GEMM, GEMV};
+pub(crate) use variants::select;
+pub use variants::{MatMulVariant, layout_for};
 
 /// Arguments of a product. Built by [`MatMulArgs::new`], which checks every length.
 #[derive(Debug, Clone, Copy)]
-pub struct MatMulArgs<'a> {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
+pub struct MatMulArgs<'a, S = AnyShape> {
+    /// Rows and columns of the matrix.
+    pub(crate) shape: S,
     pub(crate) tokens: usize,
     pub(crate) layout: Layout,
     /// Packed matrix, 64-byte aligned.
@@ -63,41 +69,6 @@ pub struct MatMulArgs<'a> {
 
 /// A variant's function. The first argument's lengths were checked; parts of a phase write disjoint outputs.
 pub type MatMulFunction = for<'a> unsafe fn(&MatMulArgs<'a>, Part);
-
-/// An implementation of the product for one tier and layout.
-#[derive(Debug, Clone, Copy)]
-pub struct MatMulVariant {
-    /// Name, tier and function.
-    pub variant: Variant<MatMulFunction>,
-    /// The layout it reads.
-    pub layout: Layout,
-}
-
-/// The layout that the kernels under a cap read.
-pub const fn layout_for(format: WeightFormat, cap: Isa) -> Layout {
-    match cap {
-        Isa::Scalar => Layout::rows(format),
-        Isa::Portable | Isa::Avx2 | Isa::Neon | Isa::NeonDotprod | Isa::NeonI8mm | Isa::NeonBf16 => {
-            Layout::interleaved(format, 8)
-        }
-        Isa::AvxVnni => Layout::biased(format, 8),
-        Isa::Avx512 | Isa::Avx512Bf16 => Layout::biased(format, 16),
-    }
-}
-
-/// The richest implementation under a cap that reads the cap's layout; of several on one tier, the first in the table.
-pub(crate) fn select(table: &[MatMulVariant], format: WeightFormat, cap: Isa) -> MatMulVariant {
-    let layout = layout_for(format, cap);
-    *table
-        .iter()
-        // Of equal maxima the last one counts.
-        .rev()
-        .filter(|entry| {
-            entry.layout == layout && entry.variant.isa <= cap && entry.variant.isa.is_available()
-        })
-        .max_by_key(|entry| entry.variant.isa)
-        .expect("every tier's layout has a variant in both tables, which a test checks")
-}
 
 /// Phases of a product, the same for every variant.
 pub(crate) const fn phases(tokens: usize) -> usize {
@@ -134,23 +105,6 @@ pub(crate) const fn scratch_bytes(
     }
 }
 
-impl MatMulVariant {
-    /// Does one share of a phase with this implementation, whatever [`Kernels`](crate::Kernels) would choose.
-    ///
-    /// # Panics
-    /// When this machine lacks the tier, the matrix is packed differently, there are not as many tokens as the
-    /// implementation is for, or scratch is too small.
-    pub fn run(&self, args: &MatMulArgs<'_>, part: Part) {
-        assert!(self.variant.isa.is_available(), "`{}` needs `{}`", self.variant.name, self.variant.isa);
-        assert_eq!(self.layout, args.layout, "`{}` reads another layout", self.variant.name);
-        assert_eq!(self.variant.name.starts_with("gemv"), args.tokens == 1, "`{}`", self.variant.name);
-        let scratch = scratch_bytes(args.layout.format, args.columns, args.tokens, part.of);
-        assert!(args.scratch.len() >= scratch, "scratch of {} bytes", args.scratch.len());
-        // SAFETY: the tier is there, constructors checked the lengths, and shares of a phase write disjoint memory.
-        unsafe { (self.variant.function)(args, part) }
-    }
-}
-
 impl<'a> MatMulArgs<'a> {
     /// The same product over a copy of the packed bytes that lies elsewhere.
     ///
@@ -159,6 +113,18 @@ impl<'a> MatMulArgs<'a> {
     pub fn with_packed_bytes(self, weights: &'a [u8]) -> Self {
         assert_eq!(weights.len(), self.weights.len(), "packed bytes");
         Self { weights, ..self }
+    }
+}
+
+impl<'a, S: MatrixShape> MatMulArgs<'a, S> {
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> usize {
+        self.shape.rows()
+    }
+
+    #[inline(always)]
+    pub(crate) fn columns(&self) -> usize {
+        self.shape.columns()
     }
 
     /// This thread's own stretch of scratch, of `bytes` bytes, where one token is converted; and whether that was done,
@@ -173,12 +139,22 @@ impl<'a> MatMulArgs<'a> {
         (own, seat.again)
     }
 
+    /// Where rows `first..first + count` of a token go, if their sums are stored or added without a bias or a cap and all of
+    /// them are there. `first` is a multiple of `count`.
+    #[inline(always)]
+    pub(crate) fn plain_rows(&self, first: usize, token: usize, count: usize) -> Option<SharedMut<'a, f32>> {
+        let whole = self.rows().is_multiple_of(count) || first + count <= self.rows();
+        let start = token * self.rows() + first;
+        (whole && self.softcap.is_none() && self.bias.is_none())
+            .then(|| self.output.part(start..start + count))
+    }
+
     /// Stores what rows `first..first + whole.len()` of a token sum up to: bias, cap, scale and addition, in that
     /// order. Values past the last row are padding and dropped.
     #[inline(always)]
     pub(crate) fn finish_group(&self, first: usize, token: usize, whole: &[f32]) {
-        let count = whole.len().min(self.rows - first);
-        let start = token * self.rows + first;
+        let count = whole.len().min(self.rows() - first);
+        let start = token * self.rows() + first;
         // SAFETY: only one share has these rows.
         let output = unsafe { self.output.slice_mut(start..start + count) };
         let values = &whole[..count];

@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "writes its own part of the shared scratch")]
 
-use super::{MatMulArgs, WeightFormat, activation_bytes, k_layout};
+use super::{MatMulArgs, MatrixShape, WeightFormat, activation_bytes, k_layout};
 use crate::Part;
 use crate::codec::{BLOCK, SUPER_BLOCK, activation, float, q6_k};
 use wide::f32x8;
@@ -17,20 +17,20 @@ const ROWS: usize = 8;
 const ACTIVATION_BLOCK: usize = 4 + BLOCK;
 
 /// One token.
-pub(super) fn gemv(args: &MatMulArgs<'_>, part: Part) {
+pub(super) fn gemv(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
     let bytes = scratch_per_token(args);
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
         convert(args, 0, own);
     }
-    for group in part.range(args.layout.groups(args.rows), 1) {
+    for group in part.range(args.layout.groups(args.rows()), 1) {
         product(args, group, 0, own);
     }
 }
 
 /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
-pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
+pub(super) fn gemm(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
     let bytes = scratch_per_token(args);
     if part.phase == 0 {
         for token in part.range(args.tokens, 1) {
@@ -39,7 +39,7 @@ pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
         }
         return;
     }
-    for group in part.range(args.layout.groups(args.rows), 1) {
+    for group in part.range(args.layout.groups(args.rows()), 1) {
         for token in 0..args.tokens {
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
             product(args, group, token, unsafe { args.scratch.slice(token * bytes..(token + 1) * bytes) });
@@ -47,14 +47,14 @@ pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
     }
 }
 
-fn scratch_per_token(args: &MatMulArgs<'_>) -> usize {
+fn scratch_per_token(args: &MatMulArgs<'_, impl MatrixShape>) -> usize {
     let quantised = args.layout.format.is_quantised();
-    if quantised { activation_bytes(args.layout.format, args.columns) } else { 0 }
+    if quantised { activation_bytes(args.layout.format, args.columns()) } else { 0 }
 }
 
 /// Quantises a token where the format wants it.
-fn convert(args: &MatMulArgs<'_>, token: usize, converted: &mut [u8]) {
-    let input = &args.input[token * args.columns..][..args.columns];
+fn convert(args: &MatMulArgs<'_, impl MatrixShape>, token: usize, converted: &mut [u8]) {
+    let input = &args.input[token * args.columns()..][..args.columns()];
     let values = args.layout.format.block_values();
     for (values, block) in input.chunks_exact(values).zip(converted.chunks_exact_mut(4 + values)) {
         let quantised = &mut [0; SUPER_BLOCK][..values.len()];
@@ -65,10 +65,10 @@ fn convert(args: &MatMulArgs<'_>, token: usize, converted: &mut [u8]) {
     }
 }
 
-fn product(args: &MatMulArgs<'_>, group: usize, token: usize, converted: &[u8]) {
-    let group_bytes = args.layout.group_bytes(args.columns);
+fn product(args: &MatMulArgs<'_, impl MatrixShape>, group: usize, token: usize, converted: &[u8]) {
+    let group_bytes = args.layout.group_bytes(args.columns());
     let weights = &args.weights[group * group_bytes..][..group_bytes];
-    let input = &args.input[token * args.columns..][..args.columns];
+    let input = &args.input[token * args.columns()..][..args.columns()];
     let total = match args.layout.format {
         WeightFormat::F32 => weights
             .chunks_exact(4 * ROWS)
@@ -96,10 +96,10 @@ fn product(args: &MatMulArgs<'_>, group: usize, token: usize, converted: &[u8]) 
     args.finish_group(group * ROWS, token, total.as_array());
 }
 
-fn blocks(args: &MatMulArgs<'_>, weights: &[u8], converted: &[u8]) -> f32x8 {
+fn blocks(args: &MatMulArgs<'_, impl MatrixShape>, weights: &[u8], converted: &[u8]) -> f32x8 {
     let layout = args.layout;
     let mut total = f32x8::ZERO;
-    for (block, x) in converted.chunks_exact(ACTIVATION_BLOCK).take(args.columns / BLOCK).enumerate() {
+    for (block, x) in converted.chunks_exact(ACTIVATION_BLOCK).take(args.columns() / BLOCK).enumerate() {
         let quants = &weights[layout.quants_offset(block)..][..layout.block_quants()];
         let mut sums = [0i32; ROWS];
         for (chunk, quants) in quants.chunks_exact(4 * ROWS).enumerate() {
@@ -129,12 +129,12 @@ fn lanes(bytes: &[u8]) -> f32x8 {
 }
 
 fn super_blocks(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     weights: &[u8],
     converted: &[u8],
     block: fn(&[u8], usize, &[u8]) -> f32x8,
 ) -> f32x8 {
-    let blocks = converted.chunks_exact(4 + SUPER_BLOCK).take(args.columns / SUPER_BLOCK);
+    let blocks = converted.chunks_exact(4 + SUPER_BLOCK).take(args.columns() / SUPER_BLOCK);
     blocks.enumerate().fold(f32x8::ZERO, |total, (index, x)| {
         block(weights, index, &x[4..]).mul_add(f32x8::splat(float::read_f32(x)), total)
     })

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "writes its own part of the shared scratch")]
 
-use super::{MatMulArgs, WeightFormat, activation_bytes};
+use super::{MatMulArgs, MatrixShape, WeightFormat, activation_bytes};
 use crate::Part;
 use crate::codec::{BLOCK, SUPER_BLOCK, activation, float, q4_0, q4_k, q6_k, q8_0};
 
@@ -10,9 +10,9 @@ use crate::codec::{BLOCK, SUPER_BLOCK, activation, float, q4_0, q4_k, q6_k, q8_0
 const ACTIVATION_BLOCK: usize = 4 + BLOCK;
 
 /// One token.
-pub(crate) fn gemv(args: &MatMulArgs<'_>, part: Part) {
+pub(crate) fn gemv(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
     let converted: &[u8] = if args.layout.format.is_quantised() {
-        let bytes = activation_bytes(args.layout.format, args.columns);
+        let bytes = activation_bytes(args.layout.format, args.columns());
         // SAFETY: a thread does one share at a time.
         let (own, converted) = unsafe { args.own_scratch(part, bytes) };
         if !converted {
@@ -26,14 +26,14 @@ pub(crate) fn gemv(args: &MatMulArgs<'_>, part: Part) {
 }
 
 /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
-pub(super) fn gemm(args: &MatMulArgs<'_>, part: Part) {
+pub(super) fn gemm(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
     let quantised = args.layout.format.is_quantised();
-    let bytes = activation_bytes(args.layout.format, args.columns);
+    let bytes = activation_bytes(args.layout.format, args.columns());
     if part.phase == 0 {
         for token in part.range(if quantised { args.tokens } else { 0 }, 1) {
             // SAFETY: each token has a stretch of its own, and only this share has this token.
             let own = unsafe { args.scratch.slice_mut(token * bytes..(token + 1) * bytes) };
-            convert(args.layout.format, &args.input[token * args.columns..][..args.columns], own);
+            convert(args.layout.format, &args.input[token * args.columns()..][..args.columns()], own);
         }
         return;
     }
@@ -55,11 +55,11 @@ fn convert(format: WeightFormat, input: &[f32], converted: &mut [u8]) {
     }
 }
 
-fn product(args: &MatMulArgs<'_>, part: Part, token: usize, converted: &[u8]) {
+fn product(args: &MatMulArgs<'_, impl MatrixShape>, part: Part, token: usize, converted: &[u8]) {
     let format = args.layout.format;
-    let row_bytes = format.row_bytes(args.columns);
-    let input = &args.input[token * args.columns..][..args.columns];
-    for row in part.range(args.rows, 1) {
+    let row_bytes = format.row_bytes(args.columns());
+    let input = &args.input[token * args.columns()..][..args.columns()];
+    for row in part.range(args.rows(), 1) {
         let weights = &args.weights[row * row_bytes..][..row_bytes];
         let sum: f64 = match format {
             WeightFormat::F32 => weights

@@ -9,15 +9,22 @@ use super::neon::{
     self,
     float::{OfBf16, OfF16, OfF32},
 };
-use super::{Layout, MatMulFunction, MatMulVariant, WeightFormat, portable, scalar};
+use super::{Layout, MatMulVariant, WeightFormat, portable, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::{avx_vnni, avx2, avx512};
 use crate::Isa;
 use crate::variant::Variant;
 use WeightFormat::{Bf16, F16, F32, Q4_0, Q4K, Q6K, Q8_0};
 
-const fn of(name: &'static str, isa: Isa, layout: Layout, function: MatMulFunction) -> MatMulVariant {
-    MatMulVariant { variant: Variant { name, isa, function }, layout }
+/// A line of a table. The function's path is kept as text, too.
+macro_rules! of {
+    ($name:expr, $isa:expr, $layout:expr, $function:expr $(,)?) => {
+        MatMulVariant {
+            variant: Variant { name: $name, isa: $isa, function: $function },
+            layout: $layout,
+            path: stringify!($function),
+        }
+    };
 }
 
 /// The plain implementations, then those that are generic over streams and prefetch: 4 streams that prefetch `$usual`
@@ -36,49 +43,49 @@ macro_rules! gemv_table {
             $($plain,)+
             $(
                 #[cfg(target_arch = "x86_64")]
-                of($name, Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $usual>),
+                of!($name, Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $usual>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4p", $other), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $other>),
+                of!(concat!($name, "-s4p", $other), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, $other>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 1024>),
+                of!(concat!($name, "-s4p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 1024>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 2048>),
+                of!(concat!($name, "-s4p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, 2048>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s2p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 0>),
+                of!(concat!($name, "-s2p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 0>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s2p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 512>),
+                of!(concat!($name, "-s2p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 512>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s2p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 1024>),
+                of!(concat!($name, "-s2p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 1024>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s2p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 2048>),
+                of!(concat!($name, "-s2p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, 2048>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s1p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 0>),
+                of!(concat!($name, "-s1p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 0>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s1p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 512>),
+                of!(concat!($name, "-s1p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 512>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s1p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 1024>),
+                of!(concat!($name, "-s1p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 1024>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s1p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 2048>),
+                of!(concat!($name, "-s1p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 1, 2048>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s8p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 0>),
+                of!(concat!($name, "-s8p0"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 0>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s8p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 512>),
+                of!(concat!($name, "-s8p512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 512>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s8p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 1024>),
+                of!(concat!($name, "-s8p1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 1024>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s8p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 2048>),
+                of!(concat!($name, "-s8p2048"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 8, 2048>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4n512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, -512>),
+                of!(concat!($name, "-s4n512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, -512>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s4n1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, -1024>),
+                of!(concat!($name, "-s4n1024"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 4, -1024>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($name, "-s2n512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, -512>),
+                of!(concat!($name, "-s2n512"), Isa::$isa, $layout, $tier::$module::gemv::<$flag, 2, -512>),
             )+
             $(
                 #[cfg(target_arch = "aarch64")]
-                of($neon_name, Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 4>),
+                of!($neon_name, Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 4>),
                 #[cfg(target_arch = "aarch64")]
-                of(concat!($neon_name, "-s2p0"), Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 2>),
+                of!(concat!($neon_name, "-s2p0"), Isa::$neon_isa, Layout::interleaved($format, 8), neon::$neon_module::$function::<$neon_flag, 2>),
             )+
         ]
     };
@@ -87,37 +94,37 @@ macro_rules! gemv_table {
 /// Every implementation for one token.
 pub const GEMV: &[MatMulVariant] = gemv_table! {
     plain {
-        of("gemv-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemv),
-        of("gemv-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemv),
-        of("gemv-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemv),
-        of("gemv-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemv),
-        of("gemv-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemv),
-        of("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
-        of("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
-        of("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
-        of("gemv-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemv),
-        of("gemv-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemv),
-        of("gemv-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemv),
-        of("gemv-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemv),
-        of("gemv-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemv),
-        of("gemv-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemv),
+        of!("gemv-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemv),
+        of!("gemv-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemv),
+        of!("gemv-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemv),
+        of!("gemv-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemv),
+        of!("gemv-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemv),
+        of!("gemv-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemv),
+        of!("gemv-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemv),
+        of!("gemv-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemv),
+        of!("gemv-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemv),
+        of!("gemv-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemv),
+        of!("gemv-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemv),
+        of!("gemv-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemv),
+        of!("gemv-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemv),
+        of!("gemv-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemv),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemv),
+        of!("gemv-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemv),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemv::<false>),
+        of!("gemv-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemv::<false>),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemv::<true>),
+        of!("gemv-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemv::<true>),
         // Of the other encoding, on a layout that no tier with AVX-512 packs: listed for the tests.
         #[cfg(target_arch = "x86_64")]
-        of("gemv-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemv::<false, 4, 512>),
+        of!("gemv-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemv::<false, 4, 512>),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemv::<true, 4, 512>),
+        of!("gemv-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemv::<true, 4, 512>),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemv),
+        of!("gemv-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemv),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemv::<false>),
+        of!("gemv-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemv::<false>),
         #[cfg(target_arch = "x86_64")]
-        of("gemv-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemv::<true>),
+        of!("gemv-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemv::<true>),
     }
     streams {
         "gemv-f32-avx2", Avx2, Layout::interleaved(F32, 8), avx2 float false, usual 0 not 512;
@@ -162,19 +169,19 @@ macro_rules! gemm_table {
             $($plain,)+
             $(
                 #[cfg(target_arch = "x86_64")]
-                of($tiled_name, Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $usual>),
+                of!($tiled_name, Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $usual>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($tiled_name, "-rows"), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? false, $usual>),
+                of!(concat!($tiled_name, "-rows"), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? false, $usual>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($tiled_name, "-t", $second), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $second>),
+                of!(concat!($tiled_name, "-t", $second), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $second>),
                 #[cfg(target_arch = "x86_64")]
-                of(concat!($tiled_name, "-t", $third), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $third>),
+                of!(concat!($tiled_name, "-t", $third), Isa::$tiled_isa, $layout, $tier::$tier_module::$tiled::<$($tiled_flag,)? true, $third>),
             )+
             $(
                 #[cfg(target_arch = "aarch64")]
-                of($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
+                of!($name, Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, true>),
                 #[cfg(target_arch = "aarch64")]
-                of(concat!($name, "-rows"), Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, false>),
+                of!(concat!($name, "-rows"), Isa::$isa, Layout::interleaved($format, 8), neon::$module::$function::<$flag, false>),
             )+
         ]
     };
@@ -183,46 +190,46 @@ macro_rules! gemm_table {
 /// Every implementation for several tokens.
 pub const GEMM: &[MatMulVariant] = gemm_table! {
 plain {
-    of("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
-    of("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
-    of("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
-    of("gemm-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemm),
-    of("gemm-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemm),
-    of("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
-    of("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
-    of("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
+    of!("gemm-f32-scalar", Isa::Scalar, Layout::rows(F32), scalar::gemm),
+    of!("gemm-bf16-scalar", Isa::Scalar, Layout::rows(Bf16), scalar::gemm),
+    of!("gemm-q8_0-scalar", Isa::Scalar, Layout::rows(Q8_0), scalar::gemm),
+    of!("gemm-q4_0-scalar", Isa::Scalar, Layout::rows(Q4_0), scalar::gemm),
+    of!("gemm-f32-portable", Isa::Portable, Layout::interleaved(F32, 8), portable::gemm),
+    of!("gemm-bf16-portable", Isa::Portable, Layout::interleaved(Bf16, 8), portable::gemm),
+    of!("gemm-q8_0-portable", Isa::Portable, Layout::interleaved(Q8_0, 8), portable::gemm),
+    of!("gemm-q4_0-portable", Isa::Portable, Layout::interleaved(Q4_0, 8), portable::gemm),
     // As among the products of one token.
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemm::<false, true, 4>),
+    of!("gemm-q8_0-avx512-ymm", Isa::Avx512, Layout::biased(Q8_0, 8), avx_vnni::evex::gemm::<false, true, 4>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemm::<true, true, 4>),
-    of("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
-    of("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
-    of("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
-    of("gemm-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemm),
-    of("gemm-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemm),
-    of("gemm-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemm),
+    of!("gemm-q4_0-avx512-ymm", Isa::Avx512, Layout::biased(Q4_0, 8), avx_vnni::evex::gemm::<true, true, 4>),
+    of!("gemm-f16-scalar", Isa::Scalar, Layout::rows(F16), scalar::gemm),
+    of!("gemm-q4_k-scalar", Isa::Scalar, Layout::rows(Q4K), scalar::gemm),
+    of!("gemm-q6_k-scalar", Isa::Scalar, Layout::rows(Q6K), scalar::gemm),
+    of!("gemm-f16-portable", Isa::Portable, Layout::interleaved(F16, 8), portable::gemm),
+    of!("gemm-q4_k-portable", Isa::Portable, Layout::interleaved(Q4K, 8), portable::gemm),
+    of!("gemm-q6_k-portable", Isa::Portable, Layout::interleaved(Q6K, 8), portable::gemm),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemm),
+    of!("gemm-f16-avx2", Isa::Avx2, Layout::interleaved(F16, 8), avx2::half::gemm),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemm::<false>),
+    of!("gemm-q4_k-avx2", Isa::Avx2, Layout::interleaved(Q4K, 8), avx2::k_quants::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemm::<true>),
+    of!("gemm-q6_k-avx2", Isa::Avx2, Layout::interleaved(Q6K, 8), avx2::k_quants::gemm::<true>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemm),
+    of!("gemm-f16-avx512", Isa::Avx512, Layout::biased(F16, 16), avx512::half::gemm),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemm::<false>),
+    of!("gemm-q4_k-avx512", Isa::Avx512, Layout::biased(Q4K, 16), avx512::k_quants::gemm::<false>),
     #[cfg(target_arch = "x86_64")]
-    of("gemm-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemm::<true>),
+    of!("gemm-q6_k-avx512", Isa::Avx512, Layout::biased(Q6K, 16), avx512::k_quants::gemm::<true>),
     #[cfg(target_arch = "aarch64")]
-    of(
+    of!(
         "gemm-bf16-neon_bf16",
         Isa::NeonBf16,
         Layout::interleaved(Bf16, 8),
         neon::rounded::gemm::<true>,
     ),
     #[cfg(target_arch = "aarch64")]
-    of(
+    of!(
         "gemm-bf16-neon_bf16-rows",
         Isa::NeonBf16,
         Layout::interleaved(Bf16, 8),

@@ -4,8 +4,9 @@
     not(target_arch = "x86_64"),
     allow(dead_code, unused_macros, unused_imports, reason = "other tiers walk rows otherwise")
 )]
+#![expect(unsafe_code, reason = "an empty instruction that hides a number")]
 
-use super::MatMulArgs;
+use super::{MatMulArgs, MatrixShape};
 use crate::Part;
 use std::ops::Range;
 
@@ -35,12 +36,12 @@ pub(super) use for_streams;
 /// all activations. `unit` is the largest tile, in whose multiples phase 0 split the tokens; `together` groups are best
 /// not parted.
 pub(super) fn share<const BY_TOKENS: bool>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
     unit: usize,
     together: usize,
 ) -> (Range<usize>, Range<usize>) {
-    let groups = args.layout.groups(args.rows);
+    let groups = args.layout.groups(args.rows());
     if BY_TOKENS && part.by_tokens(args.tokens) {
         (0..groups, part.range(args.tokens, unit))
     } else {
@@ -69,6 +70,16 @@ pub(super) fn tiles(tokens: Range<usize>, sizes: &'static [usize]) -> impl Itera
         first += size;
         Some(tile)
     })
+}
+
+/// A count that the compiler does not know, so that it leaves a loop over blocks alone: unrolled, its code leaves the cache of
+/// decoded instructions, and steps of several sums are put in another order.
+#[inline(always)]
+pub(super) fn uncounted(count: usize) -> usize {
+    let mut count = count;
+    // SAFETY: no instruction at all.
+    unsafe { std::arch::asm!("/* {0} */", inout(reg) count, options(pure, nomem, nostack, preserves_flags)) };
+    count
 }
 
 /// Bytes of activations that pass a group of rows before the next group: what stays in a second cache.

@@ -6,8 +6,11 @@
 //! `rotated` values: `(a, b) → (a·cos − b·sin, b·cos + a·sin)`, with cosine `i` of the position's table row.
 //! Work is split by token and head, or by token and q, k or v where a norm spans all heads.
 
+mod rotation;
 mod scalar;
 mod vectorised;
+
+pub use rotation::Rotation;
 
 use crate::kv::KvLayer;
 use crate::norm::NormFormula;

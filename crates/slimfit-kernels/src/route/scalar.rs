@@ -6,7 +6,7 @@ use super::{RouteArgs, largest};
 use crate::Part;
 
 pub(super) fn choose(args: &RouteArgs<'_>, part: Part) {
-    let (experts, top_k) = (args.product.rows, args.top_k);
+    let (experts, top_k) = (args.product.rows(), args.top_k);
     for token in part.range(args.product.tokens, 1) {
         // SAFETY: the phases before wrote the scores; nobody writes them in this one.
         let scores = unsafe { args.product.output.slice(token * experts..(token + 1) * experts) };

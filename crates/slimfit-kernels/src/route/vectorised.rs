@@ -8,7 +8,7 @@ use crate::vector::{Tier, exp, load_tail, store_tail};
 
 #[inline(always)]
 pub(super) fn choose<T: Tier>(tier: T, args: &RouteArgs<'_>, part: Part) {
-    let (experts, top_k) = (args.product.rows, args.top_k);
+    let (experts, top_k) = (args.product.rows(), args.top_k);
     for token in part.range(args.product.tokens, 1) {
         // SAFETY: the phases before wrote the scores; nobody writes them in this one.
         let scores = unsafe { args.product.output.slice(token * experts..(token + 1) * experts) };

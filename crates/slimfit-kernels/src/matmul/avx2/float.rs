@@ -13,7 +13,7 @@ use super::{ROWS, float_panels};
 use crate::Part;
 use crate::matmul::fetch::prefetch;
 use crate::matmul::tiles::{for_streams, share, tiles, up_to, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Tokens of a tile: with two groups' f32 columns, 6 tokens' sums fill 14 of 16 registers; widening bf16 takes more.
@@ -28,11 +28,11 @@ const fn layout(bf16: bool) -> Layout {
 /// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         S,
         |groups| product_streams::<BF16, S, AHEAD>(args, groups),
         |group| product_streams::<BF16, 1, AHEAD>(args, [group])
@@ -42,10 +42,10 @@ pub(in crate::matmul) fn gemv<const BF16: bool, const S: usize, const AHEAD: isi
 /// Several tokens, at most `TILE` in a tile: phase 0 lays the activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool, const TILE: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let padded = args.columns.next_multiple_of(2);
+    let padded = args.columns().next_multiple_of(2);
     let in_panels = args.tokens >= float_panels::LEAST_TOKENS;
     if in_panels && part.phase == 0 {
         return float_panels::lay_out(args, part, const { up_to(TILE, float_panels::SIZES) });
@@ -56,7 +56,7 @@ pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool, const TIL
             let range = first * padded * 4..(first + size) * padded * 4;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            lay_out_floats(args.input, args.columns, 0..padded, (first, size), own);
+            lay_out_floats(args.input, args.columns(), 0..padded, (first, size), own);
         }
         return;
     }
@@ -89,7 +89,7 @@ pub(in crate::matmul) fn gemm<const BF16: bool, const BY_TOKENS: bool, const TIL
 /// their activations)`.
 #[inline(always)]
 fn walk_groups<const BY_TOKENS: bool>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
     sizes: &'static [usize],
     token_bytes: usize,
@@ -112,8 +112,12 @@ fn walk_groups<const BY_TOKENS: bool>(
 /// # Panics
 /// When one lies outside the matrix.
 #[inline(always)]
-fn starts<const G: usize>(args: &MatMulArgs<'_>, layout: Layout, groups: [usize; G]) -> [*const u8; G] {
-    let group_bytes = layout.group_bytes(args.columns);
+fn starts<const G: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    layout: Layout,
+    groups: [usize; G],
+) -> [*const u8; G] {
+    let group_bytes = layout.group_bytes(args.columns());
     groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr())
 }
 
@@ -121,16 +125,16 @@ fn starts<const G: usize>(args: &MatMulArgs<'_>, layout: Layout, groups: [usize;
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn product_streams<const BF16: bool, const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
 ) {
     let starts = starts(args, layout(BF16), groups);
-    assert_eq!(args.input.len(), args.columns);
+    assert_eq!(args.input.len(), args.columns());
     // Even and odd columns have sums of their own: a multiply-add takes longer than `S` of them to start.
     let mut even = [_mm256_setzero_ps(); S];
     let pair_bytes = if BF16 { 4 } else { 8 } * ROWS;
     let mut odd = [_mm256_setzero_ps(); S];
-    for pair in 0..args.columns / 2 {
+    for pair in 0..args.columns() / 2 {
         // SAFETY: columns 2 · pair and 2 · pair + 1 of the input and of groups whose length was checked.
         unsafe {
             let x = args.input.as_ptr().add(2 * pair);
@@ -145,11 +149,11 @@ fn product_streams<const BF16: bool, const S: usize, const AHEAD: isize>(
             }
         }
     }
-    if args.columns % 2 == 1 {
+    if args.columns() % 2 == 1 {
         // SAFETY: the last column of the input and of groups, whose lengths were checked above.
         unsafe {
-            let last = starts.map(|start| last_column::<BF16>(start, args.columns));
-            let x = _mm256_set1_ps(args.input[args.columns - 1]);
+            let last = starts.map(|start| last_column::<BF16>(start, args.columns()));
+            let x = _mm256_set1_ps(args.input[args.columns() - 1]);
             for (even, last) in even.iter_mut().zip(last) {
                 *even = _mm256_fmadd_ps(last, x, *even);
             }
@@ -164,16 +168,16 @@ fn product_streams<const BF16: bool, const S: usize, const AHEAD: isize>(
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn product_tile<const BF16: bool, const G: usize, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; G],
     first: usize,
     activations: &[u8],
 ) {
     let starts = starts(args, layout(BF16), groups);
-    assert!(activations.len() >= args.columns.next_multiple_of(2) * T * 4);
+    assert!(activations.len() >= args.columns().next_multiple_of(2) * T * 4);
     let activations = activations.as_ptr().cast::<f32>();
     let mut totals = [[_mm256_setzero_ps(); G]; T];
-    for pair in 0..args.columns / 2 {
+    for pair in 0..args.columns() / 2 {
         // SAFETY: columns 2 · pair and 2 · pair + 1 of the tile and of groups, whose lengths were checked above.
         unsafe {
             let x = activations.add(2 * pair * T);
@@ -182,11 +186,11 @@ fn product_tile<const BF16: bool, const G: usize, const T: usize>(
             add_column(&mut totals, loaded.map(|columns| columns.1), x.add(T));
         }
     }
-    if args.columns % 2 == 1 {
+    if args.columns() % 2 == 1 {
         // SAFETY: the last column of the tile and of groups, whose lengths were checked above.
         unsafe {
-            let last = starts.map(|start| last_column::<BF16>(start, args.columns));
-            add_column(&mut totals, last, activations.add((args.columns - 1) * T));
+            let last = starts.map(|start| last_column::<BF16>(start, args.columns()));
+            add_column(&mut totals, last, activations.add((args.columns() - 1) * T));
         }
     }
     for (token, totals) in totals.into_iter().enumerate() {

@@ -13,7 +13,7 @@ use super::transpose::lay_out_floats;
 use crate::Part;
 use crate::matmul::fetch::{Ahead, fetch_outputs};
 use crate::matmul::tiles::{stretches, tiles, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -37,14 +37,14 @@ const fn place(tokens: usize, column: usize, count: usize, first: usize) -> usiz
 /// Lays the activations of a share out, in tiles of `sizes`.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-pub(super) fn lay_out(args: &MatMulArgs<'_>, part: Part, sizes: &'static [usize]) {
+pub(super) fn lay_out(args: &MatMulArgs<'_, impl MatrixShape>, part: Part, sizes: &'static [usize]) {
     for (first, size) in tiles(part.range(args.tokens, sizes[0]), sizes) {
-        for column in (0..args.columns).step_by(PANEL_COLUMNS) {
-            let count = PANEL_COLUMNS.min(args.columns - column);
+        for column in (0..args.columns()).step_by(PANEL_COLUMNS) {
+            let count = PANEL_COLUMNS.min(args.columns() - column);
             let start = place(args.tokens, column, count, first);
             // SAFETY: each tile has stretches of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(start..start + 4 * size * count) };
-            lay_out_floats(args.input, args.columns, column..column + count, (first, size), own);
+            lay_out_floats(args.input, args.columns(), column..column + count, (first, size), own);
         }
     }
 }
@@ -54,18 +54,18 @@ pub(super) fn lay_out(args: &MatMulArgs<'_>, part: Part, sizes: &'static [usize]
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 pub(super) fn product(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: Range<usize>,
     tokens: Range<usize>,
     sizes: &'static [usize],
     widen: impl Fn(&[u8], usize, &mut [__m256]),
 ) {
     let format = args.layout.format;
-    let group_bytes = Layout::interleaved(format, ROWS).group_bytes(args.columns);
-    let stretches_of_columns = args.columns.div_ceil(PANEL_COLUMNS);
+    let group_bytes = Layout::interleaved(format, ROWS).group_bytes(args.columns());
+    let stretches_of_columns = args.columns().div_ceil(PANEL_COLUMNS);
     let mut panel = [[_mm256_setzero_ps(); PANEL_COLUMNS]; GROUPS];
     let mut totals = [[_mm256_setzero_ps(); GROUPS]; TOKENS];
-    for stretch in stretches(tokens, 4 * args.columns, sizes[0], (TOKENS / 3, TOKENS)) {
+    for stretch in stretches(tokens, 4 * args.columns(), sizes[0], (TOKENS / 3, TOKENS)) {
         let start = stretch.start;
         let tile_count = tiles(stretch.clone(), sizes).count();
         let totals = &mut totals[..stretch.len()];
@@ -74,8 +74,8 @@ pub(super) fn product(
             let pair = [group, (group + 1).min(groups.end - 1)];
             let bytes = pair.map(|group| &args.weights[group * group_bytes..][..group_bytes]);
             totals.fill([_mm256_setzero_ps(); GROUPS]);
-            for column in (0..args.columns).step_by(PANEL_COLUMNS) {
-                let count = PANEL_COLUMNS.min(args.columns - column);
+            for column in (0..args.columns()).step_by(PANEL_COLUMNS) {
+                let count = PANEL_COLUMNS.min(args.columns() - column);
                 if format != WeightFormat::F32 {
                     for (bytes, panel) in bytes.into_iter().zip(&mut panel) {
                         widen(bytes, column, &mut panel[..count]);
@@ -99,7 +99,7 @@ pub(super) fn product(
                     // SAFETY: phase 0 wrote it, in the same tiles; nobody writes it in this phase.
                     let x = unsafe { args.scratch.slice(tile..tile + 4 * size * count) };
                     let totals = &mut totals[first - start..][..size];
-                    let last = column + PANEL_COLUMNS >= args.columns;
+                    let last = column + PANEL_COLUMNS >= args.columns();
                     if last {
                         fetch_outputs(args, group * ROWS..(group + GROUPS) * ROWS, first, size);
                     }

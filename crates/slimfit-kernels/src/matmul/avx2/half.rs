@@ -12,7 +12,7 @@ use super::transpose::lay_out_floats;
 use crate::Part;
 use crate::matmul::fetch::fetch_outputs;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Tokens of a tile: with two groups' columns, 6 tokens' sums fill 14 of 16 registers.
@@ -22,9 +22,9 @@ const COLUMN: usize = 2 * ROWS;
 
 /// One token.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemv(args: &MatMulArgs<'_>, part: Part) {
+pub(in crate::matmul) fn gemv(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         4,
         |groups| product_streams(args, groups),
         |group| product_streams(args, [group])
@@ -33,18 +33,18 @@ pub(in crate::matmul) fn gemv(args: &MatMulArgs<'_>, part: Part) {
 
 /// Several tokens: phase 0 lays the activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
-    let token_bytes = args.columns * 4;
+pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
+    let token_bytes = args.columns() * 4;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
-            lay_out_floats(args.input, args.columns, 0..args.columns, (first, size), own);
+            lay_out_floats(args.input, args.columns(), 0..args.columns(), (first, size), own);
         }
         return;
     }
-    let groups = part.range(args.layout.groups(args.rows), 2);
+    let groups = part.range(args.layout.groups(args.rows()), 2);
     for group in groups.clone().step_by(2) {
         for (first, size) in tiles(0..args.tokens, SIZES) {
             // SAFETY: phase 0 wrote it; nobody writes it in this phase.
@@ -69,28 +69,28 @@ pub(in crate::matmul) fn gemm(args: &MatMulArgs<'_>, part: Part) {
 /// # Panics
 /// When one lies outside the matrix.
 #[inline(always)]
-fn starts<const G: usize>(args: &MatMulArgs<'_>, groups: [usize; G]) -> [*const u8; G] {
-    let group_bytes = Layout::interleaved(WeightFormat::F16, ROWS).group_bytes(args.columns);
+fn starts<const G: usize>(args: &MatMulArgs<'_, impl MatrixShape>, groups: [usize; G]) -> [*const u8; G] {
+    let group_bytes = Layout::interleaved(WeightFormat::F16, ROWS).group_bytes(args.columns());
     groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr())
 }
 
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S]) {
+fn product_streams<const S: usize>(args: &MatMulArgs<'_, impl MatrixShape>, groups: [usize; S]) {
     let starts = starts(args, groups);
-    assert_eq!(args.input.len(), args.columns);
+    assert_eq!(args.input.len(), args.columns());
     // Even and odd columns have sums of their own: a multiply-add takes longer than `S` of them to start.
     let mut even = [_mm256_setzero_ps(); S];
     let mut odd = [_mm256_setzero_ps(); S];
-    for column in (0..args.columns).step_by(2) {
+    for column in (0..args.columns()).step_by(2) {
         // SAFETY: columns of the input and of groups whose lengths were checked.
         unsafe {
             let x = _mm256_set1_ps(*args.input.as_ptr().add(column));
             for (total, start) in even.iter_mut().zip(starts) {
                 *total = _mm256_fmadd_ps(load_halves(start.add(column * COLUMN)), x, *total);
             }
-            if column + 1 < args.columns {
+            if column + 1 < args.columns() {
                 let x = _mm256_set1_ps(*args.input.as_ptr().add(column + 1));
                 for (total, start) in odd.iter_mut().zip(starts) {
                     *total = _mm256_fmadd_ps(load_halves(start.add((column + 1) * COLUMN)), x, *total);
@@ -107,16 +107,16 @@ fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S]) {
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn product_tile<const G: usize, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; G],
     first: usize,
     activations: &[u8],
 ) {
     let starts = starts(args, groups);
-    assert!(activations.len() >= args.columns * T * 4);
+    assert!(activations.len() >= args.columns() * T * 4);
     let activations = activations.as_ptr().cast::<f32>();
     let mut totals = [[_mm256_setzero_ps(); G]; T];
-    for column in 0..args.columns {
+    for column in 0..args.columns() {
         // SAFETY: a column of the tile and of groups, whose lengths were checked above.
         unsafe {
             let loaded = starts.map(|start| load_halves(start.add(column * COLUMN)));

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
-use crate::matmul::MatMulArgs;
+use crate::matmul::{MatMulArgs, MatrixShape};
 use std::arch::x86_64::*;
 
 /// The largest lane.
@@ -51,7 +51,26 @@ pub(in crate::matmul) unsafe fn load_halves(from: *const u8) -> __m256 {
 /// Hands a group's totals of one token on.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(in crate::matmul) fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m256) {
+pub(in crate::matmul) fn finish(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    group: usize,
+    token: usize,
+    total: __m256,
+) {
+    if let Some(rows) = args.plain_rows(group * ROWS, token, ROWS) {
+        let to = rows.as_mut_ptr();
+        // SAFETY: exactly 8 values, which only this share has.
+        unsafe {
+            let sum = match args.accumulate {
+                None => total,
+                Some(scale) => {
+                    _mm256_add_ps(_mm256_loadu_ps(to), _mm256_mul_ps(_mm256_set1_ps(scale), total))
+                }
+            };
+            _mm256_storeu_ps(to, sum);
+        }
+        return;
+    }
     let mut values = [0f32; ROWS];
     // SAFETY: exactly 8 values.
     unsafe { _mm256_storeu_ps(values.as_mut_ptr(), total) };
@@ -61,7 +80,12 @@ pub(in crate::matmul) fn finish(args: &MatMulArgs<'_>, group: usize, token: usiz
 /// Hands two groups' totals of a tile's tokens on; a group that is given twice, once.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn finish_groups(args: &MatMulArgs<'_>, groups: [usize; 2], first: usize, totals: &[[__m256; 2]]) {
+pub(super) fn finish_groups(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    groups: [usize; 2],
+    first: usize,
+    totals: &[[__m256; 2]],
+) {
     for (token, totals) in (first..).zip(totals) {
         if groups[0] == groups[1] {
             finish(args, groups[0], token, totals[0]);

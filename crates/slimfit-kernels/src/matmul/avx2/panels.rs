@@ -17,9 +17,9 @@ use super::ROWS;
 use super::lanes::{finish_groups, load, load_halves};
 use super::quantised::{layout, token_block};
 use crate::codec::BLOCK;
-use crate::matmul::MatMulArgs;
 use crate::matmul::fetch::{Ahead, fetch_outputs};
 use crate::matmul::tiles::{tiles, with_tile};
+use crate::matmul::{MatMulArgs, MatrixShape};
 use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
@@ -54,7 +54,7 @@ impl<const W: usize> PanelBlock<W> {
 /// Groups of q8_0 times tokens, in tiles of `sizes`.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn product_q8(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: Range<usize>,
     tokens: Range<usize>,
     sizes: &'static [usize],
@@ -73,7 +73,7 @@ pub(super) fn product_q8(
 /// Groups of q4_0 times tokens, in tiles of `sizes`.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn product_q4(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: Range<usize>,
     tokens: Range<usize>,
     sizes: &'static [usize],
@@ -94,13 +94,13 @@ pub(super) fn product_q4(
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn walk<const W: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: Range<usize>,
     (tokens, sizes): (Range<usize>, &'static [usize]),
     unpack: impl Fn([usize; GROUPS], usize, &mut [PanelBlock<W>]),
     multiply: impl Fn(usize, &[PanelBlock<W>], &[u8], &mut [[__m256; GROUPS]]),
 ) {
-    let blocks = args.columns / BLOCK;
+    let blocks = args.columns() / BLOCK;
     let mut panel = [PanelBlock::<W>::zeroed(); BLOCKS];
     let mut totals = [[_mm256_setzero_ps(); GROUPS]; TOKENS];
     // Tokens outside, so that what a stretch of them brings along stays in the second cache for all groups.
@@ -144,21 +144,25 @@ fn walk<const W: usize>(
 /// # Panics
 /// When one lies outside the matrix.
 #[inline(always)]
-fn starts<'a>(args: &MatMulArgs<'a>, q4: bool, groups: [usize; GROUPS]) -> [&'a [u8]; GROUPS] {
-    let group_bytes = layout(q4).group_bytes(args.columns);
+fn starts<'a>(
+    args: &MatMulArgs<'a, impl MatrixShape>,
+    q4: bool,
+    groups: [usize; GROUPS],
+) -> [&'a [u8]; GROUPS] {
+    let group_bytes = layout(q4).group_bytes(args.columns());
     groups.map(|group| &args.weights[group * group_bytes..][..group_bytes])
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn unpack_q8(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; GROUPS],
     first: usize,
     panel: &mut [PanelBlock<{ 2 * GROUPS }>],
 ) {
     let layout = layout(false);
-    assert!((first + panel.len()) * BLOCK <= args.columns);
+    assert!((first + panel.len()) * BLOCK <= args.columns());
     let (zero, ones) = (_mm256_setzero_si256(), _mm256_set1_epi8(1));
     for (group, start) in starts(args, false, groups).into_iter().enumerate() {
         for (block, panel) in (first..).zip(&mut *panel) {
@@ -182,9 +186,14 @@ fn unpack_q8(
 
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn unpack_q4(args: &MatMulArgs<'_>, groups: [usize; GROUPS], first: usize, panel: &mut [PanelBlock<GROUPS>]) {
+fn unpack_q4(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    groups: [usize; GROUPS],
+    first: usize,
+    panel: &mut [PanelBlock<GROUPS>],
+) {
     let layout = layout(true);
-    assert!((first + panel.len()) * BLOCK <= args.columns);
+    assert!((first + panel.len()) * BLOCK <= args.columns());
     let mask = _mm256_set1_epi8(15);
     for (group, start) in starts(args, true, groups).into_iter().enumerate() {
         for (block, panel) in (first..).zip(&mut *panel) {

@@ -23,7 +23,7 @@ use crate::Part;
 use crate::codec::BLOCK;
 use crate::matmul::fetch::prefetch;
 use crate::matmul::tiles::{for_streams, share, tiles, up_to, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
 /// Bytes of a token's 32 activations, `narrow`: in int8.
@@ -48,17 +48,17 @@ pub(super) const fn layout(q4: bool) -> Layout {
 /// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let bytes = activation_bytes(args.layout.format, args.columns);
+    let bytes = activation_bytes(args.layout.format, args.columns());
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
         convert::<true, 1>(args, 0, own);
     }
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         S,
         |groups| if Q4 {
             product_streams_q4::<S, AHEAD>(args, groups, own)
@@ -76,13 +76,13 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize
 /// Several tokens, at most `TILE` in a tile: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
     let sizes = const { up_to(TILE, SIZES) };
     let in_panels = args.tokens >= LEAST_PANEL_TOKENS;
     let narrow = Q4 || in_panels;
-    let token_bytes = args.columns / BLOCK * token_block(narrow);
+    let token_bytes = args.columns() / BLOCK * token_block(narrow);
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -121,16 +121,20 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE:
 /// Quantises a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn convert<const NARROW: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
-    let input = &args.input[first * args.columns..][..T * args.columns];
-    let blocks = args.columns / BLOCK;
+fn convert<const NARROW: bool, const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    first: usize,
+    converted: &mut [u8],
+) {
+    let input = &args.input[first * args.columns()..][..T * args.columns()];
+    let blocks = args.columns() / BLOCK;
     assert!(converted.len() >= blocks * T * token_block(NARROW));
     let sign = _mm256_set1_ps(-0.0);
     for block in 0..blocks {
         for token in 0..T {
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above.
             unsafe {
-                let from = input.as_ptr().add(token * args.columns + block * BLOCK);
+                let from = input.as_ptr().add(token * args.columns() + block * BLOCK);
                 let to = converted.as_mut_ptr().add(block * T * token_block(NARROW));
                 let values: [__m256; 4] = std::array::from_fn(|index| _mm256_loadu_ps(from.add(8 * index)));
                 let magnitudes = values.map(|value| _mm256_andnot_ps(sign, value));
@@ -165,13 +169,13 @@ fn convert<const NARROW: bool, const T: usize>(args: &MatMulArgs<'_>, first: usi
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn product_streams_q4<const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
     activations: &[u8],
 ) {
     let layout = layout(true);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = args.columns() / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * token_block(true));
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     let ones = _mm256_set1_epi16(1);
@@ -217,13 +221,13 @@ fn product_streams_q4<const S: usize, const AHEAD: isize>(
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn product_streams_q8<const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
     activations: &[u8],
 ) {
     let layout = layout(false);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = args.columns() / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * token_block(true));
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     let ones = _mm256_set1_epi16(1);
@@ -263,10 +267,15 @@ fn product_streams_q8<const S: usize, const AHEAD: isize>(
 /// A q4_0 group of rows times a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_tile_q4<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: usize, activations: &[u8]) {
+fn product_tile_q4<const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    group: usize,
+    first: usize,
+    activations: &[u8],
+) {
     let layout = layout(true);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = args.columns() / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * token_block(true));
     let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
     let ones = _mm256_set1_epi16(1);
@@ -308,10 +317,15 @@ fn product_tile_q4<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: u
 /// A q8_0 group of rows times a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn product_tile_q8<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: usize, activations: &[u8]) {
+fn product_tile_q8<const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    group: usize,
+    first: usize,
+    activations: &[u8],
+) {
     let layout = layout(false);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = args.columns() / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * token_block(false));
     let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
     let mut totals = [_mm256_setzero_ps(); T];

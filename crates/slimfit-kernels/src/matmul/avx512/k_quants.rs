@@ -19,7 +19,7 @@ use crate::Part;
 use crate::codec::SUPER_BLOCK;
 use crate::matmul::fetch::fetch_outputs;
 use crate::matmul::tiles::{for_streams, tiles, with_tile};
-use crate::matmul::{MatMulArgs, activation_bytes};
+use crate::matmul::{MatMulArgs, MatrixShape, activation_bytes};
 use std::arch::x86_64::*;
 
 /// Bytes of a token's sums.
@@ -33,15 +33,15 @@ const GROUPS: usize = 2;
 
 /// One token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemv<const Q6: bool>(args: &MatMulArgs<'_>, part: Part) {
-    let bytes = activation_bytes(args.layout.format, args.columns);
+pub(in crate::matmul) fn gemv<const Q6: bool>(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
+    let bytes = activation_bytes(args.layout.format, args.columns());
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
         convert::<Q6, 1>(args, 0, own);
     }
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         4,
         |groups| if Q6 {
             q6::product_streams(args, groups, own)
@@ -58,8 +58,8 @@ pub(in crate::matmul) fn gemv<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
 
 /// Several tokens: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part) {
-    let token_bytes = args.columns / SUPER_BLOCK * TOKEN_BLOCK;
+pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
+    let token_bytes = args.columns() / SUPER_BLOCK * TOKEN_BLOCK;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -69,7 +69,7 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
         }
         return;
     }
-    let groups = part.range(args.layout.groups(args.rows), 1);
+    let groups = part.range(args.layout.groups(args.rows()), 1);
     for group in groups.clone().step_by(GROUPS) {
         for (first, size) in tiles(0..args.tokens, SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -95,7 +95,7 @@ pub(in crate::matmul) fn gemm<const Q6: bool>(args: &MatMulArgs<'_>, part: Part)
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
 fn tile<const Q6: bool, const G: usize, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; G],
     first: usize,
     activations: &[u8],
@@ -110,15 +110,19 @@ fn tile<const Q6: bool, const G: usize, const T: usize>(
 /// Quantises a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-fn convert<const Q6: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
-    let input = &args.input[first * args.columns..][..T * args.columns];
-    let blocks = args.columns / SUPER_BLOCK;
+fn convert<const Q6: bool, const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    first: usize,
+    converted: &mut [u8],
+) {
+    let input = &args.input[first * args.columns()..][..T * args.columns()];
+    let blocks = args.columns() / SUPER_BLOCK;
     assert!(converted.len() >= blocks * T * TOKEN_BLOCK);
     for block in 0..blocks {
         for token in 0..T {
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above.
             unsafe {
-                let from = input.as_ptr().add(token * args.columns + block * SUPER_BLOCK);
+                let from = input.as_ptr().add(token * args.columns() + block * SUPER_BLOCK);
                 let to = converted.as_mut_ptr().add(block * T * TOKEN_BLOCK);
                 let mut largest = _mm512_setzero_ps();
                 for index in 0..16 {

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "vector loads and stores of checked memory")]
 
 use super::ROWS;
-use crate::matmul::MatMulArgs;
+use crate::matmul::{MatMulArgs, MatrixShape};
 use std::arch::x86_64::*;
 
 /// Loads 64 bytes.
@@ -31,7 +31,21 @@ pub(super) unsafe fn load_halves(from: *const u8) -> __m512 {
 /// Hands a group's totals of one token on.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: __m512) {
+pub(super) fn finish(args: &MatMulArgs<'_, impl MatrixShape>, group: usize, token: usize, total: __m512) {
+    if let Some(rows) = args.plain_rows(group * ROWS, token, ROWS) {
+        let to = rows.as_mut_ptr();
+        // SAFETY: exactly 16 values, which only this share has.
+        unsafe {
+            let sum = match args.accumulate {
+                None => total,
+                Some(scale) => {
+                    _mm512_add_ps(_mm512_loadu_ps(to), _mm512_mul_ps(_mm512_set1_ps(scale), total))
+                }
+            };
+            _mm512_storeu_ps(to, sum);
+        }
+        return;
+    }
     let mut values = [0f32; ROWS];
     // SAFETY: exactly 16 values.
     unsafe { _mm512_storeu_ps(values.as_mut_ptr(), total) };

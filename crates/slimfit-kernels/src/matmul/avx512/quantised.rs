@@ -13,8 +13,8 @@ use super::lanes::{finish, load, load_halves};
 use crate::Part;
 use crate::codec::BLOCK;
 use crate::matmul::fetch::{fetch_outputs, prefetch};
-use crate::matmul::tiles::{for_streams, share, stretches, tiles, up_to, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
+use crate::matmul::tiles::{for_streams, share, stretches, tiles, uncounted, up_to, with_tile};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat, activation_bytes};
 use std::arch::x86_64::*;
 
 /// Bytes of one token's part of a block of converted activations.
@@ -37,17 +37,17 @@ const fn offset(q4: bool) -> i32 {
 /// One token, `S` address streams, each prefetching as `prefetch::<AHEAD>` does.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let bytes = activation_bytes(args.layout.format, args.columns);
+    let bytes = activation_bytes(args.layout.format, args.columns());
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
         convert::<Q4, 1>(args, 0, own);
     }
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         S,
         |groups| product_streams::<Q4, S, AHEAD>(args, groups, own),
         |group| product_streams::<Q4, 1, AHEAD>(args, [group], own)
@@ -57,11 +57,11 @@ pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize, const AHEAD: isize
 /// Several tokens, at most `TILE` in a tile: phase 0 converts the activations, phase 1 multiplies.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
     let sizes = const { up_to(TILE, SIZES) };
-    let token_bytes = args.columns / BLOCK * TOKEN_BLOCK;
+    let token_bytes = args.columns() / BLOCK * TOKEN_BLOCK;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, TILE), sizes) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -93,15 +93,19 @@ pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool, const TILE:
 /// Quantises a tile of tokens.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, converted: &mut [u8]) {
-    let input = &args.input[first * args.columns..][..T * args.columns];
-    let blocks = args.columns / BLOCK;
+fn convert<const Q4: bool, const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    first: usize,
+    converted: &mut [u8],
+) {
+    let input = &args.input[first * args.columns()..][..T * args.columns()];
+    let blocks = args.columns() / BLOCK;
     assert!(converted.len() >= blocks * T * TOKEN_BLOCK);
     for block in 0..blocks {
         for token in 0..T {
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above.
             unsafe {
-                let from = input.as_ptr().add(token * args.columns + block * BLOCK);
+                let from = input.as_ptr().add(token * args.columns() + block * BLOCK);
                 let to = converted.as_mut_ptr().add(block * T * TOKEN_BLOCK);
                 let (low, high) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16)));
                 let largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
@@ -123,13 +127,13 @@ fn convert<const Q4: bool, const T: usize>(args: &MatMulArgs<'_>, first: usize, 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
 fn product_streams<const Q4: bool, const S: usize, const AHEAD: isize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
     activations: &[u8],
 ) {
     let layout = layout(Q4);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = uncounted(args.columns() / BLOCK);
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * TOKEN_BLOCK);
     assert!(groups.iter().all(|&group| (group + 1) * group_bytes <= args.weights.len()));
     // SAFETY: inside `weights`, asserted above.
@@ -188,14 +192,14 @@ fn product_streams<const Q4: bool, const S: usize, const AHEAD: isize>(
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
 fn product_tile<const Q4: bool, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     group: usize,
     first: usize,
     activations: &[u8],
 ) {
     let layout = layout(Q4);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = uncounted(args.columns() / BLOCK);
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
     let weights = args.weights[group * group_bytes..][..group_bytes].as_ptr();
     let mut totals = [_mm512_setzero_ps(); T];

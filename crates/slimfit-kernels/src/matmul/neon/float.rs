@@ -12,7 +12,7 @@ use super::ROWS;
 use super::quantised::{finish, load_factors};
 use crate::Part;
 use crate::matmul::tiles::{for_streams, share, tiles, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::aarch64::*;
 
 /// Tokens of a tile: 12 tokens' sums of 8 rows fill 24 of 32 registers.
@@ -85,10 +85,13 @@ impl Weights for OfBf16 {
 
 /// One token, `S` address streams.
 #[target_feature(enable = "neon")]
-pub(in crate::matmul) fn gemv<W: Weights, const S: usize>(args: &MatMulArgs<'_>, part: Part) {
-    assert_eq!(args.input.len(), args.columns);
+pub(in crate::matmul) fn gemv<W: Weights, const S: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    part: Part,
+) {
+    assert_eq!(args.input.len(), args.columns());
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         S,
         |groups| product::<W, S, 1>(args, groups, 0, args.input.as_ptr()),
         |group| product::<W, 1, 1>(args, [group], 0, args.input.as_ptr())
@@ -97,15 +100,18 @@ pub(in crate::matmul) fn gemv<W: Weights, const S: usize>(args: &MatMulArgs<'_>,
 
 /// Several tokens: phase 0 lays the activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "neon")]
-pub(in crate::matmul) fn gemm<W: Weights, const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
-    let token_bytes = args.columns * 4;
+pub(in crate::matmul) fn gemm<W: Weights, const BY_TOKENS: bool>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    part: Part,
+) {
+    let token_bytes = args.columns() * 4;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
             for token in 0..size {
-                let input = &args.input[(first + token) * args.columns..][..args.columns];
+                let input = &args.input[(first + token) * args.columns()..][..args.columns()];
                 for (value, place) in input.iter().zip(own[4 * token..].chunks_mut(4 * size)) {
                     place[..4].copy_from_slice(&value.to_ne_bytes());
                 }
@@ -128,17 +134,17 @@ pub(in crate::matmul) fn gemm<W: Weights, const BY_TOKENS: bool>(args: &MatMulAr
 #[target_feature(enable = "neon")]
 #[inline]
 fn product<W: Weights, const S: usize, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
     first: usize,
     x: *const f32,
 ) {
-    let group_bytes = Layout::interleaved(W::FORMAT, ROWS).group_bytes(args.columns);
+    let group_bytes = Layout::interleaved(W::FORMAT, ROWS).group_bytes(args.columns());
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     // One token has sums of its own for odd columns: a multiply-add takes longer than `2 · S` of them to start.
     let mut sums = [[[[vdupq_n_f32(0.0); 2]; T]; S]; 2];
     let odd = usize::from(T == 1);
-    for pair in 0..args.columns / 2 {
+    for pair in 0..args.columns() / 2 {
         // SAFETY: columns 2 · pair and 2 · pair + 1 of the tile and of groups, whose lengths the callers and this function
         // checked.
         unsafe {
@@ -149,8 +155,8 @@ fn product<W: Weights, const S: usize, const T: usize>(
             }
         }
     }
-    if args.columns % 2 == 1 {
-        let pair = args.columns / 2;
+    if args.columns() % 2 == 1 {
+        let pair = args.columns() / 2;
         for stream in 0..S {
             // SAFETY: as above; the last column is the first of its pair.
             unsafe {

@@ -19,7 +19,7 @@ use crate::matmul::k_layout::{
     q4_k_offset, q4_k_packed, q4_k_values, q6_k_factors, q6_k_scales, q6_k_values,
 };
 use crate::matmul::tiles::{for_streams, share, tiles, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat, activation_bytes};
 use std::arch::aarch64::*;
 
 /// Bytes of a token's sums.
@@ -35,17 +35,17 @@ const fn layout(q6: bool) -> Layout {
 #[inline(always)]
 pub(super) fn gemv<M: Multiply, const Q6: bool, const S: usize>(
     multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let bytes = activation_bytes(args.layout.format, args.columns);
+    let bytes = activation_bytes(args.layout.format, args.columns());
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
         convert::<M, Q6, 1>(multiply, args, 0, own);
     }
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         S,
         |groups| product::<M, Q6, S, 1>(multiply, args, groups, 0, own),
         |group| product::<M, Q6, 1, 1>(multiply, args, [group], 0, own)
@@ -56,10 +56,10 @@ pub(super) fn gemv<M: Multiply, const Q6: bool, const S: usize>(
 #[inline(always)]
 pub(super) fn gemm<M: Multiply, const Q6: bool, const BY_TOKENS: bool>(
     multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let token_bytes = args.columns / SUPER_BLOCK * TOKEN_BLOCK;
+    let token_bytes = args.columns() / SUPER_BLOCK * TOKEN_BLOCK;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, M::SIZES[0]), M::SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -90,12 +90,12 @@ pub(super) fn gemm<M: Multiply, const Q6: bool, const BY_TOKENS: bool>(
 #[inline(always)]
 fn convert<M: Multiply, const Q6: bool, const T: usize>(
     _multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     first: usize,
     converted: &mut [u8],
 ) {
-    let input = &args.input[first * args.columns..][..T * args.columns];
-    let blocks = args.columns / SUPER_BLOCK;
+    let input = &args.input[first * args.columns()..][..T * args.columns()];
+    let blocks = args.columns() / SUPER_BLOCK;
     assert!(converted.len() >= blocks * T * TOKEN_BLOCK);
     let length = if Q6 { q6_k::SUB_BLOCK } else { BLOCK };
     for block in 0..blocks {
@@ -103,7 +103,7 @@ fn convert<M: Multiply, const Q6: bool, const T: usize>(
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above; the
             // proof of the features is an argument.
             unsafe {
-                let from = input.as_ptr().add(token * args.columns + block * SUPER_BLOCK);
+                let from = input.as_ptr().add(token * args.columns() + block * SUPER_BLOCK);
                 let to = converted.as_mut_ptr().add(block * T * TOKEN_BLOCK);
                 let largest = largest::<64>(from);
                 let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
@@ -128,13 +128,13 @@ fn convert<M: Multiply, const Q6: bool, const T: usize>(
 #[inline(always)]
 fn product<M: Multiply, const Q6: bool, const S: usize, const T: usize>(
     multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
     first: usize,
     activations: &[u8],
 ) {
-    let blocks = args.columns / SUPER_BLOCK;
-    let group_bytes = layout(Q6).group_bytes(args.columns);
+    let blocks = args.columns() / SUPER_BLOCK;
+    let group_bytes = layout(Q6).group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     // SAFETY: the proof of the features is an argument.

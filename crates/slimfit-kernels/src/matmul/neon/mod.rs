@@ -23,14 +23,14 @@ macro_rules! entry_points {
         pub(super) mod $name {
             use super::{k_quants, multiply::$multiply, quantised};
             use crate::Part;
-            use crate::matmul::MatMulArgs;
+            use crate::matmul::{MatMulArgs, MatrixShape};
 
             $(entry_points!(@$one $multiply, $features);)?
 
             /// Several tokens.
             #[target_feature(enable = $features)]
             pub(in crate::matmul) fn gemm<const Q4: bool, const BY_TOKENS: bool>(
-                args: &MatMulArgs<'_>,
+                args: &MatMulArgs<'_, impl MatrixShape>,
                 part: Part,
             ) {
                 // SAFETY: this function has the features enabled.
@@ -41,7 +41,7 @@ macro_rules! entry_points {
             /// Several tokens in a k format.
             #[target_feature(enable = $features)]
             pub(in crate::matmul) fn k_gemm<const Q6: bool, const BY_TOKENS: bool>(
-                args: &MatMulArgs<'_>,
+                args: &MatMulArgs<'_, impl MatrixShape>,
                 part: Part,
             ) {
                 // SAFETY: this function has the features enabled.
@@ -53,7 +53,7 @@ macro_rules! entry_points {
     (@one_token $multiply:ident, $features:literal) => {
         /// One token, `S` address streams.
         #[target_feature(enable = $features)]
-        pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize>(args: &MatMulArgs<'_>, part: Part) {
+        pub(in crate::matmul) fn gemv<const Q4: bool, const S: usize>(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
             // SAFETY: this function has the features enabled.
             let multiply = unsafe { $multiply::new() };
             quantised::gemv::<_, Q4, S>(multiply, args, part);
@@ -62,7 +62,7 @@ macro_rules! entry_points {
         /// One token in a k format, `S` address streams.
         #[target_feature(enable = $features)]
         pub(in crate::matmul) fn k_gemv<const Q6: bool, const S: usize>(
-            args: &MatMulArgs<'_>,
+            args: &MatMulArgs<'_, impl MatrixShape>,
             part: Part,
         ) {
             // SAFETY: this function has the features enabled.

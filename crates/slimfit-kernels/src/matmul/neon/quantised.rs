@@ -14,7 +14,7 @@ use super::multiply::{Multiply, place};
 use crate::Part;
 use crate::codec::BLOCK;
 use crate::matmul::tiles::{for_streams, share, tiles, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat, activation_bytes};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat, activation_bytes};
 use std::arch::aarch64::*;
 
 /// Bytes of one token's part of a block of converted activations.
@@ -28,17 +28,17 @@ const fn layout(q4: bool) -> Layout {
 #[inline(always)]
 pub(super) fn gemv<M: Multiply, const Q4: bool, const S: usize>(
     multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let bytes = activation_bytes(args.layout.format, args.columns);
+    let bytes = activation_bytes(args.layout.format, args.columns());
     // SAFETY: a thread does one share at a time.
     let (own, converted) = unsafe { args.own_scratch(part, bytes) };
     if !converted {
         convert::<M, 1>(multiply, args, 0, own);
     }
     for_streams!(
-        part.range(args.layout.groups(args.rows), 1),
+        part.range(args.layout.groups(args.rows()), 1),
         S,
         |groups| product::<M, Q4, S, 1>(multiply, args, groups, 0, own),
         |group| product::<M, Q4, 1, 1>(multiply, args, [group], 0, own)
@@ -49,10 +49,10 @@ pub(super) fn gemv<M: Multiply, const Q4: bool, const S: usize>(
 #[inline(always)]
 pub(super) fn gemm<M: Multiply, const Q4: bool, const BY_TOKENS: bool>(
     multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     part: Part,
 ) {
-    let token_bytes = args.columns / BLOCK * TOKEN_BLOCK;
+    let token_bytes = args.columns() / BLOCK * TOKEN_BLOCK;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, M::SIZES[0]), M::SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
@@ -83,19 +83,19 @@ pub(super) fn gemm<M: Multiply, const Q4: bool, const BY_TOKENS: bool>(
 #[inline(always)]
 fn convert<M: Multiply, const T: usize>(
     _multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     first: usize,
     converted: &mut [u8],
 ) {
-    let input = &args.input[first * args.columns..][..T * args.columns];
-    let blocks = args.columns / BLOCK;
+    let input = &args.input[first * args.columns()..][..T * args.columns()];
+    let blocks = args.columns() / BLOCK;
     assert!(converted.len() >= blocks * T * TOKEN_BLOCK);
     for block in 0..blocks {
         for token in 0..T {
             // SAFETY: a whole block of a token inside `input`, and its places inside `converted`, asserted above; the
             // proof of the features is an argument.
             unsafe {
-                let from = input.as_ptr().add(token * args.columns + block * BLOCK);
+                let from = input.as_ptr().add(token * args.columns() + block * BLOCK);
                 let to = converted.as_mut_ptr().add(block * T * TOKEN_BLOCK);
                 let largest = largest::<8>(from);
                 let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
@@ -197,14 +197,14 @@ pub(super) unsafe fn load_factors(from: *const u8) -> [float32x4_t; 2] {
 #[inline(always)]
 fn product<M: Multiply, const Q4: bool, const S: usize, const T: usize>(
     multiply: M,
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; S],
     first: usize,
     activations: &[u8],
 ) {
     let layout = layout(Q4);
-    let blocks = args.columns / BLOCK;
-    let group_bytes = layout.group_bytes(args.columns);
+    let blocks = args.columns() / BLOCK;
+    let group_bytes = layout.group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     // SAFETY: the proof of the features is an argument.
@@ -244,7 +244,12 @@ fn product<M: Multiply, const Q4: bool, const S: usize, const T: usize>(
 
 /// Stores a group's sums.
 #[inline(always)]
-pub(super) fn finish(args: &MatMulArgs<'_>, group: usize, token: usize, total: [float32x4_t; 2]) {
+pub(super) fn finish(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    group: usize,
+    token: usize,
+    total: [float32x4_t; 2],
+) {
     let mut values = [0f32; ROWS];
     // SAFETY: exactly 8 values; who has vectors has Advanced SIMD.
     unsafe {

@@ -13,7 +13,7 @@ use super::quantised::finish;
 use crate::Part;
 use crate::codec::float::write_bf16;
 use crate::matmul::tiles::{share, tiles, with_tile};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::aarch64::*;
 use std::arch::asm;
 
@@ -22,15 +22,15 @@ const SIZES: &[usize] = &[8, 4, 2, 1];
 
 /// Several tokens: phase 0 lays the rounded activations out in tiles, phase 1 multiplies.
 #[target_feature(enable = "neon,bf16")]
-pub(in crate::matmul) fn gemm<const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part: Part) {
-    let token_bytes = args.columns.next_multiple_of(4) * 2;
+pub(in crate::matmul) fn gemm<const BY_TOKENS: bool>(args: &MatMulArgs<'_, impl MatrixShape>, part: Part) {
+    let token_bytes = args.columns().next_multiple_of(4) * 2;
     if part.phase == 0 {
         for (first, size) in tiles(part.range(args.tokens, SIZES[0]), SIZES) {
             let range = first * token_bytes..(first + size) * token_bytes;
             // SAFETY: each tile has a stretch of its own, and only this share has this tile.
             let own = unsafe { args.scratch.slice_mut(range) };
             for token in 0..size {
-                let input = &args.input[(first + token) * args.columns..][..args.columns];
+                let input = &args.input[(first + token) * args.columns()..][..args.columns()];
                 for (values, place) in input.chunks(4).zip(own[8 * token..].chunks_mut(8 * size)) {
                     place[..8].fill(0);
                     for (value, place) in values.iter().zip(place.chunks_mut(2)) {
@@ -54,10 +54,15 @@ pub(in crate::matmul) fn gemm<const BY_TOKENS: bool>(args: &MatMulArgs<'_>, part
 /// A group of rows times a tile of `T` tokens.
 #[target_feature(enable = "neon,bf16")]
 #[inline]
-fn product<const T: usize>(args: &MatMulArgs<'_>, group: usize, first: usize, activations: &[u8]) {
-    let group_bytes = Layout::interleaved(WeightFormat::Bf16, ROWS).group_bytes(args.columns);
+fn product<const T: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    group: usize,
+    first: usize,
+    activations: &[u8],
+) {
+    let group_bytes = Layout::interleaved(WeightFormat::Bf16, ROWS).group_bytes(args.columns());
     let start = args.weights[group * group_bytes..][..group_bytes].as_ptr();
-    let pairs = args.columns.div_ceil(2);
+    let pairs = args.columns().div_ceil(2);
     assert!(activations.len() >= pairs.div_ceil(2) * 8 * T);
     // Slots 2p and 2p + 1 of a pair of tokens hold rows 0 1, 2 3 and 4 5, 6 7 until they are unzipped.
     let mut sums = [[vdupq_n_f32(0.0); 2]; T];

@@ -4,7 +4,7 @@ use super::{ROWS, TOKEN_BLOCK, Tile, halves};
 use crate::codec::{SUPER_BLOCK, q4_k};
 use crate::matmul::avx512::lanes::{finish, load, load_halves};
 use crate::matmul::k_layout::{q4_k_offset, q4_k_packed, q4_k_values};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::x86_64::*;
 
 /// Scales or minima of a block: bytes `[4][16][2]`, pairs of sub-blocks.
@@ -68,9 +68,13 @@ fn pair_of(scales: &Small, pair: usize) -> [__m512; 2] {
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S], activations: &[u8]) {
-    let blocks = args.columns / SUPER_BLOCK;
-    let group_bytes = Layout::interleaved(WeightFormat::Q4K, ROWS).group_bytes(args.columns);
+pub(super) fn product_streams<const S: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    groups: [usize; S],
+    activations: &[u8],
+) {
+    let blocks = args.columns() / SUPER_BLOCK;
+    let group_bytes = Layout::interleaved(WeightFormat::Q4K, ROWS).group_bytes(args.columns());
     assert!(activations.len() >= blocks * TOKEN_BLOCK);
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     let mut totals = [_mm512_setzero_ps(); S];
@@ -131,13 +135,13 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
 pub(super) fn product_tile<const G: usize, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; G],
     first: usize,
     activations: &[u8],
 ) {
-    let blocks = args.columns / SUPER_BLOCK;
-    let group_bytes = Layout::interleaved(WeightFormat::Q4K, ROWS).group_bytes(args.columns);
+    let blocks = args.columns() / SUPER_BLOCK;
+    let group_bytes = Layout::interleaved(WeightFormat::Q4K, ROWS).group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     let mut totals = [[_mm512_setzero_ps(); T]; G];

@@ -4,7 +4,7 @@ use super::{ROWS, TOKEN_BLOCK, Tile, halves};
 use crate::codec::{SUPER_BLOCK, q6_k};
 use crate::matmul::avx512::lanes::{finish, load, load_halves};
 use crate::matmul::k_layout::{q6_k_factors, q6_k_scales, q6_k_values};
-use crate::matmul::{Layout, MatMulArgs, WeightFormat};
+use crate::matmul::{Layout, MatMulArgs, MatrixShape, WeightFormat};
 use std::arch::x86_64::*;
 
 /// The 16 columns of a sub-block, four to a vector, as unsigned bytes.
@@ -42,9 +42,13 @@ unsafe fn pair_of(from: *const u8, pair: usize) -> [__m512; 2] {
 /// `S` groups of rows from `S` places of the matrix times one token.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
-pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [usize; S], activations: &[u8]) {
-    let blocks = args.columns / SUPER_BLOCK;
-    let group_bytes = Layout::interleaved(WeightFormat::Q6K, ROWS).group_bytes(args.columns);
+pub(super) fn product_streams<const S: usize>(
+    args: &MatMulArgs<'_, impl MatrixShape>,
+    groups: [usize; S],
+    activations: &[u8],
+) {
+    let blocks = args.columns() / SUPER_BLOCK;
+    let group_bytes = Layout::interleaved(WeightFormat::Q6K, ROWS).group_bytes(args.columns());
     assert!(activations.len() >= blocks * TOKEN_BLOCK);
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     let mut totals = [_mm512_setzero_ps(); S];
@@ -92,13 +96,13 @@ pub(super) fn product_streams<const S: usize>(args: &MatMulArgs<'_>, groups: [us
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 #[inline]
 pub(super) fn product_tile<const G: usize, const T: usize>(
-    args: &MatMulArgs<'_>,
+    args: &MatMulArgs<'_, impl MatrixShape>,
     groups: [usize; G],
     first: usize,
     activations: &[u8],
 ) {
-    let blocks = args.columns / SUPER_BLOCK;
-    let group_bytes = Layout::interleaved(WeightFormat::Q6K, ROWS).group_bytes(args.columns);
+    let blocks = args.columns() / SUPER_BLOCK;
+    let group_bytes = Layout::interleaved(WeightFormat::Q6K, ROWS).group_bytes(args.columns());
     assert!(activations.len() >= blocks * T * TOKEN_BLOCK);
     let starts = groups.map(|group| args.weights[group * group_bytes..][..group_bytes].as_ptr());
     let mut totals = [[_mm512_setzero_ps(); T]; G];
