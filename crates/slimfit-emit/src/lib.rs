@@ -3,6 +3,7 @@
 
 mod config;
 mod error;
+pub mod kernels;
 
 pub use config::{Emission, emit_config};
 pub use error::EmitError;

@@ -273,6 +273,26 @@ impl Kernels {
     }
 }
 
+/// What multiplies by matrices of this shape on a device of this tier, whether this machine has it or not: what `tuning` chose
+/// there, or what is usual. `threads` will run it, and all matrices that a step reads have `working_set_bytes` together.
+/// None where the tier belongs to another architecture than this program.
+pub fn product_variant(
+    product: &MatMul,
+    tokens: usize,
+    tier: Isa,
+    threads: usize,
+    tuning: &Tuning,
+    working_set_bytes: u64,
+) -> Option<MatMulVariant> {
+    if !tier.is_of_this_architecture() {
+        return None;
+    }
+    let (table, key_tokens) = if tokens == 1 { (GEMV, 1) } else { (GEMM, TUNED_TOKENS) };
+    tuning
+        .nearest(&tuner::key_of(product, key_tokens, tier, threads, working_set_bytes))
+        .or_else(|| matmul::usual(table, weight_format(product.format), tier))
+}
+
 /// Phases of an operation on so many tokens: all threads meet between two phases.
 pub fn phases(operation: &Operation, tokens: usize) -> usize {
     match operation {

@@ -89,6 +89,15 @@ impl Isa {
         }
     }
 
+    /// Whether this program's architecture has it, whatever this machine has.
+    pub const fn is_of_this_architecture(self) -> bool {
+        match self {
+            Self::Scalar | Self::Portable => true,
+            Self::Avx2 | Self::AvxVnni | Self::Avx512 | Self::Avx512Bf16 => cfg!(target_arch = "x86_64"),
+            Self::Neon | Self::NeonDotprod | Self::NeonI8mm | Self::NeonBf16 => cfg!(target_arch = "aarch64"),
+        }
+    }
+
     /// Whether what is written for the tier itself rounds the activations of many tokens to bf16, as its instructions want.
     pub const fn rounds_activations(self) -> bool {
         matches!(self, Self::Avx512Bf16 | Self::NeonBf16)

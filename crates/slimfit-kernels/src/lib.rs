@@ -33,7 +33,7 @@ pub use activate::{ACTIVATE, ActivateArgs, ActivateFunction};
 pub use add::{ADD, AddArgs, AddFunction};
 pub use attend::{ATTEND, AttendArgs, AttendFunction};
 pub use cache::{CacheShape, KvCache, SharedKvCache};
-pub use dispatch::{Kernels, phases, scratch_bytes};
+pub use dispatch::{Kernels, phases, product_variant, scratch_bytes};
 pub use embed::{EMBED, EmbedArgs, EmbedFunction};
 pub use error::KernelError;
 pub use experts::{EXPERTS, ExpertsArgs, ExpertsFunction, ExpertsRun};

@@ -9,6 +9,7 @@ mod tests;
 mod types;
 mod value;
 
+pub use crate::weights::gguf_interleaved_rows as interleaved_rows;
 pub use crate::weights::gguf_tensor_name as tensor_name;
 pub use architecture::GgufModel;
 pub use data_bytes::{data_bytes, rope_bytes, tensor_bytes};

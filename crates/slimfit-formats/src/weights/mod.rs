@@ -21,6 +21,7 @@ use std::path::Path;
 use table::Table;
 use view::View;
 
+pub use names::gguf::interleaved_rows as gguf_interleaved_rows;
 pub use names::gguf::tensor_name as gguf_tensor_name;
 
 type Key = (TensorRole, TensorPart, Option<u64>);

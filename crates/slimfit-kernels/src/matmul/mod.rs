@@ -41,8 +41,8 @@ use crate::{Part, Seat, SharedMut};
 mod table;
 mod variants;
 pub use table::{GEMM, GEMV};
-pub(crate) use variants::select;
 pub use variants::{MatMulVariant, layout_for};
+pub(crate) use variants::{select, usual};
 
 /// Arguments of a product. Built by [`MatMulArgs::new`], which checks every length.
 #[derive(Debug, Clone, Copy)]

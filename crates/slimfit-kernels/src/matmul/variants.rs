@@ -31,16 +31,30 @@ pub const fn layout_for(format: WeightFormat, cap: Isa) -> Layout {
 
 /// The richest implementation under a cap that reads the cap's layout; of several on one tier, the first in the table.
 pub(crate) fn select(table: &[MatMulVariant], format: WeightFormat, cap: Isa) -> MatMulVariant {
+    richest(table, format, cap, Isa::is_available)
+        .expect("every tier's layout has a variant in both tables, which a test checks")
+}
+
+/// The same on a processor of that tier, which need not be this one; none where the tier is another architecture's.
+pub(crate) fn usual(table: &[MatMulVariant], format: WeightFormat, cap: Isa) -> Option<MatMulVariant> {
+    // AVX-512 does not bring AVX-VNNI along.
+    richest(table, format, cap, |tier| tier != Isa::AvxVnni || cap == Isa::AvxVnni)
+}
+
+fn richest(
+    table: &[MatMulVariant],
+    format: WeightFormat,
+    cap: Isa,
+    is_there: impl Fn(Isa) -> bool,
+) -> Option<MatMulVariant> {
     let layout = layout_for(format, cap);
-    *table
+    table
         .iter()
         // Of equal maxima the last one counts.
         .rev()
-        .filter(|entry| {
-            entry.layout == layout && entry.variant.isa <= cap && entry.variant.isa.is_available()
-        })
+        .filter(|entry| entry.layout == layout && entry.variant.isa <= cap && is_there(entry.variant.isa))
         .max_by_key(|entry| entry.variant.isa)
-        .expect("every tier's layout has a variant in both tables, which a test checks")
+        .copied()
 }
 
 impl MatMulVariant {

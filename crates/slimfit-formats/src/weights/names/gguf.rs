@@ -58,6 +58,15 @@ pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor)
     }
 }
 
+/// The rows of a head of `role`, where files of this family store its first half on even rows and its second half on odd
+/// ones.
+pub fn interleaved_rows(family: &str, attention: &Attention, role: TensorRole) -> Option<u64> {
+    match order(family, attention, role) {
+        Rows::Interleaved { head } => Some(head),
+        Rows::Runs { .. } => None,
+    }
+}
+
 /// Files of Llama's family have neighbouring rows rotate together; everyone else's, the halves of a head.
 fn order(family: &str, attention: &Attention, role: TensorRole) -> Rows {
     match role {

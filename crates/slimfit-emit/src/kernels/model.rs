@@ -1,0 +1,496 @@
+//! `model.rs` of an emitted crate: sizes, weights, and the step that was made from the plan.
+
+use super::blocks::{Blocks, Field, Kind, Slot, Visit};
+use super::names;
+use super::text::{double, float, grouped, option};
+use crate::EmitError;
+use slimfit_arch::{Architecture, Tensor, TensorPart, TensorRole};
+use slimfit_formats::gguf::{interleaved_rows, tensor_name};
+use slimfit_kernels::{Isa, Operation};
+use slimfit_plan::{Buffer, Plan, RopeSlot};
+use slimfit_runtime::rotation_frequencies;
+use std::collections::BTreeSet;
+
+/// What the file is written from.
+pub(super) struct ModelText<'a> {
+    pub(super) architecture: &'a Architecture,
+    pub(super) plan: &'a Plan,
+    /// Whose names and order of rows the weights' file has.
+    pub(super) family: &'a str,
+    pub(super) tier: Isa,
+    pub(super) title: &'a str,
+}
+
+/// Values on a cache line.
+const LINE: u64 = 16;
+
+impl ModelText<'_> {
+    /// The text of the file.
+    ///
+    /// # Errors
+    /// A fault of this program: a plan with a tensor that the architecture lacks.
+    pub(super) fn render(&self) -> Result<String, EmitError> {
+        let blocks = Blocks::of(self.architecture, self.plan);
+        let mut text = format!("//! {}: its sizes, its weights and its step.\n\n", self.title);
+        text += &imports(self.plan, &blocks);
+        text += &self.constants();
+        text += &self.buffers();
+        text += &self.weights(&blocks)?;
+        text += &self.tables();
+        text += &self.steps(&blocks);
+        Ok(text)
+    }
+
+    fn constants(&self) -> String {
+        let options = &self.plan.options;
+        let chunk = options.chunk.min(options.context);
+        let streamed: u64 = self.streamed_bytes();
+        let keys: u64 = self.plan.kv.iter().map(|slot| slot.bytes_per_position()).sum();
+        let constants = [
+            (
+                "pub const VOCABULARY",
+                "usize",
+                grouped(self.architecture.vocabulary_size),
+                "Tokens that there are.",
+            ),
+            ("pub const CONTEXT", "usize", grouped(options.context), "The most tokens of a text."),
+            ("pub const WEIGHT_BYTES", "usize", grouped(streamed), "Bytes of weights that each token reads."),
+            (
+                "pub const KEY_BYTES",
+                "usize",
+                grouped(keys),
+                "Bytes of keys and values that each token reads of one before it.",
+            ),
+            ("pub(crate) const CHUNK", "usize", grouped(chunk), "Most tokens of a step."),
+            (
+                "pub(crate) const TIER",
+                "Isa",
+                format!("Isa::{:?}", self.tier),
+                "The instructions that this was made for.",
+            ),
+        ];
+        constants
+            .iter()
+            .map(|(name, kind, value, documentation)| {
+                format!("/// {documentation}\n{name}: {kind} = {value};\n")
+            })
+            .collect()
+    }
+
+    /// Packed bytes of the matrices that one token multiplies with.
+    fn streamed_bytes(&self) -> u64 {
+        let mut bytes = 0;
+        for step in &self.plan.steps {
+            let share = match &step.operation {
+                Operation::MatMul(_) | Operation::Route(_) => (1, 1),
+                Operation::Experts(experts) => (experts.top_k, experts.experts),
+                _ => continue,
+            };
+            for slot in step.matrix.into_iter().chain(step.second_matrix) {
+                bytes += self.plan.matrices[slot].packed_bytes * share.0 / share.1;
+            }
+        }
+        bytes
+    }
+
+    fn buffers(&self) -> String {
+        let (mut fields, mut parts, mut end, mut logits) = (String::new(), String::new(), 0, 0);
+        for &(buffer, width) in &self.plan.buffers {
+            let name = names::buffer(buffer);
+            let values = width * self.plan.buffer_rows(buffer);
+            if buffer == Buffer::Logits {
+                logits = end;
+            }
+            fields += &format!(
+                "    /// {}\n    pub(crate) {name}: SharedMut<'a, f32>,\n",
+                names::buffer_doc(buffer)
+            );
+            parts +=
+                &format!("            {name}: memory.part({}..{}),\n", grouped(end), grouped(end + values));
+            end = (end + values).next_multiple_of(LINE);
+        }
+        format!(
+            "\n/// Activations: a row for each token of a step.\n#[derive(Clone, Copy)]\npub(crate) struct Buffers<'a> {{\n{fields}}}\n\n\
+             impl<'a> Buffers<'a> {{\n    /// Values of all of them.\n    pub(crate) const VALUES: usize = {};\n    \
+             /// Where the logits begin.\n    pub(crate) const LOGITS: usize = {};\n\n    \
+             /// The buffers in memory of so many values.\n    pub(crate) fn of(memory: SharedMut<'a, f32>) -> Self {{\n        Self {{\n{parts}        }}\n    }}\n}}\n",
+            grouped(end),
+            grouped(logits)
+        )
+    }
+
+    fn weights(&self, blocks: &Blocks) -> Result<String, EmitError> {
+        let mut text = String::new();
+        for kind in &blocks.kinds {
+            text += &format!(
+                "\n/// The weights of {}.\n#[derive(Debug)]\npub(crate) struct {} {{\n",
+                layers(kind),
+                kind.name
+            );
+            text += &declared(&kind.fields);
+            text += "}\n\n";
+            let layer = kind.layers.first().copied();
+            text += &format!("impl {} {{\n", kind.name);
+            text += &lengths_text(self.plan, &kind.fields);
+            text += &format!(
+                "\n    fn load(loader: &mut Loader<'_>, isa: Isa, layer: usize) -> Result<Self, ModelError> {{\n        Ok(Self {{\n{}        }})\n    }}\n}}\n",
+                self.loads(&kind.fields, layer)?
+            );
+        }
+        text += "\n/// All weights.\n#[derive(Debug)]\npub(crate) struct Weights {\n";
+        text += &declared(&blocks.outer);
+        for kind in &blocks.kinds {
+            text += &format!(
+                "    /// {} of them.\n    {}: Vec<{}>,\n",
+                kind.layers.len(),
+                field_of(kind),
+                kind.name
+            );
+        }
+        text += "}\n\nimpl Weights {\n";
+        text += &lengths_text(self.plan, &blocks.outer);
+        text += "\n    /// Reads and packs them for a tier.\n    pub(crate) fn load(source: &Source, isa: Isa) -> Result<Self, ModelError> {\n        \
+                 let mut lengths = Self::lengths(isa);\n";
+        for kind in &blocks.kinds {
+            text += &format!(
+                "        (0..{}).for_each(|_| lengths.extend({}::lengths(isa)));\n",
+                kind.layers.len(),
+                kind.name
+            );
+        }
+        text += "        let loader = &mut Loader::new(source, &lengths)?;\n        Ok(Self {\n";
+        text += &self.loads(&blocks.outer, None)?;
+        for kind in &blocks.kinds {
+            text += &format!(
+                "            {}: {}.map(|layer| {}::load(loader, isa, layer)).collect::<Result<_, _>>()?,\n",
+                field_of(kind),
+                indices(&kind.layers),
+                kind.name
+            );
+        }
+        text += "        })\n    }\n}\n";
+        Ok(text)
+    }
+
+    /// The initialisers of fields.
+    fn loads(&self, fields: &[Field], layer: Option<u64>) -> Result<String, EmitError> {
+        let mut text = String::new();
+        for field in fields {
+            let value = match field.slot {
+                Slot::Matrix(index) => {
+                    let slot = &self.plan.matrices[index];
+                    let layout = format!("products::layout({}, isa)", names::format_variant(slot.format));
+                    let mut parts = String::new();
+                    for role in &slot.parts {
+                        let (stored, rows) =
+                            self.stored(*role, TensorPart::Weight, layer, slot.count * slot.columns)?;
+                        parts += &format!("                    {},\n", stored(rows));
+                    }
+                    if slot.count == 1 {
+                        format!(
+                            "Matrix::load(\n                loader,\n                {layout},\n                &[\n{parts}                ],\n            )?"
+                        )
+                    } else {
+                        let shape = format!(
+                            "({}, {}, {})",
+                            grouped(slot.count),
+                            grouped(slot.rows),
+                            grouped(slot.columns)
+                        );
+                        format!(
+                            "Stack::load(\n                loader,\n                {layout},\n                {shape},\n                &[\n{parts}                ],\n            )?"
+                        )
+                    }
+                }
+                Slot::Vector(index) => {
+                    let slot = &self.plan.vectors[index];
+                    let mut parts = String::new();
+                    for (role, part) in &slot.parts {
+                        let (stored, rows) = self.stored(*role, *part, layer, 1)?;
+                        parts += &format!("                    {},\n", stored(rows));
+                    }
+                    // Norms lie around 1: files of families whose weights are offsets from it hold the sum.
+                    let norm =
+                        slot.parts.iter().any(|(role, part)| role.is_norm() && *part == TensorPart::Weight);
+                    let middle = if norm { "1.0" } else { "0.0" };
+                    format!(
+                        "loader.source.vector(\n                &[\n{parts}                ],\n                {},\n                {middle},\n            )?",
+                        float(slot.scale)
+                    )
+                }
+            };
+            text += &format!("            {}: {value},\n", field.name);
+        }
+        Ok(text)
+    }
+
+    /// How a tensor is named in the file, and its rows of `columns` values.
+    fn stored(
+        &self,
+        role: TensorRole,
+        part: TensorPart,
+        layer: Option<u64>,
+        columns: u64,
+    ) -> Result<(impl Fn(u64) -> String + use<>, u64), EmitError> {
+        let tensors = self.architecture.tensors();
+        // A tied head is the input table.
+        let layer = if is_outside(role) { None } else { layer };
+        let found =
+            tensors.iter().find(|tensor| (tensor.role, tensor.part, tensor.layer) == (role, part, layer));
+        let tensor = found.ok_or(EmitError::Internal("a plan whose tensor the architecture lacks"))?;
+        let name = match layer {
+            Some(layer) => {
+                let name = tensor_name(self.family, tensor);
+                format!("format!(\"{}\")", name.replacen(&format!("blk.{layer}."), "blk.{layer}.", 1))
+            }
+            None => format!("\"{}\".to_owned()", tensor_name(self.family, tensor)),
+        };
+        let head = self.interleaved(tensor);
+        let rows = tensor.parameters() / columns;
+        Ok((
+            move |rows: u64| {
+                let interleaved = option(head.map(grouped));
+                format!("Stored {{ name: {name}, rows: {}, interleaved: {interleaved} }}", grouped(rows))
+            },
+            rows,
+        ))
+    }
+
+    fn interleaved(&self, tensor: &Tensor) -> Option<u64> {
+        let run = self.architecture.each_layer().nth(tensor.layer? as usize)?;
+        interleaved_rows(self.family, &run.attention, tensor.role)
+    }
+
+    fn tables(&self) -> String {
+        let mut text = String::new();
+        let context = self.plan.options.context;
+        let mut rotations = String::new();
+        for (place, slot) in self.plan.ropes.iter().enumerate() {
+            let (name, magnitude) = (format!("FREQUENCIES_{place}"), rope(slot, context).1);
+            text += &frequencies(&name, &rope(slot, context).0);
+            rotations += &format!("        Rotation::new(&{name}, {}, CONTEXT),\n", double(magnitude));
+        }
+        text += &format!(
+            "\n/// Cosines and sines of every position.\npub(crate) fn rotations() -> Vec<Rotation> {{\n    vec![\n{rotations}    ]\n}}\n"
+        );
+        text += "\n/// What each layer keeps in each pass.\npub(crate) fn caches() -> Vec<CacheShape> {\n    let mut caches = Vec::new();\n";
+        for run in self.plan.kv.chunk_by(|a, b| a == b) {
+            let slot = &run[0];
+            let format = match slot.format.name() {
+                "f32" => "F32",
+                "f16" => "F16",
+                _ => "Q8_0",
+            };
+            text += &format!(
+                "    caches.extend(std::iter::repeat_n(\n        CacheShape {{ format: KvFormat::{format}, kv_heads: {}, head_size: {}, window: {}, positions: {} }},\n        {},\n    ));\n",
+                grouped(slot.kv_heads),
+                grouped(slot.head_size),
+                option(slot.window.map(grouped)),
+                grouped(slot.positions),
+                run.len()
+            );
+        }
+        text += "    caches\n}\n";
+        text + &self.scratch()
+    }
+
+    /// The scratch of the greediest operation.
+    fn scratch(&self) -> String {
+        let mut needs: BTreeSet<String> = BTreeSet::new();
+        for step in &self.plan.steps {
+            for tokens in ["1", "2", "CHUNK"] {
+                let tokens = if step.rows == slimfit_plan::TokenRows::All { tokens } else { "1" };
+                let need = match &step.operation {
+                    Operation::MatMul(product) => format!(
+                        "matmul::scratch_bytes({}, {}, {tokens}, threads)",
+                        names::format_variant(product.format),
+                        grouped(product.columns)
+                    ),
+                    Operation::Route(route) => format!(
+                        "matmul::scratch_bytes(WeightFormat::F32, {}, {tokens}, threads)",
+                        grouped(route.columns)
+                    ),
+                    Operation::Attend(attend) => {
+                        let keys = attend
+                            .window
+                            .map_or_else(|| "CONTEXT".to_owned(), |window| format!("CONTEXT.min({window})"));
+                        format!(
+                            "threads * attend::thread_scratch_bytes({}, {}, {}, {tokens}, {keys})",
+                            grouped(attend.heads),
+                            grouped(attend.kv_heads),
+                            grouped(attend.head_size)
+                        )
+                    }
+                    Operation::Experts(experts) => format!(
+                        "experts::scratch_bytes(experts::Shape {{ columns: {}, size: {}, experts: {}, top_k: {}, gated: {}, format: {} }}, {tokens}, threads)",
+                        grouped(experts.columns),
+                        grouped(experts.size),
+                        grouped(experts.experts),
+                        grouped(experts.top_k),
+                        experts.gated,
+                        names::format_variant(experts.format)
+                    ),
+                    _ => continue,
+                };
+                needs.insert(need);
+            }
+        }
+        let lines: String = needs.iter().map(|need| format!("        {need},\n")).collect();
+        format!(
+            "\n/// Bytes of scratch for so many threads.\npub(crate) fn scratch_bytes(threads: usize) -> usize {{\n    [\n{lines}    ]\n    .into_iter()\n    .max()\n    .unwrap_or(0)\n}}\n"
+        )
+    }
+
+    fn steps(&self, blocks: &Blocks) -> String {
+        let mut text = String::new();
+        for kind in &blocks.kinds {
+            text += &format!(
+                "\n/// One pass through one of {}.\nfn {}(run: &Run<'_>, layer: &{}, cache: usize) {{\n{}}}\n",
+                layers(kind),
+                function_of(kind),
+                kind.name,
+                kind.body
+            );
+        }
+        text += &format!(
+            "\n/// All operations of a step, by every worker.\npub(crate) fn step(run: &Run<'_>) {{\n{}",
+            blocks.begin
+        );
+        for (visit, count) in visits(&blocks.visits) {
+            let kind = &blocks.kinds[visit.kind];
+            let (function, field) = (function_of(kind), field_of(kind));
+            let place =
+                |first: usize| if first == 0 { "index".to_owned() } else { format!("{first} + index") };
+            if count == 1 {
+                text += &format!(
+                    "    {function}(run, &run.weights.{field}[{}], {});\n",
+                    visit.layer, visit.cache
+                );
+            } else {
+                text += &format!(
+                    "    for index in 0..{count} {{\n        {function}(run, &run.weights.{field}[{}], {});\n    }}\n",
+                    place(visit.layer),
+                    place(visit.cache)
+                );
+            }
+        }
+        text + &format!("    if !run.logits {{\n        return;\n    }}\n{}}}\n", blocks.end)
+    }
+}
+
+/// Stretches of visits of one kind whose layers and caches follow each other.
+fn visits(visits: &[Visit]) -> Vec<(Visit, usize)> {
+    let next = |a: &Visit, b: &Visit| a.kind == b.kind && a.layer + 1 == b.layer && a.cache + 1 == b.cache;
+    visits.chunk_by(next).map(|run| (run[0], run.len())).collect()
+}
+
+const fn is_outside(role: TensorRole) -> bool {
+    matches!(
+        role,
+        TensorRole::Embedding
+            | TensorRole::PositionTable
+            | TensorRole::EmbeddingNorm
+            | TensorRole::EmbeddingIn
+            | TensorRole::EmbeddingOut
+            | TensorRole::FinalNorm
+            | TensorRole::Head
+    )
+}
+
+fn rope(slot: &RopeSlot, context: u64) -> (Vec<f64>, f64) {
+    rotation_frequencies(slot, context)
+}
+
+fn frequencies(name: &str, values: &[f64]) -> String {
+    let lines: String = values.iter().map(|value| format!("    {},\n", double(*value))).collect();
+    format!(
+        "\n/// Radians by which each pair turns from one position to the next.\nconst {name}: [f64; {}] = [\n{lines}];\n",
+        values.len()
+    )
+}
+
+fn declared(fields: &[Field]) -> String {
+    fields
+        .iter()
+        .map(|field| format!("    /// {}\n    {}: {},\n", field.documentation, field.name, field.kind))
+        .collect()
+}
+
+/// Lengths of the matrices among some fields.
+fn lengths_text(plan: &Plan, fields: &[Field]) -> String {
+    let mut lengths = String::new();
+    for field in fields {
+        let Slot::Matrix(index) = field.slot else { continue };
+        let slot = &plan.matrices[index];
+        let layout = format!("products::layout({}, isa)", names::format_variant(slot.format));
+        let (rows, columns) = (grouped(slot.rows), grouped(slot.columns));
+        lengths += &if slot.count == 1 {
+            format!("            Matrix::<{rows}, {columns}>::bytes_in({layout}),\n")
+        } else {
+            format!("            Stack::bytes_in({layout}, {}, {rows}, {columns}),\n", grouped(slot.count))
+        };
+    }
+    format!(
+        "    /// Bytes of its matrices, in the order in which they are loaded.\n    fn lengths(isa: Isa) -> Vec<usize> {{\n        vec![\n{lengths}        ]\n    }}\n"
+    )
+}
+
+fn layers(kind: &Kind) -> String {
+    match kind.layers.as_slice() {
+        [only] => format!("layer {only}"),
+        [first, .., last] if last - first + 1 == kind.layers.len() as u64 => {
+            format!("layers {first} to {last}")
+        }
+        all => format!("{} layers, from {} to {}", all.len(), all[0], all[all.len() - 1]),
+    }
+}
+
+/// The layers of a kind as something to iterate over.
+fn indices(layers: &[u64]) -> String {
+    match layers {
+        [first, .., last] if last - first + 1 == layers.len() as u64 => format!("({first}..{})", last + 1),
+        all => format!("[{}].into_iter()", all.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn field_of(kind: &Kind) -> String {
+    kind.name.replacen("Layer", "layers", 1)
+}
+
+fn function_of(kind: &Kind) -> String {
+    kind.name.replacen("Layer", "layer", 1)
+}
+
+/// What the file imports: only what its code names.
+fn imports(plan: &Plan, blocks: &Blocks) -> String {
+    let code: String = blocks
+        .kinds
+        .iter()
+        .map(|kind| kind.body.as_str())
+        .chain([blocks.begin.as_str(), blocks.end.as_str()])
+        .collect();
+    let names = |module: &str, names: &[&str]| {
+        let used: Vec<&str> = names.iter().copied().filter(|name| code.contains(name)).collect();
+        match used.as_slice() {
+            [] => String::new(),
+            [only] => format!("use crate::{module}::{only};\n"),
+            several => format!("use crate::{module}::{{{}}};\n", several.join(", ")),
+        }
+    };
+    let has_experts = plan.steps.iter().any(|step| matches!(step.operation, Operation::Experts(_)));
+    let stack =
+        if has_experts { "Loader, Matrix, Source, Stack, Stored" } else { "Loader, Matrix, Source, Stored" };
+    let product_args = if code.contains("MatMulArgs {") { ", MatMulArgs" } else { "" };
+    let experts = if has_experts { ", experts" } else { "" };
+    format!(
+        "{}{}{}use crate::cache::CacheShape;\n{}{}use crate::kv::KvFormat;\nuse crate::matmul::{{self{product_args}, WeightFormat, products}};\n{}use crate::rotate_store::Rotation;\n{}{}use crate::run::Run;\nuse crate::weights::{{{stack}}};\nuse crate::{{Isa, ModelError, SharedMut, attend{experts}}};\n\n",
+        names("activate", &["ActivateArgs", "ActivationFunction"]),
+        names("add", &["AddArgs"]),
+        names("attend", &["AttendArgs"]),
+        names("embed", &["EmbedArgs"]),
+        names("experts", &["ExpertsArgs"]),
+        names("norm", &["NormArgs", "NormFormula"]),
+        names("rotate_store", &["QkNormKind", "RotateStoreArgs", "RotationTable"]),
+        names("route", &["RouteArgs"]),
+    )
+}

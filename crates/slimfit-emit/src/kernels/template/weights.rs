@@ -1,0 +1,268 @@
+//! Matrices whose shape is part of their type, and where their values come from.
+
+use crate::gguf::Gguf;
+use crate::matmul::{AnyShape, Exactly, Layout, MatMulArgs, MatrixShape, WeightFormat};
+use crate::{ALIGNMENT, AlignedBytes, ModelError, SharedMut};
+
+/// Rows that are read at a time, unless a head has more.
+const ROWS_AT_ONCE: usize = 64;
+
+/// A stored tensor, as a part of a matrix or vector.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    /// Its name in the file.
+    pub(crate) name: String,
+    /// Rows of it, of one expert.
+    pub(crate) rows: usize,
+    /// The rows of a head, where halves of a head that rotate together lie on even and odd rows.
+    pub(crate) interleaved: Option<usize>,
+}
+
+impl Stored {
+    /// The row of the file that is row `row`.
+    fn place(&self, row: usize) -> usize {
+        let Some(head) = self.interleaved else { return row };
+        let (start, place) = (row / head * head, row % head);
+        if place < head / 2 { start + 2 * place } else { start + 2 * (place - head / 2) + 1 }
+    }
+}
+
+/// Where values come from.
+pub(crate) enum Source {
+    /// A file.
+    File(Gguf),
+    /// Random ones: what is timed and tested without a file.
+    Seeded(u64),
+}
+
+impl Source {
+    /// Calls `place` with each row of a tensor in its format, `count` times `stored.rows` of them.
+    fn each_row(
+        &self,
+        stored: &Stored,
+        format: WeightFormat,
+        (count, columns): (usize, usize),
+        mut place: impl FnMut(usize, &[u8]),
+    ) -> Result<(), ModelError> {
+        let row_bytes = format.row_bytes(columns);
+        let rows = count * stored.rows;
+        match self {
+            Self::File(file) => {
+                file.check(&stored.name, format, rows, columns)?;
+                // Rows change places within a head only.
+                let step = stored.interleaved.map_or(ROWS_AT_ONCE, |head| head * ROWS_AT_ONCE.div_ceil(head));
+                let mut bytes = Vec::new();
+                for first in (0..rows).step_by(step) {
+                    let here = step.min(rows - first);
+                    bytes.resize(here * row_bytes, 0);
+                    file.read(&stored.name, (first * row_bytes) as u64, &mut bytes)?;
+                    for row in first..first + here {
+                        place(row, &bytes[(stored.place(row) - first) * row_bytes..][..row_bytes]);
+                    }
+                }
+            }
+            Self::Seeded(seed) => {
+                let mut random = Random::new(*seed, &stored.name);
+                let reach = (3.0 / columns as f32).sqrt();
+                let (mut values, mut bytes) = (vec![0.0; columns], vec![0; row_bytes]);
+                for row in 0..rows {
+                    values.iter_mut().for_each(|value| *value = reach * random.next());
+                    format.encode_row(&values, &mut bytes);
+                    place(row, &bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Vectors one after the other, times `scale`. A random one lies around `middle`.
+    pub(crate) fn vector(&self, parts: &[Stored], scale: f32, middle: f32) -> Result<Vec<f32>, ModelError> {
+        let mut values = Vec::new();
+        for stored in parts {
+            if let Self::Seeded(seed) = self {
+                let mut random = Random::new(*seed, &stored.name);
+                values.extend((0..stored.rows).map(|_| (middle + 0.1 * random.next()) * scale));
+                continue;
+            }
+            self.each_row(stored, WeightFormat::F32, (1, 1), |_, bytes| {
+                let value = bytes.first_chunk().map_or(f32::NAN, |bytes| f32::from_le_bytes(*bytes));
+                values.push(value * scale);
+            })?;
+        }
+        Ok(values)
+    }
+}
+
+/// Uniform in -1..1: SplitMix64 (Steele, Lea and Flood, 2014).
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64, name: &str) -> Self {
+        // FNV-1a, so that tensors have unrelated values.
+        let start = seed ^ 0xcbf2_9ce4_8422_2325;
+        Self(name.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    }
+
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ bits >> 31) as u32).cast_signed() as f32 / (1_u32 << 31) as f32
+    }
+}
+
+/// Matrices in one allocation, in the order in which a step reads them: most are smaller than a huge page.
+pub(crate) struct Loader<'a> {
+    pub(crate) source: &'a Source,
+    memory: std::vec::IntoIter<AlignedBytes>,
+}
+
+impl<'a> Loader<'a> {
+    /// For matrices of these lengths, in this order.
+    pub(crate) fn new(source: &'a Source, lengths: &[usize]) -> Result<Self, ModelError> {
+        Ok(Self { source, memory: AlignedBytes::zeroed_parts(lengths)?.into_iter() })
+    }
+
+    fn next(&mut self, bytes: usize) -> AlignedBytes {
+        let memory = self.memory.next().expect("there is a length for each matrix");
+        assert_eq!(memory.len(), bytes, "lengths in the order of the matrices");
+        memory
+    }
+}
+
+/// A packed matrix `(ROWS, COLUMNS)`.
+#[derive(Debug)]
+pub(crate) struct Matrix<const ROWS: usize, const COLUMNS: usize> {
+    layout: Layout,
+    bytes: AlignedBytes,
+}
+
+impl<const ROWS: usize, const COLUMNS: usize> Matrix<ROWS, COLUMNS> {
+    /// Bytes of one.
+    pub(crate) const fn bytes_in(layout: Layout) -> usize {
+        layout.groups(ROWS) * layout.group_bytes(COLUMNS)
+    }
+
+    /// The tensors `parts` below each other.
+    pub(crate) fn load(loader: &mut Loader<'_>, layout: Layout, parts: &[Stored]) -> Result<Self, ModelError> {
+        let mut bytes = loader.next(Self::bytes_in(layout));
+        let mut first = 0;
+        for stored in parts {
+            loader.source.each_row(stored, layout.format, (1, COLUMNS), |row, encoded| {
+                place(layout, COLUMNS, first + row, encoded, bytes.as_mut_slice());
+            })?;
+            first += stored.rows;
+        }
+        assert_eq!(first, ROWS, "rows of the parts");
+        Ok(Self { layout, bytes })
+    }
+
+    /// How it is packed.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The packed bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// Its product with `input` `(tokens, COLUMNS)`, to be stored in `output` `(tokens, ROWS)`.
+    pub(crate) fn times<'a>(
+        &'a self,
+        tokens: usize,
+        input: &'a [f32],
+        output: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> MatMulArgs<'a, Exactly<ROWS, COLUMNS>> {
+        self.with(Exactly, tokens, input, output, scratch)
+    }
+
+    /// The same for what takes any matrix.
+    pub(crate) fn times_any<'a>(
+        &'a self,
+        tokens: usize,
+        input: &'a [f32],
+        output: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> MatMulArgs<'a> {
+        self.with(AnyShape { rows: ROWS, columns: COLUMNS }, tokens, input, output, scratch)
+    }
+
+    fn with<'a, S: MatrixShape>(
+        &'a self,
+        shape: S,
+        tokens: usize,
+        input: &'a [f32],
+        output: SharedMut<'a, f32>,
+        scratch: SharedMut<'a, u8>,
+    ) -> MatMulArgs<'a, S> {
+        assert_eq!((input.len(), output.len()), (tokens * COLUMNS, tokens * ROWS), "vectors of the product");
+        assert!(scratch.as_ptr().align_offset(ALIGNMENT) == 0, "scratch must be aligned");
+        MatMulArgs {
+            shape,
+            tokens,
+            layout: self.layout,
+            weights: self.bytes.as_slice(),
+            bias: None,
+            accumulate: None,
+            softcap: None,
+            input,
+            output,
+            scratch,
+            seat: None,
+        }
+    }
+}
+
+/// Matrices of all experts above each other, each padded to whole groups of rows.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    layout: Layout,
+    bytes: AlignedBytes,
+}
+
+impl Stack {
+    /// Bytes of `count` matrices `(rows, columns)`.
+    pub(crate) const fn bytes_in(layout: Layout, count: usize, rows: usize, columns: usize) -> usize {
+        count * layout.groups(rows) * layout.group_bytes(columns)
+    }
+
+    /// In each matrix the tensors `parts` are below each other.
+    pub(crate) fn load(
+        loader: &mut Loader<'_>,
+        layout: Layout,
+        (count, rows, columns): (usize, usize, usize),
+        parts: &[Stored],
+    ) -> Result<Self, ModelError> {
+        let mut bytes = loader.next(Self::bytes_in(layout, count, rows, columns));
+        let stride = rows.next_multiple_of(layout.interleave);
+        let mut first = 0;
+        for stored in parts {
+            loader.source.each_row(stored, layout.format, (count, columns), |row, encoded| {
+                let row = row / stored.rows * stride + first + row % stored.rows;
+                place(layout, columns, row, encoded, bytes.as_mut_slice());
+            })?;
+            first += stored.rows;
+        }
+        assert_eq!(first, rows, "rows of the parts");
+        Ok(Self { layout, bytes })
+    }
+
+    /// How they are packed.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The packed bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+}
+
+fn place(layout: Layout, columns: usize, row: usize, encoded: &[u8], bytes: &mut [u8]) {
+    let group_bytes = layout.group_bytes(columns);
+    let group = &mut bytes[row / layout.interleave * group_bytes..][..group_bytes];
+    layout.place_row(columns, encoded, row % layout.interleave, group);
+}
