@@ -48,7 +48,8 @@ fn run() -> Result<(), String> {
     }
     let text: Vec<u32> = (0..depth).map(|place| (place % VOCABULARY) as u32).collect();
     let bytes = WEIGHT_BYTES + depth * KEY_BYTES;
-    println!("sample: {}, {threads} threads, {} MB a token at depth {depth}", model.isa(), bytes / 1_000_000);
+    let (isa, megabytes) = (model.isa(), bytes / 1_000_000);
+    println!("sample: {isa}, {threads} threads, {megabytes} MB a token at depth {depth}");
 
     let (mut reads, mut decodes, mut prefills) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -89,7 +90,8 @@ fn decode_rate(model: &mut Model, text: &[u32], steps: usize) -> Result<f64, Str
 /// Bytes read a second of so many, by the best loop that this processor has.
 fn read_rate(bytes: usize, threads: usize) -> Result<f64, String> {
     let share = bytes.div_ceil(threads).max(1 << 14);
-    let buffers: Result<Vec<Buffer>, _> = (0..threads).map(|_| Buffer::new(share, HugePages::Advise)).collect();
+    let buffers: Result<Vec<Buffer>, _> =
+        (0..threads).map(|_| Buffer::new(share, HugePages::Advise)).collect();
     let buffers = buffers.map_err(|error| format!("no memory to read: {error}"))?;
     let pool = Pool::new(threads).map_err(|error| error.to_string())?;
     let best = Isa::best();

@@ -57,7 +57,11 @@ pub unsafe extern "C" fn kernels_sample_decode_step(model: *mut Model, token: u3
 /// # Safety
 /// As [`kernels_sample_decode_step`], and `tokens` points at `count` tokens.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kernels_sample_prefill(model: *mut Model, tokens: *const u32, count: usize) -> *const f32 {
+pub unsafe extern "C" fn kernels_sample_prefill(
+    model: *mut Model,
+    tokens: *const u32,
+    count: usize,
+) -> *const f32 {
     // SAFETY: the caller's promise.
     let (model, tokens) = unsafe { (&mut *model, std::slice::from_raw_parts(tokens, count)) };
     guarded(std::ptr::null(), || Ok(model.prefill(tokens)?.as_ptr()))

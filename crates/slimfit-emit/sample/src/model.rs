@@ -96,9 +96,7 @@ impl Layer1 {
     fn load(loader: &mut Loader<'_>, isa: Isa, layer: usize) -> Result<Self, ModelError> {
         Ok(Self {
             attention_norm: loader.source.vector(
-                &[
-                    Stored { name: format!("blk.{layer}.attn_norm.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.attn_norm.weight"), rows: 64, interleaved: None }],
                 1.0,
                 1.0,
             )?,
@@ -114,14 +112,10 @@ impl Layer1 {
             attention_output: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[
-                    Stored { name: format!("blk.{layer}.attn_output.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.attn_output.weight"), rows: 64, interleaved: None }],
             )?,
             ffn_norm: loader.source.vector(
-                &[
-                    Stored { name: format!("blk.{layer}.ffn_norm.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.ffn_norm.weight"), rows: 64, interleaved: None }],
                 1.0,
                 1.0,
             )?,
@@ -136,9 +130,7 @@ impl Layer1 {
             down: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[
-                    Stored { name: format!("blk.{layer}.ffn_down.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.ffn_down.weight"), rows: 64, interleaved: None }],
             )?,
         })
     }
@@ -175,9 +167,7 @@ impl Layer2 {
     fn load(loader: &mut Loader<'_>, isa: Isa, layer: usize) -> Result<Self, ModelError> {
         Ok(Self {
             attention_norm: loader.source.vector(
-                &[
-                    Stored { name: format!("blk.{layer}.attn_norm.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.attn_norm.weight"), rows: 64, interleaved: None }],
                 1.0,
                 1.0,
             )?,
@@ -193,14 +183,10 @@ impl Layer2 {
             attention_output: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[
-                    Stored { name: format!("blk.{layer}.attn_output.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.attn_output.weight"), rows: 64, interleaved: None }],
             )?,
             ffn_norm: loader.source.vector(
-                &[
-                    Stored { name: format!("blk.{layer}.ffn_norm.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.ffn_norm.weight"), rows: 64, interleaved: None }],
                 1.0,
                 1.0,
             )?,
@@ -215,9 +201,7 @@ impl Layer2 {
             down: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[
-                    Stored { name: format!("blk.{layer}.ffn_down.weight"), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: format!("blk.{layer}.ffn_down.weight"), rows: 64, interleaved: None }],
             )?,
         })
     }
@@ -239,9 +223,7 @@ pub(crate) struct Weights {
 impl Weights {
     /// Bytes of its matrices, in the order in which they are loaded.
     fn lengths(isa: Isa) -> Vec<usize> {
-        vec![
-            Matrix::<96, 64>::bytes_in(products::layout(WeightFormat::Q8_0, isa)),
-        ]
+        vec![Matrix::<96, 64>::bytes_in(products::layout(WeightFormat::Q8_0, isa))]
     }
 
     /// Reads and packs them for a tier.
@@ -254,18 +236,16 @@ impl Weights {
             embedding: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[
-                    Stored { name: "token_embd.weight".to_owned(), rows: 96, interleaved: None },
-                ],
+                &[Stored { name: "token_embd.weight".to_owned(), rows: 96, interleaved: None }],
             )?,
             final_norm: loader.source.vector(
-                &[
-                    Stored { name: "output_norm.weight".to_owned(), rows: 64, interleaved: None },
-                ],
+                &[Stored { name: "output_norm.weight".to_owned(), rows: 64, interleaved: None }],
                 1.0,
                 1.0,
             )?,
-            layers1: [0, 2].into_iter().map(|layer| Layer1::load(loader, isa, layer)).collect::<Result<_, _>>()?,
+            layers1: [0, 2].into_iter()
+                .map(|layer| Layer1::load(loader, isa, layer))
+                .collect::<Result<_, _>>()?,
             layers2: [1].into_iter().map(|layer| Layer2::load(loader, isa, layer)).collect::<Result<_, _>>()?,
         })
     }
@@ -293,9 +273,7 @@ const FREQUENCIES_0: [f64; 16] = [
 
 /// Cosines and sines of every position.
 pub(crate) fn rotations() -> Vec<Rotation> {
-    vec![
-        Rotation::new(&FREQUENCIES_0, 1.0, CONTEXT),
-    ]
+    vec![Rotation::new(&FREQUENCIES_0, 1.0, CONTEXT)]
 }
 
 /// What each layer keeps in each pass.
@@ -318,7 +296,7 @@ pub(crate) fn caches() -> Vec<CacheShape> {
 
 /// Bytes of scratch for so many threads.
 pub(crate) fn scratch_bytes(threads: usize) -> usize {
-    [
+    let needs = [
         matmul::scratch_bytes(WeightFormat::Q8_0, 128, 1, threads),
         matmul::scratch_bytes(WeightFormat::Q8_0, 128, 2, threads),
         matmul::scratch_bytes(WeightFormat::Q8_0, 128, CHUNK, threads),
@@ -334,10 +312,8 @@ pub(crate) fn scratch_bytes(threads: usize) -> usize {
         threads * attend::thread_scratch_bytes(4, 2, 32, 2, CONTEXT.min(5)),
         threads * attend::thread_scratch_bytes(4, 2, 32, CHUNK, CONTEXT),
         threads * attend::thread_scratch_bytes(4, 2, 32, CHUNK, CONTEXT.min(5)),
-    ]
-    .into_iter()
-    .max()
-    .unwrap_or(0)
+    ];
+    needs.into_iter().max().unwrap_or(0)
 }
 
 /// One pass through one of 2 layers, from 0 to 2.
@@ -357,7 +333,12 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
     // qkv
     run.product(
         products::q8_0_256x64,
-        layer.qkv.times(run.count(), run.read(run.buffers.normed, 64), run.write(run.buffers.projected, 256), run.scratch),
+        layer.qkv.times(
+            run.count(),
+            run.read(run.buffers.normed, 64),
+            run.write(run.buffers.projected, 256),
+            run.scratch,
+        ),
     );
     // rotate_store
     run.move_keys(cache);
@@ -397,7 +378,12 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         products::q8_0_64x128,
         MatMulArgs {
             accumulate: Some(1.0),
-            ..layer.attention_output.times(run.count(), run.read(run.buffers.mixed, 128), run.write(run.buffers.residual, 64), run.scratch)
+            ..layer.attention_output.times(
+                run.count(),
+                run.read(run.buffers.mixed, 128),
+                run.write(run.buffers.residual, 64),
+                run.scratch,
+            )
         },
     );
     // ffn_norm
@@ -415,7 +401,12 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
     // gate_up
     run.product(
         products::q8_0_192x64,
-        layer.gate_up.times(run.count(), run.read(run.buffers.normed, 64), run.write(run.buffers.gates, 192), run.scratch),
+        layer.gate_up.times(
+            run.count(),
+            run.read(run.buffers.normed, 64),
+            run.write(run.buffers.gates, 192),
+            run.scratch,
+        ),
     );
     // activation
     run.activate(ActivateArgs {
@@ -432,7 +423,12 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         products::q8_0_64x96,
         MatMulArgs {
             accumulate: Some(1.0),
-            ..layer.down.times(run.count(), run.read(run.buffers.activated, 96), run.write(run.buffers.residual, 64), run.scratch)
+            ..layer.down.times(
+                run.count(),
+                run.read(run.buffers.activated, 96),
+                run.write(run.buffers.residual, 64),
+                run.scratch,
+            )
         },
     );
 }
@@ -454,7 +450,12 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
     // qkv
     run.product(
         products::q8_0_256x64,
-        layer.qkv.times(run.count(), run.read(run.buffers.normed, 64), run.write(run.buffers.projected, 256), run.scratch),
+        layer.qkv.times(
+            run.count(),
+            run.read(run.buffers.normed, 64),
+            run.write(run.buffers.projected, 256),
+            run.scratch,
+        ),
     );
     // rotate_store
     run.move_keys(cache);
@@ -494,7 +495,12 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         products::q8_0_64x128,
         MatMulArgs {
             accumulate: Some(1.0),
-            ..layer.attention_output.times(run.count(), run.read(run.buffers.mixed, 128), run.write(run.buffers.residual, 64), run.scratch)
+            ..layer.attention_output.times(
+                run.count(),
+                run.read(run.buffers.mixed, 128),
+                run.write(run.buffers.residual, 64),
+                run.scratch,
+            )
         },
     );
     // ffn_norm
@@ -512,7 +518,12 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
     // gate_up
     run.product(
         products::q8_0_192x64,
-        layer.gate_up.times(run.count(), run.read(run.buffers.normed, 64), run.write(run.buffers.gates, 192), run.scratch),
+        layer.gate_up.times(
+            run.count(),
+            run.read(run.buffers.normed, 64),
+            run.write(run.buffers.gates, 192),
+            run.scratch,
+        ),
     );
     // activation
     run.activate(ActivateArgs {
@@ -529,7 +540,12 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         products::q8_0_64x96,
         MatMulArgs {
             accumulate: Some(1.0),
-            ..layer.down.times(run.count(), run.read(run.buffers.activated, 96), run.write(run.buffers.residual, 64), run.scratch)
+            ..layer.down.times(
+                run.count(),
+                run.read(run.buffers.activated, 96),
+                run.write(run.buffers.residual, 64),
+                run.scratch,
+            )
         },
     );
 }
@@ -568,6 +584,11 @@ pub(crate) fn step(run: &Run<'_>) {
     // head
     run.product(
         products::q8_0_96x64,
-        run.weights.embedding.times(1, run.read_first(run.buffers.normed, 64), run.write_first(run.buffers.logits, 96), run.scratch),
+        run.weights.embedding.times(
+            1,
+            run.read_first(run.buffers.normed, 64),
+            run.write_first(run.buffers.logits, 96),
+            run.scratch,
+        ),
     );
 }

@@ -1,6 +1,9 @@
 //! A step on the threads of the pool: what its operations share, and the phases in which threads meet.
 
-#![expect(unsafe_code, reason = "kernels for tiers that were detected, and buffers that other operations write")]
+#![expect(
+    unsafe_code,
+    reason = "kernels for tiers that were detected, and buffers that other operations write"
+)]
 
 use crate::activate::{ACTIVATE, ActivateArgs, ActivateFunction};
 use crate::add::{ADD, AddArgs, AddFunction};

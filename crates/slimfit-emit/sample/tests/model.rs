@@ -14,7 +14,8 @@ fn logits(cap: Isa, threads: usize, chunks: &[&[u32]]) -> Vec<f32> {
 
 /// The largest difference beside the largest value.
 fn distance(found: &[f32], expected: &[f32]) -> f32 {
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0_f32, |most, value| most.max(value.abs()));
+    let largest =
+        |values: &mut dyn Iterator<Item = f32>| values.fold(0_f32, |most, value| most.max(value.abs()));
     let difference = largest(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
     difference / largest(&mut expected.iter().copied())
 }

@@ -1,7 +1,7 @@
 //! The statements of emitted code: one call for each step of a plan.
 
 use super::names;
-use super::text::{float, grouped, literal, option};
+use super::text::{float, grouped, list, literal, option};
 use slimfit_kernels::{NormFormula, Operation, QkNormKind};
 use slimfit_plan::{Buffer, Plan, Step, TokenRows};
 
@@ -74,11 +74,15 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
         Operation::MatMul(product) => {
             let (field, slot) = matrix(step.matrix);
             let multiply = names::product(slot.format, slot.rows, slot.columns);
-            let times = format!(
-                "{field}.times({count}, {}, {}, run.scratch)",
-                input(product.columns),
-                output(product.rows)
-            );
+            let times = |dots: &str, indent: usize| {
+                let items = [
+                    count.to_owned(),
+                    input(product.columns),
+                    output(product.rows),
+                    "run.scratch".to_owned(),
+                ];
+                list(&format!("{dots}{field}.times("), &items, ")", (indent, indent))
+            };
             let mut changes = Vec::new();
             if product.bias {
                 changes.push(("bias", option(vector(0))));
@@ -91,9 +95,9 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
             }
             let inner = " ".repeat(indent + 4);
             let args = if changes.is_empty() {
-                times
+                times("", indent + 4)
             } else {
-                changes.push(("", format!("..{times}")));
+                changes.push(("", times("..", indent + 8)));
                 literal("MatMulArgs", &changes, indent + 4)
             };
             format!("run.product(\n{inner}products::{multiply},\n{inner}{args},\n{});", " ".repeat(indent))

@@ -55,7 +55,8 @@ pub(super) fn lib(title: &str, plan: &Plan) -> String {
 //! say what the machine could do at best (`limits`).
 
 #![allow(dead_code, reason = "the kernels serve more operations than one model needs")]
-#![allow(clippy::needless_range_loop, clippy::too_many_arguments, reason = "kernels walk several arrays by place")]
+#![allow(clippy::needless_range_loop, reason = "kernels walk several arrays by place")]
+#![allow(clippy::too_many_arguments, reason = "each is a buffer of the operation")]
 
 mod activate;
 mod add;

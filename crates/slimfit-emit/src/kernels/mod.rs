@@ -99,6 +99,7 @@ impl KernelCrate<'_> {
             tier,
             title: self.title,
         };
+        add("rustfmt.toml", "max_width = 110\nuse_small_heuristics = \"Max\"\n".to_owned(), false);
         add("Cargo.toml", manifest::cargo(&name, self.title), false);
         add(".gitignore", "/target\n".to_owned(), false);
         add("README.md", readme::text(self, &name), false);
@@ -133,19 +134,20 @@ impl KernelCrate<'_> {
     fn filled(&self, template: &str, name: &str) -> String {
         let tolerance = if self.plan.options.weights.block_values() == 1 { "1e-4" } else { "2e-2" };
         let tolerance = if self.tier.rounds_activations() { "5e-2" } else { tolerance };
-        template
+        let filled = template
             .replace("NAME", name)
             .replace("GUARD", &name.to_uppercase())
             .replace("CRATE", name)
             .replace("TITLE", &self.title.replace(['{', '}', '"', '\\', '\n'], " "))
             .replace("TOLERANCE", tolerance)
-            .replace("THREADS", &self.plan.options.threads.to_string())
+            .replace("THREADS", &self.plan.options.threads.to_string());
+        text::with_broken_signatures(&filled)
     }
 }
 
 /// Declares the module that takes the place of the library's table.
 fn with_products(text: &str) -> Result<String, EmitError> {
-    let before = "mod shape;\n";
+    let before = "pub(crate) mod scalar;\n";
     if !text.contains(before) {
         return Err(EmitError::Internal("the products have another neighbour in the kernels' sources"));
     }

@@ -2,7 +2,7 @@
 
 use super::blocks::{Blocks, Field, Kind, Slot, Visit};
 use super::names;
-use super::text::{double, float, grouped, option};
+use super::text::{double, float, grouped, list, option};
 use crate::EmitError;
 use slimfit_arch::{Architecture, Tensor, TensorPart, TensorRole};
 use slimfit_formats::gguf::{interleaved_rows, tensor_name};
@@ -161,12 +161,12 @@ impl ModelText<'_> {
         text += "        let loader = &mut Loader::new(source, &lengths)?;\n        Ok(Self {\n";
         text += &self.loads(&blocks.outer, None)?;
         for kind in &blocks.kinds {
-            text += &format!(
-                "            {}: {}.map(|layer| {}::load(loader, isa, layer)).collect::<Result<_, _>>()?,\n",
-                field_of(kind),
+            let calls = [
                 indices(&kind.layers),
-                kind.name
-            );
+                format!(".map(|layer| {}::load(loader, isa, layer))", kind.name),
+                ".collect::<Result<_, _>>()?".to_owned(),
+            ];
+            text += &format!("            {}: {},\n", field_of(kind), chain(&calls, field_of(kind).len()));
         }
         text += "        })\n    }\n}\n";
         Ok(text)
@@ -180,15 +180,16 @@ impl ModelText<'_> {
                 Slot::Matrix(index) => {
                     let slot = &self.plan.matrices[index];
                     let layout = format!("products::layout({}, isa)", names::format_variant(slot.format));
-                    let mut parts = String::new();
-                    for role in &slot.parts {
-                        let (stored, rows) =
-                            self.stored(*role, TensorPart::Weight, layer, slot.count * slot.columns)?;
-                        parts += &format!("                    {},\n", stored(rows));
-                    }
+                    let columns = slot.count * slot.columns;
+                    let parts =
+                        slot.parts.iter().map(|role| self.stored(*role, TensorPart::Weight, layer, columns));
+                    let parts = list("&[", &parts.collect::<Result<Vec<_>, _>>()?, "]", (16, 16));
                     if slot.count == 1 {
-                        format!(
-                            "Matrix::load(\n                loader,\n                {layout},\n                &[\n{parts}                ],\n            )?"
+                        list(
+                            "Matrix::load(",
+                            &["loader".to_owned(), layout, parts],
+                            ")?",
+                            (12, 12 + field.name.len() + 2),
                         )
                     } else {
                         let shape = format!(
@@ -197,25 +198,27 @@ impl ModelText<'_> {
                             grouped(slot.rows),
                             grouped(slot.columns)
                         );
-                        format!(
-                            "Stack::load(\n                loader,\n                {layout},\n                {shape},\n                &[\n{parts}                ],\n            )?"
+                        list(
+                            "Stack::load(",
+                            &["loader".to_owned(), layout, shape, parts],
+                            ")?",
+                            (12, 12 + field.name.len() + 2),
                         )
                     }
                 }
                 Slot::Vector(index) => {
                     let slot = &self.plan.vectors[index];
-                    let mut parts = String::new();
-                    for (role, part) in &slot.parts {
-                        let (stored, rows) = self.stored(*role, *part, layer, 1)?;
-                        parts += &format!("                    {},\n", stored(rows));
-                    }
+                    let parts = slot.parts.iter().map(|(role, part)| self.stored(*role, *part, layer, 1));
+                    let parts = list("&[", &parts.collect::<Result<Vec<_>, _>>()?, "]", (16, 16));
                     // Norms lie around 1: files of families whose weights are offsets from it hold the sum.
                     let norm =
                         slot.parts.iter().any(|(role, part)| role.is_norm() && *part == TensorPart::Weight);
                     let middle = if norm { "1.0" } else { "0.0" };
-                    format!(
-                        "loader.source.vector(\n                &[\n{parts}                ],\n                {},\n                {middle},\n            )?",
-                        float(slot.scale)
+                    list(
+                        "loader.source.vector(",
+                        &[parts, float(slot.scale), middle.to_owned()],
+                        ")?",
+                        (12, 12 + field.name.len() + 2),
                     )
                 }
             };
@@ -231,7 +234,7 @@ impl ModelText<'_> {
         part: TensorPart,
         layer: Option<u64>,
         columns: u64,
-    ) -> Result<(impl Fn(u64) -> String + use<>, u64), EmitError> {
+    ) -> Result<String, EmitError> {
         let tensors = self.architecture.tensors();
         // A tied head is the input table.
         let layer = if is_outside(role) { None } else { layer };
@@ -245,15 +248,9 @@ impl ModelText<'_> {
             }
             None => format!("\"{}\".to_owned()", tensor_name(self.family, tensor)),
         };
-        let head = self.interleaved(tensor);
-        let rows = tensor.parameters() / columns;
-        Ok((
-            move |rows: u64| {
-                let interleaved = option(head.map(grouped));
-                format!("Stored {{ name: {name}, rows: {}, interleaved: {interleaved} }}", grouped(rows))
-            },
-            rows,
-        ))
+        let interleaved = option(self.interleaved(tensor).map(grouped));
+        let rows = grouped(tensor.parameters() / columns);
+        Ok(format!("Stored {{ name: {name}, rows: {rows}, interleaved: {interleaved} }}"))
     }
 
     fn interleaved(&self, tensor: &Tensor) -> Option<u64> {
@@ -264,14 +261,15 @@ impl ModelText<'_> {
     fn tables(&self) -> String {
         let mut text = String::new();
         let context = self.plan.options.context;
-        let mut rotations = String::new();
+        let mut rotations = Vec::new();
         for (place, slot) in self.plan.ropes.iter().enumerate() {
             let (name, magnitude) = (format!("FREQUENCIES_{place}"), rope(slot, context).1);
             text += &frequencies(&name, &rope(slot, context).0);
-            rotations += &format!("        Rotation::new(&{name}, {}, CONTEXT),\n", double(magnitude));
+            rotations.push(format!("Rotation::new(&{name}, {}, CONTEXT)", double(magnitude)));
         }
         text += &format!(
-            "\n/// Cosines and sines of every position.\npub(crate) fn rotations() -> Vec<Rotation> {{\n    vec![\n{rotations}    ]\n}}\n"
+            "\n/// Cosines and sines of every position.\npub(crate) fn rotations() -> Vec<Rotation> {{\n    {}\n}}\n",
+            list("vec![", &rotations, "]", (4, 4))
         );
         text += "\n/// What each layer keeps in each pass.\npub(crate) fn caches() -> Vec<CacheShape> {\n    let mut caches = Vec::new();\n";
         for run in self.plan.kv.chunk_by(|a, b| a == b) {
@@ -322,7 +320,7 @@ impl ModelText<'_> {
                         )
                     }
                     Operation::Experts(experts) => format!(
-                        "experts::scratch_bytes(experts::Shape {{ columns: {}, size: {}, experts: {}, top_k: {}, gated: {}, format: {} }}, {tokens}, threads)",
+                        "experts::scratch_bytes(\n            experts::Shape {{\n                columns: {},\n                size: {},\n                experts: {},\n                top_k: {},\n                gated: {},\n                format: {},\n            }},\n            {tokens},\n            threads,\n        )",
                         grouped(experts.columns),
                         grouped(experts.size),
                         grouped(experts.experts),
@@ -337,7 +335,7 @@ impl ModelText<'_> {
         }
         let lines: String = needs.iter().map(|need| format!("        {need},\n")).collect();
         format!(
-            "\n/// Bytes of scratch for so many threads.\npub(crate) fn scratch_bytes(threads: usize) -> usize {{\n    [\n{lines}    ]\n    .into_iter()\n    .max()\n    .unwrap_or(0)\n}}\n"
+            "\n/// Bytes of scratch for so many threads.\npub(crate) fn scratch_bytes(threads: usize) -> usize {{\n    let needs = [\n{lines}    ];\n    needs.into_iter().max().unwrap_or(0)\n}}\n"
         )
     }
 
@@ -418,20 +416,21 @@ fn declared(fields: &[Field]) -> String {
 
 /// Lengths of the matrices among some fields.
 fn lengths_text(plan: &Plan, fields: &[Field]) -> String {
-    let mut lengths = String::new();
+    let mut lengths = Vec::new();
     for field in fields {
         let Slot::Matrix(index) = field.slot else { continue };
         let slot = &plan.matrices[index];
         let layout = format!("products::layout({}, isa)", names::format_variant(slot.format));
         let (rows, columns) = (grouped(slot.rows), grouped(slot.columns));
-        lengths += &if slot.count == 1 {
-            format!("            Matrix::<{rows}, {columns}>::bytes_in({layout}),\n")
+        lengths.push(if slot.count == 1 {
+            format!("Matrix::<{rows}, {columns}>::bytes_in({layout})")
         } else {
-            format!("            Stack::bytes_in({layout}, {}, {rows}, {columns}),\n", grouped(slot.count))
-        };
+            format!("Stack::bytes_in({layout}, {}, {rows}, {columns})", grouped(slot.count))
+        });
     }
     format!(
-        "    /// Bytes of its matrices, in the order in which they are loaded.\n    fn lengths(isa: Isa) -> Vec<usize> {{\n        vec![\n{lengths}        ]\n    }}\n"
+        "    /// Bytes of its matrices, in the order in which they are loaded.\n    fn lengths(isa: Isa) -> Vec<usize> {{\n        {}\n    }}\n",
+        list("vec![", &lengths, "]", (8, 8))
     )
 }
 
@@ -451,6 +450,12 @@ fn indices(layers: &[u64]) -> String {
         [first, .., last] if last - first + 1 == layers.len() as u64 => format!("({first}..{})", last + 1),
         all => format!("[{}].into_iter()", all.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Calls on one line, where they fit after a field's name, or below each other.
+fn chain(calls: &[String], name: usize) -> String {
+    let line = calls.concat();
+    if 12 + name + 2 + line.len() < 110 { line } else { calls.join("\n                ") }
 }
 
 fn field_of(kind: &Kind) -> String {

@@ -130,6 +130,7 @@ fn imports(products: &[Product], tier: Isa) -> String {
     let mut text = String::new();
     for module in &modules {
         if !matches!(*module, "portable" | "scalar") {
+            let module = module.trim();
             text += &format!("#[cfg(target_arch = \"{architecture}\")]\nuse super::{module};\n");
         }
     }
@@ -140,7 +141,7 @@ fn imports(products: &[Product], tier: Isa) -> String {
         );
     }
     text + "use super::{Exactly, Layout, MatMulArgs, WeightFormat, portable, scalar};\nuse crate::model::TIER;\n\
-            use crate::{Isa, Part};\n#[cfg(test)]\nuse crate::SharedMut;\n"
+            use crate::{Isa, Part};\n"
 }
 
 /// How Rust names the processors of a tier.
@@ -178,7 +179,7 @@ fn function(product: &Product, tier: Isa) -> String {
         for (tokens, variant) in [("1", gemv), ("_", gemm)] {
             text += &format!(
                 "            #[cfg(target_arch = \"{architecture}\")]\n            (TIER, {tokens}) => {}(args, part),\n",
-                variant.path
+                path_of(variant)
             );
         }
     }
@@ -187,13 +188,18 @@ fn function(product: &Product, tier: Isa) -> String {
     text
 }
 
+/// The path of a kernel's function, spaced as people do.
+fn path_of(variant: &MatMulVariant) -> String {
+    variant.path.replace(" :: ", "::").replace("< ", "<").replace(" >", ">").replace("- ", "-")
+}
+
 /// What experts multiply with: one token's products and several tokens'.
 fn experts(format: NumberFormat, tier: Isa) -> Result<String, EmitError> {
     // Experts run what is usual, whatever their shape.
     let shape = MatMul { rows: 1, columns: 1, format, bias: false, accumulate: None, softcap: None };
     let path = |tokens| {
         product_variant(&shape, tokens, tier, 1, &Tuning::default(), 0)
-            .map(|variant| variant.path)
+            .map(|variant| path_of(&variant))
             .ok_or_else(|| EmitError::ForeignTier(tier.name()))
     };
     let mut arms = String::new();

@@ -31,6 +31,33 @@ pub(super) fn option(value: Option<String>) -> String {
     value.map_or_else(|| "None".to_owned(), |value| format!("Some({value})"))
 }
 
+/// The longest line.
+const WIDTH: usize = 110;
+
+/// `head`, some items and `tail` on one line where they fit, else an item a line. `indent` is that of the line that `head`
+/// stands on, `column` where `head` begins, and something of one letter follows.
+pub(super) fn list(head: &str, items: &[String], tail: &str, (indent, column): (usize, usize)) -> String {
+    let line = format!("{head}{}{tail}", items.join(", "));
+    if !line.contains('\n') && column + line.len() < WIDTH {
+        return line;
+    }
+    let inner = " ".repeat(indent + 4);
+    let items: String = items.iter().map(|item| format!("{inner}{item},\n")).collect();
+    format!("{head}\n{items}{}{tail}", " ".repeat(indent))
+}
+
+/// The same text with signatures of functions broken that a long name has made too long.
+pub(super) fn with_broken_signatures(text: &str) -> String {
+    let broken = |line: &str| -> Option<String> {
+        let (head, rest) = line.split_once('(')?;
+        let (arguments, result) = rest.rsplit_once(") ->")?;
+        let is_long = line.len() > WIDTH && head.starts_with("pub unsafe extern");
+        let arguments: Vec<String> = arguments.split(", ").map(str::to_owned).collect();
+        is_long.then(|| list(&format!("{head}("), &arguments, &format!(") ->{result}"), (0, WIDTH)))
+    };
+    text.lines().map(|line| broken(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+}
+
 /// A structure's literal with one field a line, the first line's indentation left to the caller.
 pub(super) fn literal(name: &str, fields: &[(&str, String)], indent: usize) -> String {
     let inner = " ".repeat(indent + 4);
@@ -60,5 +87,14 @@ mod tests {
         assert_eq!(float(1e-5), "1e-5");
         assert_eq!(float(1.0), "1.0");
         assert_eq!(double(0.1), "0.1");
+    }
+
+    #[test]
+    fn lists_break_where_they_grow_too_long() {
+        let items = ["first".to_owned(), "second".to_owned()];
+        assert_eq!(list("call(", &items, ")", (4, 4)), "call(first, second)");
+        let long = ["a".repeat(60), "b".repeat(60)];
+        let expected = format!("call(\n        {},\n        {},\n    )", long[0], long[1]);
+        assert_eq!(list("call(", &long, ")", (4, 4)), expected);
     }
 }

@@ -6,12 +6,10 @@
 #![expect(unsafe_code, reason = "kernels for tiers that were detected")]
 
 #[cfg(target_arch = "x86_64")]
-use super::avx2 ;
+use super::avx2;
 use super::{Exactly, Layout, MatMulArgs, WeightFormat, portable, scalar};
 use crate::model::TIER;
 use crate::{Isa, Part};
-#[cfg(test)]
-use crate::SharedMut;
 
 #[cfg(test)]
 #[path = "products_tests.rs"]
@@ -32,9 +30,9 @@ pub(crate) fn q8_0_64x96(isa: Isa, args: &MatMulArgs<'_, Exactly<64, 96>>, part:
     unsafe {
         match (isa, args.tokens) {
             #[cfg(target_arch = "x86_64")]
-            (TIER, 1) => avx2 :: quantised :: gemv :: < false, 4, 512 >(args, part),
+            (TIER, 1) => avx2::quantised::gemv::<false, 4, 512>(args, part),
             #[cfg(target_arch = "x86_64")]
-            (TIER, _) => avx2 :: quantised :: gemm :: < false, true, 4 >(args, part),
+            (TIER, _) => avx2::quantised::gemm::<false, true, 4>(args, part),
             (Isa::Scalar, 1) => scalar::gemv(args, part),
             (Isa::Scalar, _) => scalar::gemm(args, part),
             (_, 1) => portable::gemv(args, part),
@@ -49,9 +47,9 @@ pub(crate) fn q8_0_64x128(isa: Isa, args: &MatMulArgs<'_, Exactly<64, 128>>, par
     unsafe {
         match (isa, args.tokens) {
             #[cfg(target_arch = "x86_64")]
-            (TIER, 1) => avx2 :: quantised :: gemv :: < false, 4, 512 >(args, part),
+            (TIER, 1) => avx2::quantised::gemv::<false, 4, 512>(args, part),
             #[cfg(target_arch = "x86_64")]
-            (TIER, _) => avx2 :: quantised :: gemm :: < false, true, 4 >(args, part),
+            (TIER, _) => avx2::quantised::gemm::<false, true, 4>(args, part),
             (Isa::Scalar, 1) => scalar::gemv(args, part),
             (Isa::Scalar, _) => scalar::gemm(args, part),
             (_, 1) => portable::gemv(args, part),
@@ -66,9 +64,9 @@ pub(crate) fn q8_0_96x64(isa: Isa, args: &MatMulArgs<'_, Exactly<96, 64>>, part:
     unsafe {
         match (isa, args.tokens) {
             #[cfg(target_arch = "x86_64")]
-            (TIER, 1) => avx2 :: quantised :: gemv :: < false, 4, 512 >(args, part),
+            (TIER, 1) => avx2::quantised::gemv::<false, 4, 512>(args, part),
             #[cfg(target_arch = "x86_64")]
-            (TIER, _) => avx2 :: quantised :: gemm :: < false, true, 4 >(args, part),
+            (TIER, _) => avx2::quantised::gemm::<false, true, 4>(args, part),
             (Isa::Scalar, 1) => scalar::gemv(args, part),
             (Isa::Scalar, _) => scalar::gemm(args, part),
             (_, 1) => portable::gemv(args, part),
@@ -83,9 +81,9 @@ pub(crate) fn q8_0_192x64(isa: Isa, args: &MatMulArgs<'_, Exactly<192, 64>>, par
     unsafe {
         match (isa, args.tokens) {
             #[cfg(target_arch = "x86_64")]
-            (TIER, 1) => avx2 :: quantised :: gemv :: < false, 4, 512 >(args, part),
+            (TIER, 1) => avx2::quantised::gemv::<false, 4, 512>(args, part),
             #[cfg(target_arch = "x86_64")]
-            (TIER, _) => avx2 :: quantised :: gemm :: < false, true, 4 >(args, part),
+            (TIER, _) => avx2::quantised::gemm::<false, true, 4>(args, part),
             (Isa::Scalar, 1) => scalar::gemv(args, part),
             (Isa::Scalar, _) => scalar::gemm(args, part),
             (_, 1) => portable::gemv(args, part),
@@ -100,9 +98,9 @@ pub(crate) fn q8_0_256x64(isa: Isa, args: &MatMulArgs<'_, Exactly<256, 64>>, par
     unsafe {
         match (isa, args.tokens) {
             #[cfg(target_arch = "x86_64")]
-            (TIER, 1) => avx2 :: quantised :: gemv :: < false, 4, 512 >(args, part),
+            (TIER, 1) => avx2::quantised::gemv::<false, 4, 512>(args, part),
             #[cfg(target_arch = "x86_64")]
-            (TIER, _) => avx2 :: quantised :: gemm :: < false, true, 4 >(args, part),
+            (TIER, _) => avx2::quantised::gemm::<false, true, 4>(args, part),
             (Isa::Scalar, 1) => scalar::gemv(args, part),
             (Isa::Scalar, _) => scalar::gemm(args, part),
             (_, 1) => portable::gemv(args, part),

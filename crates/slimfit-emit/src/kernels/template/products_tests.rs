@@ -1,8 +1,8 @@
 //! Each product of this model against the scalar specification.
 
 use super::*;
-use crate::AlignedBytes;
-use crate::matmul::{AnyShape, layout::WeightFormat, scalar, scratch_bytes};
+use crate::matmul::{AnyShape, scalar, scratch_bytes};
+use crate::{AlignedBytes, SharedMut};
 
 /// Packs the same rows in the layout of a tier.
 fn packed(layout: Layout, rows: &[Vec<f32>], columns: usize) -> AlignedBytes {

@@ -145,7 +145,11 @@ impl<const ROWS: usize, const COLUMNS: usize> Matrix<ROWS, COLUMNS> {
     }
 
     /// The tensors `parts` below each other.
-    pub(crate) fn load(loader: &mut Loader<'_>, layout: Layout, parts: &[Stored]) -> Result<Self, ModelError> {
+    pub(crate) fn load(
+        loader: &mut Loader<'_>,
+        layout: Layout,
+        parts: &[Stored],
+    ) -> Result<Self, ModelError> {
         let mut bytes = loader.next(Self::bytes_in(layout));
         let mut first = 0;
         for stored in parts {
