@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: the benchmarks of every crate that has some; `bench kernels`, `bench devices`, `bench quality`,
-//! `bench limits` and `bench search` build and run the programs of `slimfit-bench`.
+//! `bench emit`, `bench limits` and `bench search` build and run the programs of `slimfit-bench`.
 
 use crate::process::{cargo, read, root};
 use crate::python;
@@ -12,6 +12,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
             "kernels" => return program("slimfit-bench", rest),
             "devices" => return program("slimfit-bench-devices", rest),
             "quality" => return program("slimfit-bench-quality", rest),
+            "emit" => return program("slimfit-bench-emit", rest),
             "limits" => return program("slimfit-bench-limits", rest),
             "search" => return search(rest),
             _ => {}

@@ -1,0 +1,149 @@
+//! An emitted crate, built and loaded.
+#![expect(unsafe_code, reason = "functions of a library that is loaded while the program runs")]
+
+use anyhow::{Context, Result, bail, ensure};
+use libloading::Library;
+use slimfit_arch::Architecture;
+use slimfit_emit::kernels::KernelCrate;
+use slimfit_kernels::{Isa, Tuning};
+use slimfit_plan::Plan;
+use std::ffi::c_void;
+use std::path::Path;
+use std::process::Command;
+
+type Seeded = unsafe extern "C" fn(u64, usize) -> *mut c_void;
+type DecodeStep = unsafe extern "C" fn(*mut c_void, u32) -> *const f32;
+type Prefill = unsafe extern "C" fn(*mut c_void, *const u32, usize) -> *const f32;
+type Plain = unsafe extern "C" fn(*mut c_void);
+
+/// The functions of its C interface.
+pub struct EmittedLibrary {
+    seeded: Seeded,
+    decode_step: DecodeStep,
+    prefill: Prefill,
+    reset: Plain,
+    close: Plain,
+    /// Keeps the functions where they are.
+    _library: Library,
+}
+
+/// A model of it, with random weights.
+pub struct Opened<'a> {
+    library: &'a EmittedLibrary,
+    model: *mut c_void,
+}
+
+impl EmittedLibrary {
+    /// Writes the crate for a plan, builds it and loads it.
+    ///
+    /// # Errors
+    /// It cannot be written, does not build, or lacks a function.
+    pub fn build(
+        name: &str,
+        architecture: &Architecture,
+        plan: &Plan,
+        tier: Isa,
+        tuning: &Tuning,
+    ) -> Result<Self> {
+        let emitted = KernelCrate {
+            name,
+            title: name,
+            architecture,
+            plan,
+            tier,
+            tuning,
+            family: "llama",
+            device: "this machine",
+            measured: &[],
+            command: "cargo xtask bench emit",
+        };
+        let crate_name = emitted.crate_name()?;
+        let folder = tempfile::tempdir()?;
+        for file in emitted.files()? {
+            let path = folder.path().join(&file.path);
+            std::fs::create_dir_all(path.parent().unwrap_or(folder.path()))?;
+            std::fs::write(path, file.text)?;
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
+        // The versions that the workspace has, which are at hand.
+        std::fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
+        eprintln!("building {crate_name} in {}", plan.options.weights);
+        let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+        let target = target.join("emitted-kernels");
+        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--release", "--offline", "--quiet"])
+            .current_dir(folder.path())
+            .env("CARGO_TARGET_DIR", &target)
+            .output()
+            .context("cargo cannot be started")?;
+        ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let file = format!("{}{crate_name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        // Under a name of its own: a library that is loaded already would be found again.
+        let copy = folder.path().join(format!("{}-{file}", plan.options.weights));
+        std::fs::copy(target.join("release").join(&file), &copy)?;
+        // SAFETY: it was built from what this program wrote, and has no start-up code.
+        let library = unsafe { Library::new(&copy) }?;
+        let symbol = |function: &str| format!("{crate_name}_{function}\0");
+        // SAFETY: these are the signatures that the crate declares.
+        unsafe {
+            Ok(Self {
+                seeded: *library.get::<Seeded>(symbol("seeded").as_bytes())?,
+                decode_step: *library.get::<DecodeStep>(symbol("decode_step").as_bytes())?,
+                prefill: *library.get::<Prefill>(symbol("prefill").as_bytes())?,
+                reset: *library.get::<Plain>(symbol("reset").as_bytes())?,
+                close: *library.get::<Plain>(symbol("close").as_bytes())?,
+                _library: library,
+            })
+        }
+    }
+
+    /// A model with random weights.
+    ///
+    /// # Errors
+    /// The crate refuses.
+    pub fn open(&self, threads: usize) -> Result<Opened<'_>> {
+        // SAFETY: any seed and any count of threads are right.
+        let model = unsafe { (self.seeded)(1, threads) };
+        ensure!(!model.is_null(), "the emitted crate cannot hold its model");
+        Ok(Opened { library: self, model })
+    }
+}
+
+impl Opened<'_> {
+    /// Forgets the text.
+    pub fn reset(&mut self) {
+        // SAFETY: the model is open, on this thread.
+        unsafe { (self.library.reset)(self.model) };
+    }
+
+    /// One token.
+    ///
+    /// # Errors
+    /// The crate refuses it.
+    pub fn decode_step(&mut self, token: u32) -> Result<()> {
+        // SAFETY: the model is open, on this thread.
+        if unsafe { (self.library.decode_step)(self.model, token) }.is_null() {
+            bail!("the emitted crate refuses token {token}");
+        }
+        Ok(())
+    }
+
+    /// Several tokens.
+    ///
+    /// # Errors
+    /// The crate refuses them.
+    pub fn prefill(&mut self, tokens: &[u32]) -> Result<()> {
+        // SAFETY: the model is open, on this thread, and there are so many tokens.
+        if unsafe { (self.library.prefill)(self.model, tokens.as_ptr(), tokens.len()) }.is_null() {
+            bail!("the emitted crate refuses {} tokens", tokens.len());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the model is open, and not used again.
+        unsafe { (self.library.close)(self.model) };
+    }
+}
