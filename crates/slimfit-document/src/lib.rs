@@ -6,6 +6,7 @@
 mod document;
 mod error;
 mod explain;
+mod folder;
 mod json;
 mod nearest;
 mod path;
@@ -16,6 +17,7 @@ mod yaml;
 
 pub use document::{Document, MAXIMUM_BYTES, MAXIMUM_DEPTH, Syntax, read_text};
 pub use error::{DocumentError, ERROR_SCHEMA, ErrorDetails};
+pub use folder::NewFolder;
 pub use nearest::{nearest, suggestion};
 pub use write::{create_directory, stream_atomically, stream_in_place, write_atomically};
 pub use written::{WrittenFile, sha256_hex};
