@@ -158,15 +158,18 @@ fn emitted_crates_build_are_clean_and_agree_with_their_specification() {
         write(&emitted(name, &architecture, formats, tier), folder.path());
         // The versions that the workspace has, which are at hand.
         std::fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
-        for arguments in
-            [&["clippy", "--all-targets", "--", "-D", "warnings"][..], &["test", "--lib", "--tests"]]
-        {
+        let tests = &["test", "--offline", "--quiet", "--lib", "--tests"][..];
+        for (arguments, sharing) in [
+            (&["fmt", "--check"][..], ""),
+            (&["clippy", "--offline", "--quiet", "--all-targets", "--", "-D", "warnings"], ""),
+            (tests, "equal"),
+            (tests, "claimed"),
+        ] {
             let output = Command::new(env!("CARGO"))
-                .args(&arguments[..1])
-                .args(["--offline", "--quiet"])
-                .args(&arguments[1..])
+                .args(arguments)
                 .current_dir(folder.path())
                 .env("CARGO_TARGET_DIR", &target)
+                .env("SLIMFIT_SHARING", sharing)
                 .env_remove("SLIMFIT_ISA")
                 .env_remove("RUSTFLAGS")
                 .output()

@@ -5,13 +5,13 @@
 use crate::activate::{ACTIVATE, ActivateFunction};
 use crate::add::{ADD, AddFunction};
 use crate::attend::{self, ATTEND, AttendArgs, AttendFunction};
+use crate::cuts;
 use crate::embed::{EMBED, EmbedFunction};
 use crate::experts::{self, EXPERTS, ExpertsArgs, ExpertsFunction, ExpertsRun};
 use crate::invocation::{Invocation, whole_heads};
 use crate::matmul::{self, GEMM, GEMV, MatMulArgs, MatMulVariant, WeightFormat};
 use crate::norm::{NORM, NormFunction};
 use crate::packed::weight_format;
-use crate::pieces;
 use crate::rotate_store::{ROTATE_STORE, RotateStoreFunction};
 use crate::route::{self, ROUTE, RouteFunction};
 use crate::tuner::{self, Tuning};
@@ -320,7 +320,7 @@ pub fn scratch_bytes(operation: &Operation, tokens: usize, keys: usize, threads:
             let keys = attend::seen_keys(attend.window.map(|window| window as usize), keys);
             // Enough for claimed shares of one token, too, each of which leaves sums.
             let stretches =
-                if attend::phases(tokens) > 1 { pieces::most_attend_pieces(threads) } else { threads };
+                if attend::phases(tokens) > 1 { cuts::most_attend_pieces(threads) } else { threads };
             attend::thread_scratch_bytes(heads, kv_heads, head_size, tokens, keys) * stretches
         }
         Operation::Route(route) => scratch_bytes(&Operation::MatMul(route.product()), tokens, keys, threads),

@@ -6,6 +6,7 @@ mod add;
 mod attend;
 mod cache;
 pub mod codec;
+mod cuts;
 mod dispatch;
 mod embed;
 mod error;

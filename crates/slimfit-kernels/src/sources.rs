@@ -55,6 +55,7 @@ files! {
     "codec/q4_k.rs",
     "codec/q6_k.rs",
     "codec/q8_0.rs",
+    "cuts.rs",
     "embed/mod.rs",
     "embed/scalar.rs",
     "embed/vectorised.rs",

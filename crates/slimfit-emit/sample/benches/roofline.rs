@@ -8,6 +8,8 @@ use kernels_sample::pool::Pool;
 use kernels_sample::{CONTEXT, Isa, KEY_BYTES, Model, VOCABULARY, WEIGHT_BYTES};
 use std::time::{Duration, Instant};
 
+/// The model.
+const MODEL: &str = "sample";
 /// Rounds of both.
 const ROUNDS: usize = 9;
 /// How long one takes.
@@ -49,7 +51,7 @@ fn run() -> Result<(), String> {
     let text: Vec<u32> = (0..depth).map(|place| (place % VOCABULARY) as u32).collect();
     let bytes = WEIGHT_BYTES + depth * KEY_BYTES;
     let (isa, megabytes) = (model.isa(), bytes / 1_000_000);
-    println!("sample: {isa}, {threads} threads, {megabytes} MB a token at depth {depth}");
+    println!("{MODEL}: {isa}, {threads} threads, {megabytes} MB a token at depth {depth}");
 
     let (mut reads, mut decodes, mut prefills) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

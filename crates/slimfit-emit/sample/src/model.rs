@@ -11,7 +11,7 @@ use crate::rotate_store::Rotation;
 use crate::rotate_store::{QkNormKind, RotateStoreArgs};
 use crate::run::Run;
 use crate::weights::{Loader, Matrix, Source, Stored};
-use crate::{Isa, ModelError, SharedMut, attend};
+use crate::{Isa, ModelError, SharedMut, attend, cuts};
 
 /// Tokens that there are.
 pub const VOCABULARY: usize = 96;
@@ -96,7 +96,7 @@ impl Layer1 {
     fn load(loader: &mut Loader<'_>, isa: Isa, layer: usize) -> Result<Self, ModelError> {
         Ok(Self {
             attention_norm: loader.source.vector(
-                &[Stored { name: format!("blk.{layer}.attn_norm.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.attn_norm.weight"), 64)],
                 1.0,
                 1.0,
             )?,
@@ -104,18 +104,18 @@ impl Layer1 {
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
                 &[
-                    Stored { name: format!("blk.{layer}.attn_q.weight"), rows: 128, interleaved: Some(32) },
-                    Stored { name: format!("blk.{layer}.attn_k.weight"), rows: 64, interleaved: Some(32) },
-                    Stored { name: format!("blk.{layer}.attn_v.weight"), rows: 64, interleaved: None },
+                    Stored::interleaved(format!("blk.{layer}.attn_q.weight"), 128, 32),
+                    Stored::interleaved(format!("blk.{layer}.attn_k.weight"), 64, 32),
+                    Stored::plain(format!("blk.{layer}.attn_v.weight"), 64),
                 ],
             )?,
             attention_output: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[Stored { name: format!("blk.{layer}.attn_output.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.attn_output.weight"), 64)],
             )?,
             ffn_norm: loader.source.vector(
-                &[Stored { name: format!("blk.{layer}.ffn_norm.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.ffn_norm.weight"), 64)],
                 1.0,
                 1.0,
             )?,
@@ -123,14 +123,14 @@ impl Layer1 {
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
                 &[
-                    Stored { name: format!("blk.{layer}.ffn_gate.weight"), rows: 96, interleaved: None },
-                    Stored { name: format!("blk.{layer}.ffn_up.weight"), rows: 96, interleaved: None },
+                    Stored::plain(format!("blk.{layer}.ffn_gate.weight"), 96),
+                    Stored::plain(format!("blk.{layer}.ffn_up.weight"), 96),
                 ],
             )?,
             down: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[Stored { name: format!("blk.{layer}.ffn_down.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.ffn_down.weight"), 64)],
             )?,
         })
     }
@@ -167,7 +167,7 @@ impl Layer2 {
     fn load(loader: &mut Loader<'_>, isa: Isa, layer: usize) -> Result<Self, ModelError> {
         Ok(Self {
             attention_norm: loader.source.vector(
-                &[Stored { name: format!("blk.{layer}.attn_norm.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.attn_norm.weight"), 64)],
                 1.0,
                 1.0,
             )?,
@@ -175,18 +175,18 @@ impl Layer2 {
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
                 &[
-                    Stored { name: format!("blk.{layer}.attn_q.weight"), rows: 128, interleaved: Some(32) },
-                    Stored { name: format!("blk.{layer}.attn_k.weight"), rows: 64, interleaved: Some(32) },
-                    Stored { name: format!("blk.{layer}.attn_v.weight"), rows: 64, interleaved: None },
+                    Stored::interleaved(format!("blk.{layer}.attn_q.weight"), 128, 32),
+                    Stored::interleaved(format!("blk.{layer}.attn_k.weight"), 64, 32),
+                    Stored::plain(format!("blk.{layer}.attn_v.weight"), 64),
                 ],
             )?,
             attention_output: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[Stored { name: format!("blk.{layer}.attn_output.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.attn_output.weight"), 64)],
             )?,
             ffn_norm: loader.source.vector(
-                &[Stored { name: format!("blk.{layer}.ffn_norm.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.ffn_norm.weight"), 64)],
                 1.0,
                 1.0,
             )?,
@@ -194,14 +194,14 @@ impl Layer2 {
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
                 &[
-                    Stored { name: format!("blk.{layer}.ffn_gate.weight"), rows: 96, interleaved: None },
-                    Stored { name: format!("blk.{layer}.ffn_up.weight"), rows: 96, interleaved: None },
+                    Stored::plain(format!("blk.{layer}.ffn_gate.weight"), 96),
+                    Stored::plain(format!("blk.{layer}.ffn_up.weight"), 96),
                 ],
             )?,
             down: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[Stored { name: format!("blk.{layer}.ffn_down.weight"), rows: 64, interleaved: None }],
+                &[Stored::plain(format!("blk.{layer}.ffn_down.weight"), 64)],
             )?,
         })
     }
@@ -236,17 +236,17 @@ impl Weights {
             embedding: Matrix::load(
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
-                &[Stored { name: "token_embd.weight".to_owned(), rows: 96, interleaved: None }],
+                &[Stored::plain("token_embd.weight", 96)],
             )?,
-            final_norm: loader.source.vector(
-                &[Stored { name: "output_norm.weight".to_owned(), rows: 64, interleaved: None }],
-                1.0,
-                1.0,
-            )?,
-            layers1: [0, 2].into_iter()
+            final_norm: loader.source.vector(&[Stored::plain("output_norm.weight", 64)], 1.0, 1.0)?,
+            layers1: [0, 2]
+                .into_iter()
                 .map(|layer| Layer1::load(loader, isa, layer))
                 .collect::<Result<_, _>>()?,
-            layers2: [1].into_iter().map(|layer| Layer2::load(loader, isa, layer)).collect::<Result<_, _>>()?,
+            layers2: [1]
+                .into_iter()
+                .map(|layer| Layer2::load(loader, isa, layer))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -297,6 +297,8 @@ pub(crate) fn caches() -> Vec<CacheShape> {
 /// Bytes of scratch for so many threads.
 pub(crate) fn scratch_bytes(threads: usize) -> usize {
     let needs = [
+        cuts::most_attend_pieces(threads) * attend::thread_scratch_bytes(4, 2, 32, 1, CONTEXT),
+        cuts::most_attend_pieces(threads) * attend::thread_scratch_bytes(4, 2, 32, 1, CONTEXT.min(5)),
         matmul::scratch_bytes(WeightFormat::Q8_0, 128, 1, threads),
         matmul::scratch_bytes(WeightFormat::Q8_0, 128, 2, threads),
         matmul::scratch_bytes(WeightFormat::Q8_0, 128, CHUNK, threads),
@@ -306,8 +308,6 @@ pub(crate) fn scratch_bytes(threads: usize) -> usize {
         matmul::scratch_bytes(WeightFormat::Q8_0, 96, 1, threads),
         matmul::scratch_bytes(WeightFormat::Q8_0, 96, 2, threads),
         matmul::scratch_bytes(WeightFormat::Q8_0, 96, CHUNK, threads),
-        threads * attend::thread_scratch_bytes(4, 2, 32, 1, CONTEXT),
-        threads * attend::thread_scratch_bytes(4, 2, 32, 1, CONTEXT.min(5)),
         threads * attend::thread_scratch_bytes(4, 2, 32, 2, CONTEXT),
         threads * attend::thread_scratch_bytes(4, 2, 32, 2, CONTEXT.min(5)),
         threads * attend::thread_scratch_bytes(4, 2, 32, CHUNK, CONTEXT),
@@ -317,9 +317,9 @@ pub(crate) fn scratch_bytes(threads: usize) -> usize {
 }
 
 /// One pass through one of 2 layers, from 0 to 2.
-fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
+fn layer1<'a>(run: &Run<'a>, layer: &'a Layer1, cache: usize) {
     // attention_norm
-    run.norm(NormArgs {
+    run.norm(64 * run.count(), || NormArgs {
         width: 64,
         tokens: run.count(),
         formula: NormFormula::Rms,
@@ -331,18 +331,17 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         output: run.write(run.buffers.normed, 64),
     });
     // qkv
-    run.product(
-        products::q8_0_256x64,
+    run.product(products::q8_0_256x64, run.count(), &layer.qkv, || {
         layer.qkv.times(
             run.count(),
             run.read(run.buffers.normed, 64),
             run.write(run.buffers.projected, 256),
             run.scratch,
-        ),
-    );
+        )
+    });
     // rotate_store
     run.move_keys(cache);
-    run.rotate_store(RotateStoreArgs {
+    run.rotate_store(256 * run.count(), || RotateStoreArgs {
         heads: 4,
         rotated: 32,
         interleaved: false,
@@ -359,7 +358,7 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         cache: run.cache.layer(cache),
     });
     // attention
-    run.attend(AttendArgs {
+    run.attend((4, None), run.cache.layer(cache), || AttendArgs {
         heads: 4,
         window: None,
         scale: 0.17677669,
@@ -374,20 +373,17 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         seat: None,
     });
     // attention_output
-    run.product(
-        products::q8_0_64x128,
-        MatMulArgs {
-            accumulate: Some(1.0),
-            ..layer.attention_output.times(
-                run.count(),
-                run.read(run.buffers.mixed, 128),
-                run.write(run.buffers.residual, 64),
-                run.scratch,
-            )
-        },
-    );
+    run.product(products::q8_0_64x128, run.count(), &layer.attention_output, || MatMulArgs {
+        accumulate: Some(1.0),
+        ..layer.attention_output.times(
+            run.count(),
+            run.read(run.buffers.mixed, 128),
+            run.write(run.buffers.residual, 64),
+            run.scratch,
+        )
+    });
     // ffn_norm
-    run.norm(NormArgs {
+    run.norm(64 * run.count(), || NormArgs {
         width: 64,
         tokens: run.count(),
         formula: NormFormula::Rms,
@@ -399,17 +395,16 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         output: run.write(run.buffers.normed, 64),
     });
     // gate_up
-    run.product(
-        products::q8_0_192x64,
+    run.product(products::q8_0_192x64, run.count(), &layer.gate_up, || {
         layer.gate_up.times(
             run.count(),
             run.read(run.buffers.normed, 64),
             run.write(run.buffers.gates, 192),
             run.scratch,
-        ),
-    );
+        )
+    });
     // activation
-    run.activate(ActivateArgs {
+    run.activate(96 * run.count(), || ActivateArgs {
         size: 96,
         tokens: run.count(),
         gated: true,
@@ -419,24 +414,21 @@ fn layer1(run: &Run<'_>, layer: &Layer1, cache: usize) {
         output: run.write(run.buffers.activated, 96),
     });
     // down
-    run.product(
-        products::q8_0_64x96,
-        MatMulArgs {
-            accumulate: Some(1.0),
-            ..layer.down.times(
-                run.count(),
-                run.read(run.buffers.activated, 96),
-                run.write(run.buffers.residual, 64),
-                run.scratch,
-            )
-        },
-    );
+    run.product(products::q8_0_64x96, run.count(), &layer.down, || MatMulArgs {
+        accumulate: Some(1.0),
+        ..layer.down.times(
+            run.count(),
+            run.read(run.buffers.activated, 96),
+            run.write(run.buffers.residual, 64),
+            run.scratch,
+        )
+    });
 }
 
 /// One pass through one of layer 1.
-fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
+fn layer2<'a>(run: &Run<'a>, layer: &'a Layer2, cache: usize) {
     // attention_norm
-    run.norm(NormArgs {
+    run.norm(64 * run.count(), || NormArgs {
         width: 64,
         tokens: run.count(),
         formula: NormFormula::Rms,
@@ -448,18 +440,17 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         output: run.write(run.buffers.normed, 64),
     });
     // qkv
-    run.product(
-        products::q8_0_256x64,
+    run.product(products::q8_0_256x64, run.count(), &layer.qkv, || {
         layer.qkv.times(
             run.count(),
             run.read(run.buffers.normed, 64),
             run.write(run.buffers.projected, 256),
             run.scratch,
-        ),
-    );
+        )
+    });
     // rotate_store
     run.move_keys(cache);
-    run.rotate_store(RotateStoreArgs {
+    run.rotate_store(256 * run.count(), || RotateStoreArgs {
         heads: 4,
         rotated: 32,
         interleaved: false,
@@ -476,7 +467,7 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         cache: run.cache.layer(cache),
     });
     // attention
-    run.attend(AttendArgs {
+    run.attend((4, Some(5)), run.cache.layer(cache), || AttendArgs {
         heads: 4,
         window: Some(5),
         scale: 0.17677669,
@@ -491,20 +482,17 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         seat: None,
     });
     // attention_output
-    run.product(
-        products::q8_0_64x128,
-        MatMulArgs {
-            accumulate: Some(1.0),
-            ..layer.attention_output.times(
-                run.count(),
-                run.read(run.buffers.mixed, 128),
-                run.write(run.buffers.residual, 64),
-                run.scratch,
-            )
-        },
-    );
+    run.product(products::q8_0_64x128, run.count(), &layer.attention_output, || MatMulArgs {
+        accumulate: Some(1.0),
+        ..layer.attention_output.times(
+            run.count(),
+            run.read(run.buffers.mixed, 128),
+            run.write(run.buffers.residual, 64),
+            run.scratch,
+        )
+    });
     // ffn_norm
-    run.norm(NormArgs {
+    run.norm(64 * run.count(), || NormArgs {
         width: 64,
         tokens: run.count(),
         formula: NormFormula::Rms,
@@ -516,17 +504,16 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         output: run.write(run.buffers.normed, 64),
     });
     // gate_up
-    run.product(
-        products::q8_0_192x64,
+    run.product(products::q8_0_192x64, run.count(), &layer.gate_up, || {
         layer.gate_up.times(
             run.count(),
             run.read(run.buffers.normed, 64),
             run.write(run.buffers.gates, 192),
             run.scratch,
-        ),
-    );
+        )
+    });
     // activation
-    run.activate(ActivateArgs {
+    run.activate(96 * run.count(), || ActivateArgs {
         size: 96,
         tokens: run.count(),
         gated: true,
@@ -536,24 +523,21 @@ fn layer2(run: &Run<'_>, layer: &Layer2, cache: usize) {
         output: run.write(run.buffers.activated, 96),
     });
     // down
-    run.product(
-        products::q8_0_64x96,
-        MatMulArgs {
-            accumulate: Some(1.0),
-            ..layer.down.times(
-                run.count(),
-                run.read(run.buffers.activated, 96),
-                run.write(run.buffers.residual, 64),
-                run.scratch,
-            )
-        },
-    );
+    run.product(products::q8_0_64x96, run.count(), &layer.down, || MatMulArgs {
+        accumulate: Some(1.0),
+        ..layer.down.times(
+            run.count(),
+            run.read(run.buffers.activated, 96),
+            run.write(run.buffers.residual, 64),
+            run.scratch,
+        )
+    });
 }
 
 /// All operations of a step, by every worker.
 pub(crate) fn step(run: &Run<'_>) {
     // embedding
-    run.embed(EmbedArgs {
+    run.embed(64 * run.count(), || EmbedArgs {
         vocabulary: 96,
         width: 64,
         scale: 1.0,
@@ -570,7 +554,7 @@ pub(crate) fn step(run: &Run<'_>) {
         return;
     }
     // final_norm
-    run.norm(NormArgs {
+    run.norm(64, || NormArgs {
         width: 64,
         tokens: 1,
         formula: NormFormula::Rms,
@@ -582,13 +566,12 @@ pub(crate) fn step(run: &Run<'_>) {
         output: run.write_first(run.buffers.normed, 64),
     });
     // head
-    run.product(
-        products::q8_0_96x64,
+    run.product(products::q8_0_96x64, 1, &run.weights.embedding, || {
         run.weights.embedding.times(
             1,
             run.read_first(run.buffers.normed, 64),
             run.write_first(run.buffers.logits, 96),
             run.scratch,
-        ),
-    );
+        )
+    });
 }

@@ -11,14 +11,16 @@ use crate::attend::{ATTEND, AttendArgs, AttendFunction};
 use crate::cache::SharedKvCache;
 use crate::embed::{EMBED, EmbedArgs, EmbedFunction};
 use crate::experts::{self, EXPERTS, ExpertsArgs, ExpertsFunction, ExpertsRun};
+use crate::kv::KvLayer;
 use crate::matmul::{self, MatMulArgs, MatMulFunction};
 use crate::model::{Buffers, TIER, Weights};
 use crate::norm::{NORM, NormArgs, NormFunction};
-use crate::pool::Worker;
+use crate::pool::{Pieces, Worker};
 use crate::rotate_store::{ROTATE_STORE, RotateStoreArgs, RotateStoreFunction, Rotation};
 use crate::route::{ROUTE, RouteArgs, RouteFunction};
 use crate::variant::richest;
-use crate::{Isa, Part, SharedMut, attend, route};
+use crate::weights::Matrix;
+use crate::{Isa, Part, Seat, SharedMut, attend, cuts, route};
 
 /// The tier that runs, and what it runs beside the products.
 #[derive(Debug, Clone, Copy)]
@@ -106,77 +108,147 @@ impl<'a> Run<'a> {
         &table[(offset + self.first_position) * width..][..self.count() * width]
     }
 
-    fn phases(&self, count: usize, work: impl Fn(Part)) {
+    /// Does this worker's part of the phases of an operation. Its arguments are made by who gets work of it, and only then:
+    /// a worker may come when others are further on and write what it would read.
+    fn phases<A>(
+        &self,
+        count: usize,
+        cut: impl Fn(usize) -> Pieces,
+        bind: impl Fn() -> A,
+        work: impl Fn(&A, Part, Seat),
+    ) {
+        let worker = self.worker;
+        let mut bound = None;
         for phase in 0..count {
-            work(Part { phase, index: self.worker.index, of: self.worker.count });
-            self.worker.barrier();
+            let claimed = worker.claims().then(|| cut(phase));
+            worker.phase(claimed.map_or(worker.count, |pieces| pieces.count()), |piece, again| {
+                let (index, of) = claimed.map_or((piece, worker.count), |pieces| pieces.share(piece));
+                let seat = Seat { index: worker.index, of: worker.count, again };
+                work(bound.get_or_insert_with(&bind), Part { phase, index, of }, seat);
+            });
         }
     }
 
-    pub(crate) fn embed(&self, args: EmbedArgs<'_>) {
+    /// An operation of one phase that writes so many values.
+    fn simple<A>(&self, values: usize, bind: impl Fn() -> A, work: impl Fn(&A, Part)) {
+        let cut = |_| cuts::of_values(values as u64, self.worker.count);
+        self.phases(1, cut, bind, |args, part, _| work(args, part));
+    }
+
+    pub(crate) fn embed(&self, values: usize, bind: impl Fn() -> EmbedArgs<'a>) {
         // SAFETY: the tier was detected; lengths follow from the model; shares write disjoint memory. So do all below.
-        self.phases(1, |part| unsafe { (self.kernels.embed)(&args, part) });
+        self.simple(values, bind, |args, part| unsafe { (self.kernels.embed)(args, part) });
     }
 
-    pub(crate) fn norm(&self, args: NormArgs<'_>) {
+    pub(crate) fn norm(&self, values: usize, bind: impl Fn() -> NormArgs<'a>) {
         // SAFETY: as in `embed`.
-        self.phases(1, |part| unsafe { (self.kernels.norm)(&args, part) });
+        self.simple(values, bind, |args, part| unsafe { (self.kernels.norm)(args, part) });
     }
 
-    /// A product by the kernel that was made for its matrix.
-    pub(crate) fn product<S>(
+    /// A product of so many tokens by the kernel that was made for its matrix.
+    pub(crate) fn product<const ROWS: usize, const COLUMNS: usize, S: Copy>(
         &self,
         multiply: impl Fn(Isa, &MatMulArgs<'_, S>, Part),
-        args: MatMulArgs<'_, S>,
+        tokens: usize,
+        matrix: &Matrix<ROWS, COLUMNS>,
+        bind: impl Fn() -> MatMulArgs<'a, S>,
     ) {
-        self.phases(matmul::phases(args.tokens), |part| multiply(self.kernels.isa, &args, part));
+        let cut = |phase| matrix.cut(tokens, phase, self.worker.count);
+        self.phases(matmul::phases(tokens), cut, bind, |args, part, seat| {
+            multiply(self.kernels.isa, &MatMulArgs { seat: Some(seat), ..*args }, part);
+        });
     }
 
     /// Moves what a layer with a window still needs to the front of its cache, where it has no room left.
     pub(crate) fn move_keys(&self, layer: usize) {
+        let worker = self.worker;
         if self.cache.moves(layer) {
-            self.phases(1, |part| self.cache.move_to_front(layer, part));
+            worker.phase(worker.count, |index, _| {
+                self.cache.move_to_front(layer, Part { phase: 0, index, of: worker.count });
+            });
         }
     }
 
-    pub(crate) fn rotate_store(&self, args: RotateStoreArgs<'_>) {
+    pub(crate) fn rotate_store(&self, values: usize, bind: impl Fn() -> RotateStoreArgs<'a>) {
         // SAFETY: as in `embed`.
-        self.phases(1, |part| unsafe { (self.kernels.rotate_store)(&args, part) });
+        self.simple(values, bind, |args, part| unsafe { (self.kernels.rotate_store)(args, part) });
     }
 
-    pub(crate) fn attend(&self, args: AttendArgs<'_>) {
-        // SAFETY: as in `embed`.
-        self.phases(attend::phases(args.tokens), |part| unsafe { (self.kernels.attend)(&args, part) });
+    /// Attention of so many query heads over a layer's cache.
+    pub(crate) fn attend(
+        &self,
+        (heads, window): (usize, Option<usize>),
+        cache: KvLayer<'a>,
+        bind: impl Fn() -> AttendArgs<'a>,
+    ) {
+        let tokens = self.count();
+        let seen = attend::seen_keys(window, self.first_position + tokens);
+        let bytes = 2 * cache.bytes(cache.kv_heads * seen) as u64;
+        let values = (heads * cache.head_size) as u64;
+        let cut = |_| cuts::of_attention(values, seen as u64, bytes, tokens, self.worker.count);
+        self.phases(attend::phases(tokens), cut, bind, |args, part, seat| {
+            // SAFETY: as in `embed`.
+            unsafe { (self.kernels.attend)(&AttendArgs { seat: Some(seat), ..*args }, part) }
+        });
     }
 
-    pub(crate) fn activate(&self, args: ActivateArgs<'_>) {
+    pub(crate) fn activate(&self, values: usize, bind: impl Fn() -> ActivateArgs<'a>) {
         // SAFETY: as in `embed`.
-        self.phases(1, |part| unsafe { (self.kernels.activate)(&args, part) });
+        self.simple(values, bind, |args, part| unsafe { (self.kernels.activate)(args, part) });
     }
 
-    pub(crate) fn add(&self, args: AddArgs<'_>) {
+    pub(crate) fn add(&self, values: usize, bind: impl Fn() -> AddArgs<'a>) {
         // SAFETY: as in `embed`.
-        self.phases(1, |part| unsafe { (self.kernels.add)(&args, part) });
+        self.simple(values, bind, |args, part| unsafe { (self.kernels.add)(args, part) });
     }
 
     /// Scores of the experts, then the choice of them.
-    pub(crate) fn route(&self, multiply: impl Fn(Isa, &MatMulArgs<'_>, Part), args: RouteArgs<'_>) {
-        let product = matmul::phases(args.product.tokens);
-        self.phases(route::phases(args.product.tokens), |part| {
+    pub(crate) fn route<const EXPERTS: usize, const COLUMNS: usize>(
+        &self,
+        multiply: impl Fn(Isa, &MatMulArgs<'_>, Part),
+        router: &Matrix<EXPERTS, COLUMNS>,
+        bind: impl Fn() -> RouteArgs<'a>,
+    ) {
+        let (tokens, workers) = (self.count(), self.worker.count);
+        let product = matmul::phases(tokens);
+        let cut = |phase| {
+            if phase < product {
+                router.cut(tokens, phase, workers)
+            } else {
+                cuts::of_values((EXPERTS * tokens) as u64, workers)
+            }
+        };
+        self.phases(route::phases(tokens), cut, bind, |args, part, seat| {
             if part.phase < product {
-                multiply(self.kernels.isa, &args.product, part);
+                let args = MatMulArgs { seat: Some(seat), ..args.product };
+                multiply(self.kernels.isa, &args, part);
             } else {
                 // SAFETY: as in `embed`.
-                unsafe { (self.kernels.route)(&args, part) }
+                unsafe { (self.kernels.route)(args, part) }
             }
         });
     }
 
     /// The chosen experts, by the products of one token and of several.
-    pub(crate) fn experts(&self, args: ExpertsArgs<'_>, [gemv, gemm]: [MatMulFunction; 2]) {
-        let phases = experts::phases(args.experts, args.top_k, args.tokens);
-        let run = ExpertsRun { args, gemv, gemm, activate: self.kernels.activate };
-        // SAFETY: as in `embed`.
-        self.phases(phases, |part| unsafe { (self.kernels.experts)(&run, part) });
+    pub(crate) fn experts(
+        &self,
+        shape: experts::Shape,
+        [gemv, gemm]: [MatMulFunction; 2],
+        bind: impl Fn() -> ExpertsArgs<'a>,
+    ) {
+        let (tokens, workers) = (self.count(), self.worker.count);
+        let cut = |phase| {
+            let chosen = shape.top_k * shape.size * shape.columns;
+            let bytes = (chosen / shape.format.block_values() * shape.format.block_bytes()) as u64;
+            let sizes = (shape.columns as u64, shape.size as u64);
+            let choice = (shape.top_k as u64, shape.experts as u64);
+            cuts::of_experts(sizes, choice, bytes, tokens, phase, workers)
+        };
+        let activate = self.kernels.activate;
+        self.phases(experts::phases(shape.experts, shape.top_k, tokens), cut, bind, |args, part, seat| {
+            let args = ExpertsArgs { seat: Some(seat), ..*args };
+            // SAFETY: as in `embed`.
+            unsafe { (self.kernels.experts)(&ExpertsRun { args, gemv, gemm, activate }, part) }
+        });
     }
 }

@@ -112,7 +112,7 @@ impl Model {
             let (cache, buffers) = (self.cache.share(), Buffers::of(activations));
             let (kernels, weights, rotations) = (&self.kernels, &self.weights, &self.rotations);
             let (first_position, logits) = (self.position, number + 1 == chunks);
-            self.pool.run(|worker| {
+            self.pool.run_phases(|worker| {
                 model::step(&Run {
                     kernels,
                     worker: &worker,

@@ -2,7 +2,8 @@
 
 use crate::gguf::Gguf;
 use crate::matmul::{AnyShape, Exactly, Layout, MatMulArgs, MatrixShape, WeightFormat};
-use crate::{ALIGNMENT, AlignedBytes, ModelError, SharedMut};
+use crate::pool::Pieces;
+use crate::{ALIGNMENT, AlignedBytes, ModelError, SharedMut, cuts};
 
 /// Rows that are read at a time, unless a head has more.
 const ROWS_AT_ONCE: usize = 64;
@@ -11,17 +12,28 @@ const ROWS_AT_ONCE: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     /// Its name in the file.
-    pub(crate) name: String,
+    name: String,
     /// Rows of it, of one expert.
-    pub(crate) rows: usize,
+    rows: usize,
     /// The rows of a head, where halves of a head that rotate together lie on even and odd rows.
-    pub(crate) interleaved: Option<usize>,
+    head: Option<usize>,
 }
 
 impl Stored {
+    /// Rows in their order.
+    pub(crate) fn plain(name: impl Into<String>, rows: usize) -> Self {
+        Self { name: name.into(), rows, head: None }
+    }
+
+    /// Heads of `head` rows, whose first halves lie on even rows and second halves on odd ones.
+    #[allow(dead_code, reason = "only some families of models store heads so")]
+    pub(crate) fn interleaved(name: impl Into<String>, rows: usize, head: usize) -> Self {
+        Self { name: name.into(), rows, head: Some(head) }
+    }
+
     /// The row of the file that is row `row`.
     fn place(&self, row: usize) -> usize {
-        let Some(head) = self.interleaved else { return row };
+        let Some(head) = self.head else { return row };
         let (start, place) = (row / head * head, row % head);
         if place < head / 2 { start + 2 * place } else { start + 2 * (place - head / 2) + 1 }
     }
@@ -50,7 +62,7 @@ impl Source {
             Self::File(file) => {
                 file.check(&stored.name, format, rows, columns)?;
                 // Rows change places within a head only.
-                let step = stored.interleaved.map_or(ROWS_AT_ONCE, |head| head * ROWS_AT_ONCE.div_ceil(head));
+                let step = stored.head.map_or(ROWS_AT_ONCE, |head| head * ROWS_AT_ONCE.div_ceil(head));
                 let mut bytes = Vec::new();
                 for first in (0..rows).step_by(step) {
                     let here = step.min(rows - first);
@@ -170,6 +182,13 @@ impl<const ROWS: usize, const COLUMNS: usize> Matrix<ROWS, COLUMNS> {
     /// The packed bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.as_slice()
+    }
+
+    /// The pieces of a phase of its product with so many tokens.
+    pub(crate) fn cut(&self, tokens: usize, phase: usize, workers: usize) -> Pieces {
+        let format = self.layout.format;
+        let bytes = ROWS * COLUMNS / format.block_values() * format.block_bytes();
+        cuts::of_product((ROWS as u64, COLUMNS as u64), bytes as u64, tokens, phase, workers)
     }
 
     /// Its product with `input` `(tokens, COLUMNS)`, to be stored in `output` `(tokens, ROWS)`.

@@ -1,7 +1,7 @@
 //! The statements of emitted code: one call for each step of a plan.
 
 use super::names;
-use super::text::{float, grouped, list, literal, option};
+use super::text::{self, float, grouped, list, literal, option, short_literal};
 use slimfit_kernels::{NormFormula, Operation, QkNormKind};
 use slimfit_plan::{Buffer, Plan, Step, TokenRows};
 
@@ -55,7 +55,7 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("tokens", "run.tokens".to_owned()),
                 ("output", output(embed.width)),
             ];
-            format!("run.embed({});", literal("EmbedArgs", &fields, indent))
+            simple("embed", embed.width, count, "EmbedArgs", &fields, indent)
         }
         Operation::Norm(norm) => {
             let fields = [
@@ -69,7 +69,7 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("bias", option(vector(1))),
                 ("output", output(norm.width)),
             ];
-            format!("run.norm({});", literal("NormArgs", &fields, indent))
+            simple("norm", norm.width, count, "NormArgs", &fields, indent)
         }
         Operation::MatMul(product) => {
             let (field, slot) = matrix(step.matrix);
@@ -93,14 +93,16 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
             if product.softcap.is_some() {
                 changes.push(("softcap", option(product.softcap.map(float))));
             }
-            let inner = " ".repeat(indent + 4);
-            let args = if changes.is_empty() {
-                times("", indent + 4)
-            } else {
-                changes.push(("", times("..", indent + 8)));
-                literal("MatMulArgs", &changes, indent + 4)
-            };
-            format!("run.product(\n{inner}products::{multiply},\n{inner}{args},\n{});", " ".repeat(indent))
+            let call = format!("run.product(products::{multiply}, {count}, &{field}, || ");
+            if !changes.is_empty() {
+                changes.push(("", times("..", indent + 4)));
+                return format!("{call}{});", literal("MatMulArgs", &changes, indent));
+            }
+            let (line, margin) = (times("", 0), " ".repeat(indent));
+            if !line.contains('\n') && indent + call.len() + line.len() + 2 <= text::WIDTH {
+                return format!("{call}{line});");
+            }
+            format!("{call}{{\n{margin}    {}\n{margin}}});", times("", indent + 4))
         }
         Operation::RotateStore(rotate) => {
             let width = (rotate.heads + 2 * rotate.kv_heads) * rotate.head_size;
@@ -126,8 +128,8 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("cache", cache),
             ];
             let margin = " ".repeat(indent);
-            let store = literal("RotateStoreArgs", &fields, indent);
-            format!("run.move_keys(cache);\n{margin}run.rotate_store({store});")
+            let store = simple("rotate_store", width, count, "RotateStoreArgs", &fields, indent);
+            format!("run.move_keys(cache);\n{margin}{store}")
         }
         Operation::Attend(attend) => {
             let fields = [
@@ -144,7 +146,9 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("scratch", scratch),
                 ("seat", "None".to_owned()),
             ];
-            format!("run.attend({});", literal("AttendArgs", &fields, indent))
+            let (heads, window) = (grouped(attend.heads), option(attend.window.map(grouped)));
+            let head = format!("({heads}, {window}), run.cache.layer(cache), || ");
+            format!("run.attend({head}{});", literal("AttendArgs", &fields, indent))
         }
         Operation::Activate(activate) => {
             let width = if activate.gated { 2 * activate.size } else { activate.size };
@@ -158,27 +162,31 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("scores", option(scores)),
                 ("output", output(activate.size)),
             ];
-            format!("run.activate({});", literal("ActivateArgs", &fields, indent))
+            simple("activate", activate.size, count, "ActivateArgs", &fields, indent)
         }
         Operation::Add(add) => {
             let fields =
                 [("scale", float(add.scale)), ("input", input(add.width)), ("output", output(add.width))];
-            format!("run.add({});", literal("AddArgs", &fields, indent))
+            simple("add", add.width, count, "AddArgs", &fields, indent)
         }
         Operation::Route(route) => {
             let (field, slot) = matrix(step.matrix);
             let multiply = names::product(slot.format, slot.rows, slot.columns);
             let buffer = format!("run.buffers.{}", names::buffer(step.output));
             let scores = write(step.rows, step.output, route.experts);
-            let times =
-                format!("{field}.times_any({count}, {}, {scores}, run.scratch)", input(route.columns));
+            let times = |dots: &str, indent: usize, column: usize| {
+                let items =
+                    [count.to_owned(), input(route.columns), scores.clone(), "run.scratch".to_owned()];
+                list(&format!("{dots}{field}.times_any("), &items, ")", (indent, column))
+            };
+            let inner = indent + 4;
             let product = match vector(0) {
                 Some(bias) => literal(
                     "MatMulArgs",
-                    &[("bias", format!("Some({bias})")), ("", format!("..{times}"))],
-                    indent + 8,
+                    &[("bias", format!("Some({bias})")), ("", times("..", inner + 4, inner + 4))],
+                    inner,
                 ),
-                None => times,
+                None => times("", inner, inner + "product: ".len()),
             };
             let (experts, chosen) = (grouped(route.experts), grouped(2 * route.top_k));
             let fields = [
@@ -187,11 +195,9 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("product", product),
                 ("choices", format!("{buffer}.part({count} * {experts}..{count} * ({experts} + {chosen}))")),
             ];
-            let inner = " ".repeat(indent + 4);
             format!(
-                "run.route(\n{inner}products::{multiply},\n{inner}{},\n{});",
-                literal("RouteArgs", &fields, indent + 4),
-                " ".repeat(indent)
+                "run.route(products::{multiply}, &{field}, || {});",
+                literal("RouteArgs", &fields, indent)
             )
         }
         Operation::Experts(experts) => {
@@ -216,15 +222,36 @@ fn call(plan: &Plan, step: &Step, code: Code) -> String {
                 ("scratch", scratch),
                 ("seat", "None".to_owned()),
             ];
-            let inner = " ".repeat(indent + 4);
+            let shape = [
+                ("columns", grouped(experts.columns)),
+                ("size", grouped(experts.size)),
+                ("experts", grouped(experts.experts)),
+                ("top_k", grouped(experts.top_k)),
+                ("gated", experts.gated.to_string()),
+                ("format", names::format_variant(experts.format)),
+            ];
+            let margin = " ".repeat(indent);
             format!(
-                "run.experts(\n{inner}{},\n{inner}products::experts_{}(run.kernels.isa),\n{});",
-                literal("ExpertsArgs", &fields, indent + 4),
+                "let shape = {};\n{margin}run.experts(shape, products::experts_{}(run.kernels.isa), || {});",
+                short_literal("experts::Shape", &shape, (indent, indent + "let shape = ".len())),
                 experts.format.name(),
-                " ".repeat(indent)
+                literal("ExpertsArgs", &fields, indent)
             )
         }
     }
+}
+
+/// A call whose arguments follow from so many values a token.
+fn simple(
+    function: &str,
+    width: u64,
+    count: &str,
+    structure: &str,
+    fields: &[(&str, String)],
+    indent: usize,
+) -> String {
+    let values = if count == "1" { grouped(width) } else { format!("{} * {count}", grouped(width)) };
+    format!("run.{function}({values}, || {});", literal(structure, fields, indent))
 }
 
 fn read(rows: TokenRows, buffer: Buffer, width: u64) -> String {

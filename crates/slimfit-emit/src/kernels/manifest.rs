@@ -63,6 +63,7 @@ mod add;
 mod attend;
 mod cache;
 mod codec;
+mod cuts;
 mod embed;
 mod error;
 mod experts;

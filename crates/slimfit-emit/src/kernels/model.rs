@@ -163,6 +163,7 @@ impl ModelText<'_> {
         for kind in &blocks.kinds {
             let calls = [
                 indices(&kind.layers),
+                if consecutive(&kind.layers) { "" } else { ".into_iter()" }.to_owned(),
                 format!(".map(|layer| {}::load(loader, isa, layer))", kind.name),
                 ".collect::<Result<_, _>>()?".to_owned(),
             ];
@@ -246,11 +247,13 @@ impl ModelText<'_> {
                 let name = tensor_name(self.family, tensor);
                 format!("format!(\"{}\")", name.replacen(&format!("blk.{layer}."), "blk.{layer}.", 1))
             }
-            None => format!("\"{}\".to_owned()", tensor_name(self.family, tensor)),
+            None => format!("\"{}\"", tensor_name(self.family, tensor)),
         };
-        let interleaved = option(self.interleaved(tensor).map(grouped));
         let rows = grouped(tensor.parameters() / columns);
-        Ok(format!("Stored {{ name: {name}, rows: {rows}, interleaved: {interleaved} }}"))
+        Ok(match self.interleaved(tensor) {
+            Some(head) => format!("Stored::interleaved({name}, {rows}, {})", grouped(head)),
+            None => format!("Stored::plain({name}, {rows})"),
+        })
     }
 
     fn interleaved(&self, tensor: &Tensor) -> Option<u64> {
@@ -309,11 +312,14 @@ impl ModelText<'_> {
                         grouped(route.columns)
                     ),
                     Operation::Attend(attend) => {
+                        // One token's attention leaves sums for each of its pieces.
+                        let shares =
+                            if tokens == "1" { "cuts::most_attend_pieces(threads)" } else { "threads" };
                         let keys = attend
                             .window
                             .map_or_else(|| "CONTEXT".to_owned(), |window| format!("CONTEXT.min({window})"));
                         format!(
-                            "threads * attend::thread_scratch_bytes({}, {}, {}, {tokens}, {keys})",
+                            "{shares} * attend::thread_scratch_bytes({}, {}, {}, {tokens}, {keys})",
                             grouped(attend.heads),
                             grouped(attend.kv_heads),
                             grouped(attend.head_size)
@@ -343,7 +349,7 @@ impl ModelText<'_> {
         let mut text = String::new();
         for kind in &blocks.kinds {
             text += &format!(
-                "\n/// One pass through one of {}.\nfn {}(run: &Run<'_>, layer: &{}, cache: usize) {{\n{}}}\n",
+                "\n/// One pass through one of {}.\nfn {}<'a>(run: &Run<'a>, layer: &'a {}, cache: usize) {{\n{}}}\n",
                 layers(kind),
                 function_of(kind),
                 kind.name,
@@ -444,18 +450,27 @@ fn layers(kind: &Kind) -> String {
     }
 }
 
-/// The layers of a kind as something to iterate over.
+fn consecutive(layers: &[u64]) -> bool {
+    layers.len() > 1 && layers[layers.len() - 1] - layers[0] + 1 == layers.len() as u64
+}
+
+/// The layers of a kind: a range or a list.
 fn indices(layers: &[u64]) -> String {
-    match layers {
-        [first, .., last] if last - first + 1 == layers.len() as u64 => format!("({first}..{})", last + 1),
-        all => format!("[{}].into_iter()", all.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    if consecutive(layers) {
+        format!("({}..{})", layers[0], layers[layers.len() - 1] + 1)
+    } else {
+        format!("[{}]", layers.iter().map(u64::to_string).collect::<Vec<_>>().join(", "))
     }
 }
 
 /// Calls on one line, where they fit after a field's name, or below each other.
 fn chain(calls: &[String], name: usize) -> String {
     let line = calls.concat();
-    if 12 + name + 2 + line.len() < 110 { line } else { calls.join("\n                ") }
+    if 12 + name + 2 + line.len() < 108 {
+        return line;
+    }
+    let calls: Vec<&str> = calls.iter().map(String::as_str).filter(|call| !call.is_empty()).collect();
+    calls.join("\n                ")
 }
 
 fn field_of(kind: &Kind) -> String {
@@ -488,7 +503,7 @@ fn imports(plan: &Plan, blocks: &Blocks) -> String {
     let product_args = if code.contains("MatMulArgs {") { ", MatMulArgs" } else { "" };
     let experts = if has_experts { ", experts" } else { "" };
     format!(
-        "{}{}{}use crate::cache::CacheShape;\n{}{}use crate::kv::KvFormat;\nuse crate::matmul::{{self{product_args}, WeightFormat, products}};\n{}use crate::rotate_store::Rotation;\n{}{}use crate::run::Run;\nuse crate::weights::{{{stack}}};\nuse crate::{{Isa, ModelError, SharedMut, attend{experts}}};\n\n",
+        "{}{}{}use crate::cache::CacheShape;\n{}{}use crate::kv::KvFormat;\nuse crate::matmul::{{self{product_args}, WeightFormat, products}};\n{}use crate::rotate_store::Rotation;\n{}{}use crate::run::Run;\nuse crate::weights::{{{stack}}};\nuse crate::{{Isa, ModelError, SharedMut, attend, cuts{experts}}};\n\n",
         names("activate", &["ActivateArgs", "ActivationFunction"]),
         names("add", &["AddArgs"]),
         names("attend", &["AttendArgs"]),

@@ -32,7 +32,7 @@ pub(super) fn option(value: Option<String>) -> String {
 }
 
 /// The longest line.
-const WIDTH: usize = 110;
+pub(super) const WIDTH: usize = 110;
 
 /// `head`, some items and `tail` on one line where they fit, else an item a line. `indent` is that of the line that `head`
 /// stands on, `column` where `head` begins, and something of one letter follows.
@@ -56,6 +56,17 @@ pub(super) fn with_broken_signatures(text: &str) -> String {
         is_long.then(|| list(&format!("{head}("), &arguments, &format!(") ->{result}"), (0, WIDTH)))
     };
     text.lines().map(|line| broken(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+}
+
+/// A structure's literal on one line where it fits, `column` columns from the left, and something of one letter follows.
+pub(super) fn short_literal(
+    name: &str,
+    fields: &[(&str, String)],
+    (indent, column): (usize, usize),
+) -> String {
+    let inside: Vec<String> = fields.iter().map(|(field, value)| format!("{field}: {value}")).collect();
+    let line = format!("{name} {{ {} }}", inside.join(", "));
+    if column + line.len() < WIDTH { line } else { literal(name, fields, indent) }
 }
 
 /// A structure's literal with one field a line, the first line's indentation left to the caller.
