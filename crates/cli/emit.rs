@@ -8,7 +8,7 @@ use serde_json::json;
 use slimfit_arch::Architecture;
 use slimfit_document::{Document, DocumentError, suggestion};
 use slimfit_emit::{Emission, emit_config};
-use slimfit_formats::{config_out, load_model};
+use slimfit_formats::{config_out::HeldBy, load_model};
 use slimfit_quality::{QualityModel, Recipe};
 use slimfit_search::Workload;
 use slimfit_study::{Front, InputKind, Study};
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Positions that the config promises; the study's workload, rounded up to a power of two, unless said.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     context: Option<u64>,
+    /// Refuse what no standard Hugging Face class holds, instead of writing slimfit's own class beside its config.
+    #[arg(long)]
+    standard_only: bool,
     /// The folder; new or empty.
     #[arg(long)]
     out: PathBuf,
@@ -52,19 +55,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     };
     let single = chosen.len() == 1;
     // All that can be refused is refused before the first file is written.
-    let classes = chosen
-        .iter()
-        .map(|point| {
-            config_out::standard_class(&point.architecture).map_err(|reason| {
+    let classes: Vec<_> = chosen.iter().map(|point| HeldBy::narrowest(&point.architecture)).collect();
+    if arguments.standard_only {
+        for (point, class) in chosen.iter().zip(&classes) {
+            if let Some(reason) = class.reason() {
                 let error = DocumentError::new("no-standard-class", reason.to_string());
-                Failure::from(error.found(format!(
-                    "`{}` with {}",
-                    point.name,
-                    layers_text(&point.architecture)
-                )))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+                let found = format!("`{}` with {}", point.name, layers_text(&point.architecture));
+                return Err(error.found(found).hint("leave out `--standard-only`").into());
+            }
+        }
+    }
     let (mut files, mut emitted) = (Vec::new(), Vec::new());
     for (point, class) in chosen.iter().zip(classes) {
         let folder = if single { arguments.out.clone() } else { arguments.out.join(&point.name) };
@@ -74,12 +74,16 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             context: point.context,
         };
         let written = emit_config(&emission, &folder)?;
-        emitted.push(json!({
+        let mut entry = json!({
             "id": point.id,
             "name": point.name,
             "class": class.class_name(),
             "parameters": point.architecture.parameters(),
-        }));
+        });
+        if let Some(reason) = class.reason() {
+            entry["why"] = reason.to_string().into();
+        }
+        emitted.push(entry);
         if !output.is_json() {
             let parameters = point.architecture.parameters().total;
             output.text(&format!(
@@ -88,6 +92,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
                 class.class_name(),
                 folder.display()
             ))?;
+            if let Some(reason) = class.reason() {
+                output.text(&format!(
+                    "  with code of its own, as {reason}; load it with trust_remote_code=True"
+                ))?;
+            }
         }
         files.extend(written);
     }

@@ -197,10 +197,18 @@ fn looped_points_are_found_where_they_are_assumed_measured_and_refused_by_name_w
     let text = run(&["space", "looped.yaml", "--assume", "loops"]).done().stdout;
     assert!(text.contains("loops 3") && text.contains("run 2×") && text.contains("in force"), "{text}");
     let id = point["id"].as_str().unwrap();
-    let error = run(&["emit", "--study", "with", "--pick", id, "--out", "emitted-loop", "--json"]);
+    let emit = ["emit", "--study", "with", "--pick", id, "--out", "emitted-loop", "--json"];
+    let error = run(&[&emit[..], &["--standard-only"]].concat());
     assert_eq!(error.code, 2, "{}", error.stdout);
     let message = error.object("error")["error"]["message"].to_string();
     assert!(message.contains("loops"), "{message}");
+    let object = run(&emit).done().object("emit");
+    let emitted = &object["emitted"][0];
+    assert_eq!(emitted["class"], "SlimfitForCausalLM");
+    assert!(emitted["why"].as_str().unwrap().contains("`loops` must be"), "{emitted}");
+    let read = run(&["inspect", "emitted-loop", "--json"]).done().object("inspect");
+    assert_eq!((&read["parameters"], &read["family"]), (&emitted["parameters"], &"slimfit".into()));
+    assert_eq!(read["architecture"]["loops"], point["architecture"]["loops"]);
 
     let mut architecture = point["architecture"].clone();
     architecture["schema"] = "slimfit/architecture/v1".into();

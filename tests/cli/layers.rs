@@ -94,7 +94,8 @@ fn the_front_of_a_space_of_ten_to_the_84_is_exact_and_its_models_run() {
     assert_eq!(measured["id"], point["id"]);
 
     let id = point["id"].as_str().unwrap();
-    let refused = run(&["emit", "--study", "study", "--pick", id, "--out", "emitted", "--json"]);
+    let emit = ["emit", "--study", "study", "--pick", id, "--out", "emitted", "--json"];
+    let refused = run(&[&emit[..], &["--standard-only"]].concat());
     assert_eq!(refused.code, 2, "{}", refused.stdout);
     let error: Value = serde_json::from_str(&refused.stdout).unwrap();
     assert_eq!(error["error"]["code"], "no-standard-class");
@@ -103,6 +104,16 @@ fn the_front_of_a_space_of_ten_to_the_84_is_exact_and_its_models_run() {
     assert!(found.starts_with(&format!("`{id}` with {depth} layers of ")), "{found}");
     assert!(found.contains(" kinds: ") && found.contains(" heads of 64, FFN of "), "{found}");
     assert!(!folder.path().join("emitted").exists());
+    let object = run(&emit).done().object("emit");
+    assert_eq!(object["emitted"][0]["class"], "SlimfitForCausalLM");
+    assert!(object["emitted"][0]["why"].as_str().unwrap().contains("must be the same in all layers"));
+    let names = ["config.json", "generation_config.json", "modeling_slimfit.py", "architecture.json"];
+    assert_eq!(object["files"].as_array().unwrap().len(), names.len(), "{}", object["files"]);
+    for name in names {
+        assert!(folder.path().join("emitted").join(name).is_file(), "{name}");
+    }
+    let text = run(&["emit", "--study", "study", "--pick", id, "--out", "again"]).done().stdout;
+    assert!(text.contains("SlimfitForCausalLM") && text.contains("trust_remote_code"), "{text}");
 
     let text = run(&["report", "--study", "study"]).done();
     assert!(text.stdout.contains("report.html") || text.stderr.contains("report.html"));

@@ -16,6 +16,7 @@ that the files give the same logits as the model they were written from, and tha
 
 import copy
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -36,6 +37,14 @@ from transformers.utils import logging
 logging.disable_progress_bar()
 
 HERE = pathlib.Path(__file__).parent
+# slimfit's own class, which holds every architecture.
+OWN = HERE / "../../crates/slimfit-emit/src/huggingface/modeling_slimfit.py"
+specification = importlib.util.spec_from_file_location("modeling_slimfit", OWN)
+modeling_slimfit = importlib.util.module_from_spec(specification)
+sys.modules["modeling_slimfit"] = modeling_slimfit
+specification.loader.exec_module(modeling_slimfit)
+AutoConfig.register("slimfit", modeling_slimfit.SlimfitConfig)
+AutoModelForCausalLM.register(modeling_slimfit.SlimfitConfig, modeling_slimfit.SlimfitForCausalLM)
 TOKENS = [5, 9, 2, 60, 0, 9, 9, 1, 30, 44, 17, 17, 8, 63, 22, 3, 51, 9, 2, 40]
 SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 USUAL = {
@@ -132,6 +141,60 @@ MODELS = {
     "stablelm": ("stablelm", {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25}}),
     "starcoder2": ("starcoder2", {"sliding_window": 6, "use_bias": True, "tie_word_embeddings": True}),
 }
+# Architectures that no other class computes. What slimfit's runtime has no kernels for is in all but the first; there the
+# tests hold their own reference to these logits.
+ROTATED = {"base": 10000.0}
+DENSE = {"kind": "dense", "size": 40}
+EXPERTS = {"kind": "moe", "experts": 4, "top_k": 2, "expert_size": 16, "shared_size": 24, "gated": False, "activation": "gelu"}
+ARCHITECTURES = {
+    "slimfit-unlike": {
+        "embedding_size": 16,
+        "layers": [
+            {"attention": {"heads": 4, "kv_heads": 2, "head_size": 8, "window": 5, "rope": ROTATED}, "ffn": EXPERTS},
+            {"attention": {"heads": 2, "kv_heads": 1, "head_size": 16, "bias": {"qkv": True}}, "ffn": DENSE},
+        ],
+        "loops": {"first": 0, "layers": 2, "count": 2},
+        "scales": {"logit_softcap": 8.0},
+    },
+    "slimfit-late-norms": {
+        "layers": [
+            {
+                "attention": {
+                    "heads": 4,
+                    "kv_heads": 2,
+                    "head_size": 8,
+                    "qk_norm": "per_head_after_rotation",
+                    "rope": {**ROTATED, "scaling": {"kind": "dynamic", "factor": 4.0, "original_context": 8}},
+                },
+                "ffn": DENSE,
+            },
+            {"attention": {"heads": 4, "kv_heads": 4, "head_size": 8, "qk_norm": "all_heads", "rope": ROTATED}, "ffn": DENSE},
+        ],
+        "norm": {"kind": "layer", "epsilon": 1e-5},
+        "norm_placement": "sandwich",
+    },
+    "slimfit-scaled-alibi": {
+        "layers": [
+            {"attention": {"heads": 6, "kv_heads": 3, "head_size": 8, "qk_norm": "per_head", "softcap": 3.0}, "ffn": DENSE},
+            {"attention": {"heads": 4, "kv_heads": 1, "head_size": 8, "window": 7}, "ffn": DENSE},
+        ],
+        "norm": {"kind": "layer_plain", "epsilon": 1e-5},
+        "norm_placement": "parallel_two_norms",
+        "positions": {"kind": "scaled_alibi"},
+        "scales": {"logits": 0.5},
+    },
+    "slimfit-learned-factorised": {
+        "embedding_size": 16,
+        "tied_embeddings": True,
+        "head_bias": True,
+        "layers": [{"attention": {"heads": 4, "kv_heads": 2, "head_size": 8}, "ffn": {**DENSE, "bias": True}}],
+        "norm": {"kind": "layer", "epsilon": 1e-5},
+        "norm_placement": "post",
+        "final_norm": False,
+        "positions": {"kind": "learned", "context": 24, "offset": 2},
+        "scales": {"logits": 0.5},
+    },
+}
 # Fields that must change the logits when they have this value instead, or the model would show nothing.
 MATTERS = {
     "gemma2": {"sliding_window": 64, "attn_logit_softcapping": None, "final_logit_softcapping": None, "query_pre_attn_scalar": 16},
@@ -200,19 +263,24 @@ def saved(config, folder):
 
 
 def make(name):
-    family, fields = MODELS[name]
+    family, fields = MODELS.get(name) or ("slimfit", ARCHITECTURES[name])
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
     known = CONFIG_MAPPING[family]
-    # A field that the class does not have would be written all the same.
-    fields = {**{field: value for field, value in USUAL.items() if hasattr(known(), field)}, **fields}
+    if family == "slimfit":
+        own = {"schema": modeling_slimfit.SCHEMA, "hidden_size": 32, "vocabulary_size": 64, **fields}
+        fields = {"architecture": own, "max_position_embeddings": 24, "use_cache": False}
+    else:
+        # A field that the class does not have would be written all the same.
+        fields = {**{field: value for field, value in USUAL.items() if hasattr(known(), field)}, **fields}
     config = known(**fields)
     model = AutoModelForCausalLM.from_config(config)
     fill(model, name)
     before = logits(computing(copy.deepcopy(model)))
     model = model.to(torch.bfloat16)
     model.save_pretrained(folder, max_shard_size=SHARDS.get(name, "1GB"))
-    (folder / "generation_config.json").unlink(missing_ok=True)
+    for more in ("generation_config.json", "modeling_slimfit.py"):
+        (folder / more).unlink(missing_ok=True)
     if name in BARE:
         path = folder / "model.safetensors"
         bare = {key.removeprefix(BARE[name]): value for key, value in load_file(path).items()}
@@ -244,7 +312,7 @@ def make(name):
 
 
 def main():
-    names = sys.argv[1:] or list(MODELS)
+    names = sys.argv[1:] or [*MODELS, *ARCHITECTURES]
     print(f"{sum(make(name) for name in names)} bytes")
 
 

@@ -86,7 +86,7 @@ pub struct Attention {
     /// Factor on query·key; absent: 1/√head_size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<f64>,
-    /// Scores become cap·tanh(score/cap) (Gemma 2).
+    /// Scores become cap·tanh(score/cap) (Gemma 2), before an ALiBi bias is added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub softcap: Option<f64>,
     /// Queries, keys and values are clamped to ±this after the projection (OLMo).

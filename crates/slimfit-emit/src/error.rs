@@ -6,14 +6,6 @@ use std::path::PathBuf;
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
-    /// No standard Hugging Face class can hold the architecture.
-    #[error("`{name}` fits no standard Hugging Face class: {reason}")]
-    NoClass {
-        /// The point.
-        name: String,
-        /// The axis that stands in the way.
-        reason: String,
-    },
     /// The folder holds something already.
     #[error("`{}` is not empty; name a new folder", .0.display())]
     NotEmpty(PathBuf),

@@ -3,7 +3,10 @@
 
 mod config;
 mod error;
+mod huggingface;
 pub mod kernels;
+mod rendered;
 
 pub use config::{Emission, emit_config};
 pub use error::EmitError;
+pub use huggingface::MODELING_SLIMFIT;

@@ -45,17 +45,30 @@ pub(crate) fn read_point(document: &Document) -> Result<Point, FormatsError> {
         let Whole(architecture) = document.parse()?;
         Point { architecture, weights: None }
     };
-    if let Err(error) = point.architecture.validate() {
-        return Err(match error {
-            slimfit_arch::ArchitectureError::Field { field, found, allowed } => {
-                let field = if is_point { format!("architecture.{field}") } else { field };
-                let error = document.error_at(&field, "no such architecture can exist");
-                error.code("architecture").found(found).allowed(allowed).into()
-            }
-            other => document.error_at("", other.to_string()).code("architecture").into(),
-        });
-    }
+    validate(document, &point.architecture, if is_point { "architecture." } else { "" })?;
     Ok(point)
+}
+
+/// The architecture under the field `architecture` of a document that holds more, its own `schema` left to the caller.
+pub(crate) fn read_held(document: &Document) -> Result<Architecture, FormatsError> {
+    #[derive(Deserialize)]
+    struct Holder {
+        architecture: Whole,
+    }
+    let Holder { architecture: Whole(architecture) } = document.parse()?;
+    validate(document, &architecture, "architecture.")?;
+    Ok(architecture)
+}
+
+/// `prefix` is where its fields stand.
+fn validate(document: &Document, architecture: &Architecture, prefix: &str) -> Result<(), FormatsError> {
+    architecture.validate().map_err(|error| match error {
+        slimfit_arch::ArchitectureError::Field { field, found, allowed } => {
+            let error = document.error_at(&format!("{prefix}{field}"), "no such architecture can exist");
+            error.code("architecture").found(found).allowed(allowed).into()
+        }
+        other => document.error_at("", other.to_string()).code("architecture").into(),
+    })
 }
 
 /// An architecture whose map may also hold `schema`.

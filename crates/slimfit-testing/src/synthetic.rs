@@ -237,6 +237,14 @@ fn attentions() -> Vec<(&'static str, Architecture)> {
             }),
         ),
         (
+            "alibi beside a score cap",
+            with(|a| {
+                a.positions = Positions::Alibi;
+                a.layers[0].attention.rope = None;
+                a.layers[0].attention.softcap = Some(0.7);
+            }),
+        ),
+        (
             "scaled alibi",
             with(|a| {
                 a.positions = Positions::ScaledAlibi;

@@ -1,16 +1,23 @@
-//! [`Architecture`] → Hugging Face `config.json`, in the narrowest standard class that holds it.
+//! [`Architecture`] → Hugging Face `config.json`, in the narrowest standard class that holds it, or as slimfit's own model
+//! type.
 //!
 //! A class is data (`classes.rs`): what it lets vary and what it fixes. `write.rs` writes the fields; a test reads every
 //! written config back and wants the same architecture.
 
 mod classes;
+mod custom;
 mod obstacles;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use crate::obstacles::Obstacle;
+pub use custom::{
+    CUSTOM_CLASS, CUSTOM_MODEL_TYPE, CUSTOM_MODULE, custom_config_json, generation_config_json,
+};
 pub use obstacles::NoClass;
+
+pub(crate) use custom::summary;
 
 use crate::obstacles::narrowest;
 use slimfit_arch::Architecture;
@@ -130,4 +137,44 @@ pub fn standard_class(architecture: &Architecture) -> Result<Class, NoClass> {
 pub fn config_json(architecture: &Architecture, context: Option<u64>) -> Result<serde_json::Value, NoClass> {
     let class = standard_class(architecture)?;
     Ok(write::config(class, &architecture.normalised(), context.unwrap_or(2048)))
+}
+
+/// The class that a model's files are written for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldBy {
+    /// One of the library's own.
+    Standard(Class),
+    /// slimfit's, whose code lies beside the config; and what keeps the architecture out of the others.
+    Custom(NoClass),
+}
+
+impl HeldBy {
+    /// The narrowest class that holds a (validated) architecture; slimfit's holds every one.
+    pub fn narrowest(architecture: &Architecture) -> Self {
+        standard_class(architecture).map_or_else(Self::Custom, Self::Standard)
+    }
+
+    /// The class in `architectures`.
+    pub const fn class_name(&self) -> &'static str {
+        match self {
+            Self::Standard(class) => class.class_name(),
+            Self::Custom(_) => CUSTOM_CLASS,
+        }
+    }
+
+    /// Why no standard class would do.
+    pub const fn reason(&self) -> Option<&NoClass> {
+        match self {
+            Self::Standard(_) => None,
+            Self::Custom(reason) => Some(reason),
+        }
+    }
+
+    /// The `config.json` of a (validated) architecture in this class. `context` becomes `max_position_embeddings`.
+    pub fn config_json(&self, architecture: &Architecture, context: u64) -> serde_json::Value {
+        match self {
+            Self::Standard(class) => write::config(*class, &architecture.normalised(), context),
+            Self::Custom(_) => custom_config_json(architecture, Some(context)),
+        }
+    }
 }

@@ -23,6 +23,11 @@ impl<'a> Fields<'a> {
         Self { document, map, seen: RefCell::default() }
     }
 
+    /// The whole file.
+    pub(super) fn document(&self) -> &'a Document {
+        self.document
+    }
+
     /// The value, marked as read; absent and `null` look the same.
     pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
         let (key, value) = self.map.get_key_value(name)?;

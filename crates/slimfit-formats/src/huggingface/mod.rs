@@ -22,6 +22,7 @@ mod phi;
 mod qwen;
 mod refused;
 mod rope;
+mod slimfit;
 #[cfg(test)]
 mod tests;
 
@@ -86,6 +87,7 @@ const FAMILIES: &[(&str, Read)] = &[
     ("qwen3", qwen::qwen3),
     ("qwen3_moe", qwen::qwen3_moe),
     ("seed_oss", llama::seed_oss),
+    ("slimfit", slimfit::slimfit),
     ("smollm3", llama::smollm3),
     ("stablelm", parallel::stablelm),
     ("starcoder2", parallel::starcoder2),

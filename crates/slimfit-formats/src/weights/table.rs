@@ -128,7 +128,9 @@ impl Table {
 
     /// An output head may be stored although it is the input table.
     pub(super) fn forgive_head(&mut self) {
-        self.forgiven.extend(["lm_head.weight", "embed_out.weight", "output.weight"].map(str::to_owned));
+        self.forgiven.extend(
+            ["lm_head.weight", "embed_out.weight", "output.weight", "head.weight"].map(str::to_owned),
+        );
     }
 
     /// Everything in the files must have been claimed exactly once, or something was misunderstood.

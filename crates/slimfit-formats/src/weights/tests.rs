@@ -229,3 +229,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_class_of_our_own_has_our_own_names() {
+    let mut architecture = small("qwen1.5-moe-a2.7b");
+    architecture.tied_embeddings = true;
+    architecture.head_bias = true;
+    let tensors = architecture.tensors();
+    let made: Made = tensors
+        .iter()
+        .enumerate()
+        .map(|(index, tensor)| {
+            let values = (0..tensor.parameters() as usize).map(|place| value(index, place)).collect();
+            (tensor.name(), tensor.shape.iter().map(|&size| size as usize).collect(), values)
+        })
+        .collect();
+    let weights = open(&made, "slimfit", &architecture).unwrap();
+    for (index, tensor) in tensors.iter().enumerate() {
+        let mut found = vec![f32::NAN; tensor.parameters() as usize];
+        weights.read(tensor, 0, &mut found).unwrap();
+        let expected: Vec<f32> = (0..found.len()).map(|place| value(index, place)).collect();
+        assert_eq!(found, expected, "`{}`", tensor.name());
+    }
+    let mut more = made.clone();
+    more.push(("layers.0.ffn.twist.weight".to_owned(), vec![4], vec![0.0; 4]));
+    let error = open(&more, "slimfit", &architecture).unwrap_err();
+    assert!(error.contains("layers.0.ffn.twist.weight"), "{error}");
+    let error = open(&made, "llama", &architecture).unwrap_err();
+    assert!(error.contains("`embedding.weight` is missing"), "{error}");
+}

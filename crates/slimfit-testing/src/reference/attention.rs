@@ -93,12 +93,14 @@ fn mix(
             .map(|key| {
                 let distance = slopes[head] * (key as f64 - position as f64);
                 let product = dot(query, &of_head(&k[key]));
-                let score = match model.architecture.positions {
-                    Positions::Alibi => product * scale + distance,
-                    Positions::ScaledAlibi => (product + distance) * scale,
-                    Positions::None | Positions::Learned { .. } => product * scale,
-                };
-                attention.softcap.map_or(score, |cap| cap * (score / cap).tanh())
+                let score = product * scale;
+                let capped = attention.softcap.map_or(score, |cap| cap * (score / cap).tanh());
+                // Distance counts in full, whatever the cap.
+                match model.architecture.positions {
+                    Positions::Alibi => capped + distance,
+                    Positions::ScaledAlibi => capped + distance * scale,
+                    Positions::None | Positions::Learned { .. } => capped,
+                }
             })
             .collect();
         softmax(&mut scores);

@@ -4,6 +4,7 @@
 //! names, so each tensor has a list of places; what one name means in some families only is decided here.
 
 use super::{Place, Rows};
+use crate::config_out::CUSTOM_MODEL_TYPE;
 use slimfit_arch::{Architecture, Attention, Moe, Tensor, TensorPart, TensorRole};
 use slimfit_arch::{FeedForward, QkNorm};
 
@@ -42,6 +43,10 @@ pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor)
         TensorPart::Bias => "bias",
     };
     let prefix = tensor.layer.map_or_else(String::new, |layer| format!("{layer}/"));
+    if family == CUSTOM_MODEL_TYPE {
+        // slimfit's own class calls its parameters as slimfit does.
+        return vec![Place::whole(plain(&tensor.name()))];
+    }
     let context = Context { family, prefix, part, role: tensor.role };
     let Some(run) = tensor.layer.and_then(|layer| architecture.each_layer().nth(layer as usize)) else {
         return context.all(outside(tensor.role));
