@@ -1,15 +1,18 @@
 //! `slimfit emit`.
 
 use crate::Outcome;
+use crate::emit_kernels::{KernelDevice, KernelModel};
 use crate::failure::Failure;
 use crate::layers_text::layers_text;
 use crate::output::Output;
 use serde_json::json;
 use slimfit_arch::Architecture;
-use slimfit_document::{Document, DocumentError, suggestion};
+use slimfit_document::{Document, DocumentError, NewFolder, suggestion};
 use slimfit_emit::{Emission, emit_config};
 use slimfit_formats::{config_out::HeldBy, load_model};
+use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe};
+use slimfit_quantity::NumberFormat;
 use slimfit_search::Workload;
 use slimfit_study::{Front, InputKind, Study};
 use std::path::PathBuf;
@@ -35,16 +38,43 @@ pub struct Arguments {
     /// Refuse what no standard Hugging Face class holds, instead of writing slimfit's own class beside its config.
     #[arg(long)]
     standard_only: bool,
-    /// The folder; new or empty.
+    /// What is written, besides what is always: the Hugging Face config, a Rust crate of kernels for the device.
+    #[arg(long, value_delimiter = ',', default_value = "hf")]
+    what: Vec<What>,
+    /// The format of the weights that kernels are for [default: the point's; a file's own; q8_0].
+    #[arg(long)]
+    weights: Option<NumberFormat>,
+    /// The format of the cache that kernels are for [default: the point's; f16].
+    #[arg(long)]
+    kv: Option<NumberFormat>,
+    /// The threads that kernels are for [default: the point's; all].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    threads: Option<u32>,
+    /// The folder; new or empty. It appears whole or not at all.
     #[arg(long)]
     out: PathBuf,
+}
+
+/// What can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// `config.json`, for the transformers library.
+    Hf,
+    /// A stand-alone Rust crate: kernels for the model's shapes on the device, and its step.
+    Kernels,
 }
 
 struct Chosen {
     name: String,
     id: String,
     architecture: Architecture,
+    weights: NumberFormat,
+    kv: NumberFormat,
+    /// Those that the point runs best with.
+    threads: Option<u32>,
     context: u64,
+    /// The command that writes it again.
+    command: String,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
@@ -65,9 +95,13 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             }
         }
     }
+    let wants = |what| arguments.what.contains(&what);
+    let device = if wants(What::Kernels) { Some(kernel_device(arguments, output)?) } else { None };
+    let whole = NewFolder::begin(&arguments.out)?;
     let (mut files, mut emitted) = (Vec::new(), Vec::new());
     for (point, class) in chosen.iter().zip(classes) {
-        let folder = if single { arguments.out.clone() } else { arguments.out.join(&point.name) };
+        let folder = if single { whole.path().to_owned() } else { whole.path().join(&point.name) };
+        let shown = if single { arguments.out.clone() } else { arguments.out.join(&point.name) };
         let emission = Emission {
             name: point.name.clone(),
             architecture: point.architecture.clone(),
@@ -90,7 +124,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
                 "{}: {}, {parameters} parameters, in {}",
                 point.name,
                 class.class_name(),
-                folder.display()
+                shown.display()
             ))?;
             if let Some(reason) = class.reason() {
                 output.text(&format!(
@@ -99,11 +133,43 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             }
         }
         files.extend(written);
+        if let Some(device) = &device {
+            let model = KernelModel {
+                name: &point.name,
+                title: &point.name,
+                architecture: &point.architecture,
+                weights: arguments.weights.unwrap_or(point.weights),
+                kv: arguments.kv.unwrap_or(point.kv),
+                threads: arguments.threads.or(point.threads),
+                context: point.context,
+                measured: &[],
+                command: &point.command,
+            };
+            files.extend(device.write(&model, &folder.join("kernels"))?);
+            if !output.is_json() {
+                let place = shown.join("kernels");
+                output.text(&format!(
+                    "  kernels for {}: `cargo build --release` in {}",
+                    device.name(),
+                    place.display()
+                ))?;
+            }
+        }
     }
+    whole.finish(&mut files)?;
     if output.is_json() {
         output.object("emit", "emit", json!({ "files": files, "emitted": emitted }))?;
     }
     Ok(Outcome::Done)
+}
+
+/// The device that kernels are for: the study's, where it has one, else this machine.
+fn kernel_device(arguments: &Arguments, output: &Output) -> Result<KernelDevice, Failure> {
+    let profile = match &arguments.study {
+        Some(folder) => Some(HardwareProfile::load(Study::open(folder)?.input(InputKind::Profile))?),
+        None => None,
+    };
+    KernelDevice::of(profile.as_ref(), output)
 }
 
 fn from_study(arguments: &Arguments, folder: &std::path::Path) -> Result<Vec<Chosen>, Failure> {
@@ -160,7 +226,11 @@ fn find(front: &Front, pick: &str, context: &ContextRule) -> Result<Chosen, Fail
         name: pick.to_owned(),
         id: point.id.clone(),
         architecture: point.architecture.clone(),
+        weights: point.weights,
+        kv: point.kv,
+        threads: Some(point.threads),
         context: context.of(&point.architecture),
+        command: format!("slimfit emit --study STUDY --pick {} --what kernels --out FOLDER", point.id),
     })
 }
 
@@ -171,7 +241,13 @@ fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Fai
             .field("--context")
             .hint("say it with `--context`")
     })?;
-    let weights = model.weights_format.unwrap_or(slimfit_quantity::NumberFormat::Bf16);
-    let id = model.architecture.id(weights, slimfit_quantity::NumberFormat::F16);
-    Ok(vec![Chosen { name: model.name, id, architecture: model.architecture, context }])
+    let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
+    let kv = arguments.kv.unwrap_or(NumberFormat::F16);
+    let id = model.architecture.id(weights, kv);
+    let command = format!(
+        "slimfit emit --model {} --weights {weights} --kv {kv} --context {context} --what kernels --out FOLDER",
+        model.name
+    );
+    let (name, architecture) = (model.name, model.architecture);
+    Ok(vec![Chosen { name, id, architecture, weights, kv, threads: None, context, command }])
 }

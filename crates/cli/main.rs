@@ -11,6 +11,7 @@ mod device;
 mod devices;
 mod dump;
 mod emit;
+mod emit_kernels;
 mod engine;
 mod evolve;
 mod explain;
