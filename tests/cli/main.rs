@@ -6,6 +6,7 @@ mod candidates;
 mod conditions;
 mod contract;
 mod devices;
+mod emit;
 #[cfg(unix)]
 mod engine;
 #[cfg(unix)]
