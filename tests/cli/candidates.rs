@@ -5,7 +5,7 @@
 use crate::harness::{Slimfit, validate};
 use serde_json::{Value, json};
 use slimfit_arch::Tensor;
-use slimfit_formats::gguf::ShapeFile;
+use slimfit_formats::gguf_out::GgufOutput;
 use slimfit_formats::{FormatsError, builtin};
 use slimfit_quantity::NumberFormat;
 use std::path::Path;
@@ -53,12 +53,13 @@ fn write_config(folder: &Path, text: &str) {
 
 fn write_gguf(path: &Path, name: &str) {
     let architecture = &builtin::find("smollm2-135m").unwrap().architecture;
-    let file = ShapeFile { name, architecture, weights: NumberFormat::Q4_0, context: 2048 };
+    let weights = NumberFormat::Q4_0;
+    let file = GgufOutput { name, architecture, weights, context: 2048, tokenizer: None };
     let constant = |_: &Tensor, _: u64, values: &mut [f32]| {
         values.fill(0.5);
         Ok::<(), FormatsError>(())
     };
-    file.write(path, constant).unwrap();
+    file.write(path, &constant).unwrap();
 }
 
 fn named<'a>(object: &'a Value, name: &str) -> &'a Value {

@@ -2,8 +2,8 @@
 
 use crate::whole_model::Subject;
 use anyhow::{Context, Result};
-use slimfit_formats::gguf::ShapeFile;
-use slimfit_runtime::{SeededWeights, TensorSource};
+use slimfit_formats::gguf_out::GgufOutput;
+use slimfit_runtime::SeededWeights;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -43,14 +43,14 @@ impl GgufFiles {
         let path = self.folder.join(format!("{}-{}.gguf", subject.name, subject.weights));
         if !path.is_file() {
             eprintln!("writing {}", path.display());
-            let source = SeededWeights::new(subject.architecture, 1);
-            let file = ShapeFile {
+            let file = GgufOutput {
                 name: subject.name,
                 architecture: subject.architecture,
                 weights: subject.weights,
                 context: CONTEXT,
+                tokenizer: None,
             };
-            file.write(&path, |tensor, first, values| source.read(tensor, first, values))?;
+            file.write(&path, &SeededWeights::new(subject.architecture, 1))?;
         }
         Ok(path)
     }
@@ -91,9 +91,9 @@ mod tests {
     #[test]
     fn every_shape_of_the_targets_can_be_written() {
         for name in models::NAMES {
-            let architecture = models::find(name).unwrap();
+            let architecture = &models::find(name).unwrap();
             let weights = NumberFormat::Q8_0;
-            ShapeFile { name, architecture: &architecture, weights, context: CONTEXT }.family().unwrap();
+            GgufOutput { name, architecture, weights, context: CONTEXT, tokenizer: None }.family().unwrap();
         }
     }
 }

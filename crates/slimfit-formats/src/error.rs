@@ -22,6 +22,14 @@ pub enum FormatsError {
         /// What is wrong there.
         message: String,
     },
+    /// A tensor that its source does not give.
+    #[error("tensor `{tensor}`: {reason}")]
+    Tensor {
+        /// Its canonical name.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A reference names neither a file nor a built-in model.
     #[error("no model `{reference}`: neither a file or folder nor a built-in name")]
     UnknownModel {
@@ -45,6 +53,7 @@ impl FormatsError {
             Self::Binary { file, offset, message } => {
                 DocumentError::new("binary", format!("{message} (at byte {offset})")).file(file)
             }
+            Self::Tensor { .. } => DocumentError::new("tensor", self.to_string()),
             Self::UnknownModel { ref hint, ref reference } => {
                 let error = DocumentError::new("unknown_model", self.to_string()).found(reference);
                 error.hint(hint.clone())

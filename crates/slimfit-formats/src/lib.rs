@@ -12,16 +12,25 @@ mod error;
 pub mod gguf;
 pub mod gguf_out;
 pub mod huggingface;
+mod initial;
 mod loader;
 mod model;
 mod obstacles;
 pub mod safetensors_header;
+mod safetensors_out;
+#[cfg(test)]
+mod samples;
+mod source;
 mod storage;
+mod storage_out;
 mod weights;
 
 pub use architecture_file::{ARCHITECTURE_SCHEMA, read_architecture};
 pub use builtin::PublishedModel;
 pub use error::FormatsError;
+pub use initial::InitialWeights;
 pub use loader::{Loader, NotHeld};
 pub use model::{LoadedModel, Origin, load_model};
+pub use safetensors_out::{SHARD_BYTES, SafetensorsOutput, TensorNames};
+pub use source::TensorSource;
 pub use weights::ModelWeights;

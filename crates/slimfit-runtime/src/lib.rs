@@ -12,7 +12,6 @@ mod operations;
 mod rotation;
 mod seeded;
 mod session;
-mod source;
 mod weights;
 mod weights_from;
 
@@ -27,5 +26,5 @@ pub use operations::OperationSeconds;
 pub use rotation::rotation_frequencies;
 pub use seeded::{SeededWeights, seeded_tokens};
 pub use session::Session;
-pub use source::TensorSource;
+pub use slimfit_formats::TensorSource;
 pub use weights_from::{OpenWeights, WeightsFrom};

@@ -1,7 +1,8 @@
 //! Random weights from a seed: what is measured when only speed and memory matter.
 
-use crate::{RuntimeError, TensorSource};
+use crate::TensorSource;
 use slimfit_arch::{Architecture, Tensor, TensorPart, TensorRole};
+use slimfit_formats::FormatsError;
 
 /// Each value is a function of seed, tensor name and index alone, so any piece can be made at any time on any thread.
 ///
@@ -22,7 +23,7 @@ impl SeededWeights {
 }
 
 impl TensorSource for SeededWeights {
-    fn read(&self, tensor: &Tensor, first: u64, values: &mut [f32]) -> Result<(), RuntimeError> {
+    fn read(&self, tensor: &Tensor, first: u64, values: &mut [f32]) -> Result<(), FormatsError> {
         let columns = tensor.shape.last().copied().unwrap_or(1).max(1) as f32;
         let (middle, reach) = match (tensor.role, tensor.part) {
             (role, TensorPart::Weight) if role.is_norm() => (self.norm_middle, 0.1),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failed step is a failed test")]
 
+use slimfit_formats::FormatsError;
 use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
 use slimfit_plan::{Phase, PlanOptions};
@@ -77,7 +78,7 @@ fn weights_of_a_seed_repeat_and_those_of_another_differ() {
 #[test]
 fn what_cannot_run_is_refused_before_memory_is_taken() {
     let architecture = synthetic::plain();
-    let source = |_: &slimfit_arch::Tensor, _: u64, _: &mut [f32]| -> Result<(), RuntimeError> {
+    let source = |_: &slimfit_arch::Tensor, _: u64, _: &mut [f32]| -> Result<(), FormatsError> {
         panic!("nothing may be loaded")
     };
     let huge = Model::load(&architecture, options(1 << 50, 1), &source);
@@ -98,7 +99,7 @@ fn a_source_that_fails_is_reported_by_tensor() {
     let good = SeededWeights::new(&architecture, 1);
     let source = move |tensor: &slimfit_arch::Tensor, first: u64, values: &mut [f32]| {
         if tensor.name() == "layers.1.ffn.down.weight" {
-            return Err(RuntimeError::Tensor { tensor: tensor.name(), reason: "cut short".to_owned() });
+            return Err(FormatsError::Tensor { tensor: tensor.name(), reason: "cut short".to_owned() });
         }
         slimfit_runtime::TensorSource::read(&good, tensor, first, values)
     };

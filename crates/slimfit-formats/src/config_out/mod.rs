@@ -8,6 +8,8 @@ mod classes;
 mod custom;
 mod obstacles;
 #[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
 mod tests;
 mod write;
 

@@ -42,20 +42,24 @@ const PLAIN: Family =
 const GEMMA: Family = Family { activation: Activation::GeluTanh, ..PLAIN };
 
 const FAMILIES: &[(&str, Family)] = &[
+    ("arcee", Family { activation: Activation::ReluSquared, ..PLAIN }),
     ("falcon", Family { activation: Activation::Gelu, placement: NormPlacement::ParallelOneNorm, ..PLAIN }),
     ("gemma", GEMMA),
     ("gemma2", Family { placement: NormPlacement::Sandwich, full_every: Some(2), ..GEMMA }),
     ("gemma3", Family { placement: NormPlacement::Sandwich, full_every: Some(6), ..GEMMA }),
     ("gpt2", Family { activation: Activation::GeluTanh, ..PLAIN }),
     ("gptneox", Family { activation: Activation::Gelu, placement: NormPlacement::ParallelTwoNorms, ..PLAIN }),
+    ("granite", PLAIN),
     ("llama", PLAIN),
-    ("olmo2", Family { placement: NormPlacement::PostBranch, ..PLAIN }),
+    ("nemotron", Family { activation: Activation::ReluSquared, ..PLAIN }),
+    ("olmo2", Family { placement: NormPlacement::PostBranch, full_every: Some(4), ..PLAIN }),
     ("phi2", Family { activation: Activation::GeluTanh, placement: NormPlacement::ParallelOneNorm, ..PLAIN }),
     ("phi3", PLAIN),
     ("qwen2", PLAIN),
     ("qwen2moe", PLAIN),
     ("qwen3", PLAIN),
     ("qwen3moe", PLAIN),
+    ("smollm3", PLAIN),
     ("stablelm", PLAIN),
     ("starcoder2", Family { activation: Activation::GeluTanh, ..PLAIN }),
 ];
@@ -191,14 +195,24 @@ impl Reader<'_> {
             embedding_norm: self.has("token_embd_norm.weight"),
             final_norm: self.has("output_norm.weight"),
             head_bias: self.has("output.bias"),
-            scales: Scales {
-                embedding: self.family.starts_with("gemma").then(|| (hidden as f64).sqrt()),
-                residual: None,
-                logits: None,
-                logit_softcap: self.decimal("final_logit_softcapping").filter(|&cap| cap != 0.0),
-            },
+            scales: self.scales(hidden),
             loops: None,
         })
+    }
+
+    fn scales(&self, hidden: u64) -> Scales {
+        let logit_softcap = self.decimal("final_logit_softcapping").filter(|&cap| cap != 0.0);
+        // A constant of 0 is none.
+        let constant =
+            |name: &str| self.decimal(name).filter(|&constant| self.family == "granite" && constant != 0.0);
+        let root = self.family.starts_with("gemma").then(|| (hidden as f64).sqrt());
+        Scales {
+            embedding: root.or_else(|| constant("embedding_scale")),
+            residual: constant("residual_scale"),
+            // Logits are divided by what the file says.
+            logits: constant("logit_scale").map(|divisor| 1.0 / divisor),
+            logit_softcap,
+        }
     }
 
     fn norm(&self, traits: Family) -> Result<Norm, FormatsError> {
@@ -258,6 +272,8 @@ impl Reader<'_> {
         let bias = |name: &str| self.in_layer(layer, name).is_some();
         let qk_norm = match self.in_layer(layer, "attn_q_norm.weight") {
             None => QkNorm::None,
+            // Of one head it is as long as a head's.
+            Some(_) if self.family == "olmo2" => QkNorm::AllHeads,
             Some(norm) if norm.sizes == [head_size] => QkNorm::PerHead,
             Some(norm) if norm.sizes.len() == 2 => QkNorm::EachHead,
             Some(_) => QkNorm::AllHeads,
@@ -271,7 +287,11 @@ impl Reader<'_> {
             kv_heads,
             head_size,
             window,
-            rope: self.rope(head_size, window.is_some())?,
+            rope: if self.family == "smollm3" && (layer + 1).is_multiple_of(4) {
+                None
+            } else {
+                self.rope(head_size, window.is_some())?
+            },
             bias: AttentionBias {
                 qkv: bias("attn_q.bias") || bias("attn_qkv.bias"),
                 output: bias("attn_output.bias"),
@@ -358,7 +378,13 @@ impl Reader<'_> {
     }
 
     fn feed_forward(&self, traits: Family, layer: u64) -> Result<FeedForward, FormatsError> {
-        let Family { activation, .. } = traits;
+        // Files of published models do not say that they mean the exact function; a few others say what they mean.
+        let approximate = GgufValue::Text("gelu_pytorch_tanh".to_owned());
+        let approximate = self.file.metadata.get(&self.key("hidden_activation")) == Some(&approximate);
+        let activation = match traits.activation {
+            Activation::Gelu if approximate => Activation::GeluTanh,
+            activation => activation,
+        };
         let stacked = self.in_layer(layer, "ffn_up_exps.weight");
         let single = self.in_layer(layer, "ffn_up.0.weight");
         if let Some(up) = stacked.or(single) {

@@ -6,7 +6,8 @@
 //! architecture knows (a tokenizer takes 20 to 100 bytes for each entry of the vocabulary).
 
 use super::GgufFile;
-use slimfit_arch::{Architecture, RopeScaling, Tensor};
+use super::divisors::divisor_count;
+use slimfit_arch::{Architecture, Tensor};
 use slimfit_quantity::NumberFormat;
 
 /// Where tensors begin, from the start of their part of the file.
@@ -28,11 +29,7 @@ pub fn data_bytes(architecture: &Architecture, weights: NumberFormat) -> u64 {
 
 /// Bytes of the divisors of rotary frequencies: once for all layers, none where they follow from the metadata.
 pub fn rope_bytes(architecture: &Architecture) -> u64 {
-    let ropes =
-        architecture.layers.iter().filter_map(|run| Some((&run.attention, run.attention.rope.as_ref()?)));
-    let divided = ropes.filter(|(_, rope)| matches!(rope.scaling, Some(RopeScaling::Llama3 { .. })));
-    let pairs = divided.map(|(attention, rope)| rope.rotated.unwrap_or(attention.head_size) / 2);
-    pairs.max().map_or(0, |pairs| (4 * pairs).next_multiple_of(ALIGNMENT))
+    (4 * divisor_count(architecture)).next_multiple_of(ALIGNMENT)
 }
 
 impl GgufFile {
@@ -42,7 +39,7 @@ impl GgufFile {
     }
 }
 
-pub(super) fn stored_bytes(tensor: &Tensor, format: NumberFormat) -> u64 {
+fn stored_bytes(tensor: &Tensor, format: NumberFormat) -> u64 {
     tensor.parameters() / format.block_values() * format.block_bytes()
 }
 

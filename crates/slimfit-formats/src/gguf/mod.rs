@@ -3,9 +3,10 @@
 mod architecture;
 mod cursor;
 mod data_bytes;
-mod shape_file;
+mod divisors;
 #[cfg(test)]
 mod tests;
+mod tokenizer;
 mod types;
 mod value;
 
@@ -13,9 +14,12 @@ pub use crate::weights::gguf_interleaved_rows as interleaved_rows;
 pub use crate::weights::gguf_tensor_name as tensor_name;
 pub use architecture::GgufModel;
 pub use data_bytes::{data_bytes, rope_bytes, tensor_bytes};
-pub use shape_file::ShapeFile;
+pub use tokenizer::Tokenizer;
 pub use types::GgufType;
 pub use value::GgufValue;
+
+pub(crate) use data_bytes::ALIGNMENT;
+pub(crate) use divisors::rope_divisors;
 
 use crate::FormatsError;
 use crate::storage::Storage;
@@ -23,6 +27,7 @@ use cursor::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 /// One tensor of the table.
@@ -55,6 +60,8 @@ pub struct GgufFile {
     pub metadata: BTreeMap<String, GgufValue>,
     /// The tensors, in the order of the file.
     pub tensors: Vec<GgufTensor>,
+    /// Where the entries of its tokenizer lie.
+    tokenizer_entries: Vec<Range<u64>>,
 }
 
 /// Bytes that are read at first: tables without a vocabulary are shorter.
@@ -95,7 +102,9 @@ impl GgufFile {
             storage.read_at(0, &mut bytes)?;
             let mut cursor = Cursor::new(&bytes, storage.len(), storage.name());
             match table(&mut cursor) {
-                Ok((metadata, tensors)) => return Ok(Self { storage, metadata, tensors }),
+                Ok(Table { metadata, tensors, tokenizer_entries }) => {
+                    return Ok(Self { storage, metadata, tensors, tokenizer_entries });
+                }
                 Err(_) if cursor.ran_out() && read >= MOST_TABLE => {
                     return Err(storage.error(read, format!("the table goes on past {MOST_TABLE} bytes")));
                 }
@@ -155,7 +164,11 @@ impl GgufFile {
     }
 }
 
-type Table = (BTreeMap<String, GgufValue>, Vec<GgufTensor>);
+struct Table {
+    metadata: BTreeMap<String, GgufValue>,
+    tensors: Vec<GgufTensor>,
+    tokenizer_entries: Vec<Range<u64>>,
+}
 
 fn table(cursor: &mut Cursor) -> Result<Table, FormatsError> {
     if cursor.take(4, "the signature")? != b"GGUF" {
@@ -170,11 +183,16 @@ fn table(cursor: &mut Cursor) -> Result<Table, FormatsError> {
     let tensor_count = cursor.count(24, "the number of tensors")?;
     let entry_count = cursor.count(13, "the number of metadata entries")?;
     let mut metadata = BTreeMap::new();
+    let mut tokenizer_entries = Vec::new();
     for _ in 0..entry_count {
+        let begin = cursor.position() as u64;
         let key = cursor.text("a metadata key")?.to_owned();
         let value = GgufValue::read(cursor, &format!("`{key}`"))?;
         if metadata.insert(key.clone(), value).is_some() {
             return Err(cursor.error(format!("the metadata key `{key}` appears twice")));
+        }
+        if key.starts_with("tokenizer.") {
+            tokenizer_entries.push(begin..cursor.position() as u64);
         }
     }
     let (mut tensors, mut entries) = (Vec::new(), Vec::new());
@@ -200,7 +218,7 @@ fn table(cursor: &mut Cursor) -> Result<Table, FormatsError> {
             .map_err(|message| cursor.error_at(entry, message))?;
     }
     refuse_overlaps(&tensors).map_err(|(index, message)| cursor.error_at(entries[index], message))?;
-    Ok((metadata, tensors))
+    Ok(Table { metadata, tensors, tokenizer_entries })
 }
 
 /// Makes a tensor's start one of the file, where it was one of the data, which begins at `base`.

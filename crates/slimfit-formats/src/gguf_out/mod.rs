@@ -3,14 +3,22 @@
 //! A family is data (`families.rs`): which tensors its loader asks for and what its graph fixes. The facts are those of
 //! `src/models/*.cpp` and `src/llama-hparams.cpp` of llama.cpp as of llama-cpp-python 0.3.36, kept to what earlier
 //! releases do too: where only a recent one reads a key, the value that all of them take is asked for. Norms whose weight
-//! is an offset from 1 are held by every family: files store the sum.
+//! is an offset from 1 are held by every family: files store the sum. [`GgufOutput`] writes the file.
 
+mod entry;
 mod families;
+mod metadata;
 mod obstacles;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;
+mod write;
 
 pub use obstacles::NoFamily;
+pub use write::GgufOutput;
 
 use crate::obstacles::{Obstacle, narrowest};
 use slimfit_arch::Architecture;

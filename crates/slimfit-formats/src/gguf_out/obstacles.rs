@@ -222,6 +222,12 @@ fn holdable(found: &mut Obstacles, rope: &Rope, head_size: u64, spec: &Spec) {
         Some(RopeScaling::Llama3 { .. }) => {
             (spec.scaling == Scaling::Factors, "absent, linear or yarn with the usual constants")
         }
+        // One divisor for each frequency at every length, as which a file of Llama 3's is read.
+        Some(RopeScaling::LongRope { short_factor, long_factor, attention_factor, .. })
+            if short_factor == long_factor && *attention_factor == 1.0 =>
+        {
+            (spec.scaling == Scaling::Factors, "absent, linear or yarn with the usual constants")
+        }
         // LongRoPE's list is chosen by the size of the cache there, not by the length of the text; dynamic scaling is not
         // computed at all.
         Some(RopeScaling::LongRope { .. } | RopeScaling::Dynamic { .. }) => {

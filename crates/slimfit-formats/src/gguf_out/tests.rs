@@ -3,7 +3,6 @@
 use super::obstacles::obstacles;
 use super::{Family, gguf_family, gguf_family_in};
 use crate::builtin;
-use crate::gguf::ShapeFile;
 use slimfit_arch::{
     Activation, Architecture, Attention, AttentionBias, FeedForward, LayerRun, Loops, Mlp, Moe, NormKind,
     NormPlacement, Positions, QkNorm, Rope, RopeScaling,
@@ -101,15 +100,6 @@ fn what_llama_cpp_computes_otherwise_than_the_model_is_not_held() {
     assert_eq!(gguf_family(&model("mistral-7b")).unwrap_err().axis(), "attention.window");
     // And Pythia with an approximate GELU.
     assert_eq!(gguf_family(&model("pythia-160m")).unwrap_err().axis(), "ffn.activation");
-}
-
-#[test]
-fn families_that_are_written_for_timing_are_those_that_hold_the_model() {
-    for name in ["smollm2-135m", "qwen2.5-0.5b", "qwen3-0.6b"] {
-        let architecture = &model(name);
-        let file = ShapeFile { name, architecture, weights: NumberFormat::Q8_0, context: 64 };
-        assert_eq!(file.family().unwrap(), family(architecture).name());
-    }
 }
 
 #[test]

@@ -37,7 +37,9 @@ impl Obstacles {
         };
         if constants.root_embedding {
             let root = (model.hidden_size as f64).sqrt();
-            self.require(scales.embedding == Some(root), "scales.embedding", "the root of the hidden size");
+            // A scale of 1 is none.
+            let holds = scales.embedding.unwrap_or(1.0) == root;
+            self.require(holds, "scales.embedding", "the root of the hidden size");
         } else {
             self.require(said(scales.embedding), "scales.embedding", "1");
         }

@@ -6,7 +6,8 @@
 //! [`ModelWeights::open`] finds it, checks shapes, and refuses a file that lacks a tensor or has one that nothing reads.
 
 mod blocks;
-mod names;
+pub(crate) mod layout;
+pub(crate) mod names;
 mod table;
 #[cfg(test)]
 mod tests;

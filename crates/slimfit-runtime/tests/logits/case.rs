@@ -1,6 +1,7 @@
 //! A tiny model as the runtime runs it and as the reference sees it.
 
 use slimfit_arch::{Architecture, Tensor, TensorPart};
+use slimfit_formats::FormatsError;
 use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
 use slimfit_plan::PlanOptions;
@@ -37,7 +38,7 @@ pub fn load(
     chunk: u64,
 ) -> Result<Model, RuntimeError> {
     let options = PlanOptions { chunk, ..PlanOptions::new(weights, kv, isa, threads, CONTEXT) };
-    let source = |tensor: &Tensor, first: u64, piece: &mut [f32]| -> Result<(), RuntimeError> {
+    let source = |tensor: &Tensor, first: u64, piece: &mut [f32]| -> Result<(), FormatsError> {
         piece.copy_from_slice(&values(architecture, tensor)[first as usize..][..piece.len()]);
         Ok(())
     };

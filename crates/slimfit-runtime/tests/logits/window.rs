@@ -2,6 +2,7 @@
 
 use crate::case::{relative_error, values};
 use slimfit_arch::{Architecture, Tensor};
+use slimfit_formats::FormatsError;
 use slimfit_kernels::Isa;
 use slimfit_kernels::pool::Pool;
 use slimfit_plan::PlanOptions;
@@ -28,7 +29,7 @@ fn load(architecture: &Architecture, threads: u64, chunk: u64) -> Model {
         chunk,
         ..PlanOptions::new(NumberFormat::F32, NumberFormat::F32, Isa::best(), threads, LENGTH as u64)
     };
-    let source = |tensor: &Tensor, first: u64, piece: &mut [f32]| -> Result<(), RuntimeError> {
+    let source = |tensor: &Tensor, first: u64, piece: &mut [f32]| -> Result<(), FormatsError> {
         piece.copy_from_slice(&values(architecture, tensor)[first as usize..][..piece.len()]);
         Ok(())
     };

@@ -4,9 +4,9 @@ use super::protocol::ModelFiles;
 use crate::{WorkflowError, weights_source};
 use slimfit_arch::Architecture;
 use slimfit_document::{DocumentError, write_atomically};
-use slimfit_formats::{config_out, gguf::ShapeFile};
+use slimfit_formats::{config_out, gguf_out::GgufOutput};
 use slimfit_quantity::NumberFormat;
-use slimfit_runtime::{SeededWeights, TensorSource, WeightsFrom};
+use slimfit_runtime::{SeededWeights, WeightsFrom};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -23,8 +23,8 @@ impl EngineFiles {
     /// # Errors
     /// Neither a GGUF file nor a config can, with what stands in the way.
     pub(crate) fn check(architecture: &Architecture, weights: NumberFormat) -> Result<(), WorkflowError> {
-        let shape = ShapeFile { name: "this model", architecture, weights, context: 1 };
-        match shape.family() {
+        let gguf = GgufOutput { name: "this model", architecture, weights, context: 1, tokenizer: None };
+        match gguf.family() {
             Ok(_) => Ok(()),
             Err(_) if config_out::standard_class(architecture).is_ok() => Ok(()),
             Err(error) => Err(error.into()),
@@ -65,13 +65,10 @@ impl EngineFiles {
             DocumentError::new("write-failed", format!("no folder for models can be made: {error}"))
                 .file(std::env::temp_dir().display().to_string())
         })?;
-        let shape = ShapeFile { name, architecture, weights, context };
-        let gguf = if shape.family().is_ok() {
+        let gguf = GgufOutput { name, architecture, weights, context, tokenizer: None };
+        let gguf = if gguf.family().is_ok() {
             let path = folder.path().join("model.gguf");
-            let random = SeededWeights::new(architecture, seed);
-            shape.write::<WorkflowError>(&path, |tensor, first, values| {
-                Ok(random.read(tensor, first, values)?)
-            })?;
+            gguf.write(&path, &SeededWeights::new(architecture, seed))?;
             Some(path)
         } else {
             None

@@ -20,7 +20,13 @@ fn named(tensor: &Tensor, stem: &str) -> String {
     format!("{}{stem}.{part}", prefix(tensor))
 }
 
-/// Where a file of this family may have a tensor, the likeliest first.
+/// Families whose converter writes query, key and value as one matrix.
+const FUSED: &[&str] = &["gpt2", "gptneox", "phi3"];
+/// Families whose graph rotates neighbouring values of a head together (`LLAMA_ROPE_TYPE_NORM`); everyone else's rotates
+/// the halves of a head.
+const NEIGHBOURS: &[&str] = &["arcee", "granite", "llama", "smollm3"];
+
+/// Where a file of this family may have a tensor; llama.cpp's converter writes it to the first place.
 pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
     let prefix = prefix(tensor);
     let name = |stem: &str| named(tensor, stem);
@@ -35,11 +41,16 @@ pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor)
                 _ => run.attention.query_size() + run.attention.kv_size(),
             };
             let rows = order(family, &run.attention, role);
-            vec![Place { rows, ..own }, Place::rows(name("attn_qkv"), Rows::from(first))]
+            let mut places = vec![Place { rows, ..own }, Place::rows(name("attn_qkv"), Rows::from(first))];
+            if FUSED.contains(&family) {
+                places.reverse();
+            }
+            places
         }
         // Where Falcon has two norms, the second stands before the attention.
         (TensorRole::AttentionNorm, _) if family == "falcon" => vec![Place::whole(name("attn_norm_2")), own],
         // One matrix holds the gate and, below it, the up projection.
+        (TensorRole::Gate, _) if family == "phi3" => vec![Place::whole(name("ffn_up")), own],
         (TensorRole::Gate, _) => vec![own, Place::whole(name("ffn_up"))],
         (TensorRole::Up, FeedForward::Dense(mlp)) if family == "phi3" && mlp.gated => {
             vec![Place::rows(name("ffn_up"), Rows::from(mlp.size))]
@@ -67,10 +78,10 @@ pub fn interleaved_rows(family: &str, attention: &Attention, role: TensorRole) -
     }
 }
 
-/// Files of Llama's family have neighbouring rows rotate together; everyone else's, the halves of a head.
+/// What rotates together lies together.
 fn order(family: &str, attention: &Attention, role: TensorRole) -> Rows {
     match role {
-        TensorRole::Query | TensorRole::Key if family == "llama" => {
+        TensorRole::Query | TensorRole::Key if NEIGHBOURS.contains(&family) => {
             Rows::Interleaved { head: attention.head_size }
         }
         _ => Rows::from(0),

@@ -4,9 +4,12 @@
 //! names, so each tensor has a list of places; what one name means in some families only is decided here.
 
 use super::{Place, Rows};
-use crate::config_out::CUSTOM_MODEL_TYPE;
+use crate::config_out::{CUSTOM_MODEL_TYPE, Class};
 use slimfit_arch::{Architecture, Attention, Moe, Tensor, TensorPart, TensorRole};
 use slimfit_arch::{FeedForward, QkNorm};
+
+/// The `model_type` of what no class of the library holds: its tensors have the names that slimfit gives them.
+pub(crate) const OWN: &str = "slimfit";
 
 /// Before the name proper, outermost first.
 const PREFIXES: &[&str] = &["model.", "transformer.", "gpt_neox.", "decoder.", "backbone."];
@@ -28,6 +31,16 @@ pub(crate) fn plain(name: &str) -> String {
     }
 }
 
+/// The name that a file of this `model_type` has for a plain one, where slimfit writes such files.
+pub(crate) fn whole(family: &str, plain: &str) -> String {
+    match plain.split_once('/') {
+        Some((layer, name)) if family == OWN => format!("layers.{layer}.{name}"),
+        Some((layer, name)) => format!("model.layers.{layer}.{name}"),
+        None if family == OWN || plain.starts_with("lm_head.") => plain.to_owned(),
+        None => format!("model.{plain}"),
+    }
+}
+
 /// Why the weights of a family are not read, where its config is.
 pub(crate) fn refused(family: &str) -> Option<&'static str> {
     match family {
@@ -36,8 +49,42 @@ pub(crate) fn refused(family: &str) -> Option<&'static str> {
     }
 }
 
-/// Where a checkpoint of this `model_type` may have a tensor, the likeliest first.
+/// Where a checkpoint of this `model_type` may have a tensor; the first is where the classes of [`Class`] have it.
 pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
+    if family == OWN {
+        return vec![Place::whole(plain(&tensor.name()))];
+    }
+    let mut places = every_place(family, architecture, tensor);
+    if let Some(stem) = stem_of_class(family, tensor.role) {
+        let layer = tensor.layer.map_or_else(String::new, |layer| format!("{layer}/"));
+        let own = |place: &Place| {
+            place.names.first().and_then(|name| name.strip_prefix(&layer)?.strip_prefix(stem)).is_some()
+        };
+        if let Some(index) = places.iter().position(own) {
+            places[..=index].rotate_right(1);
+        }
+    }
+    places
+}
+
+/// What the parameters of a role begin with in a class that slimfit writes, where other families have them elsewhere.
+fn stem_of_class(family: &str, role: TensorRole) -> Option<&'static str> {
+    let class = Class::ALL.into_iter().find(|class| class.model_type() == family)?;
+    let mixture = if class == Class::Mixtral { "block_sparse_moe." } else { "mlp." };
+    match role {
+        TensorRole::AttentionNorm => Some("input_layernorm"),
+        TensorRole::AttentionPostNorm => Some("post_attention_layernorm"),
+        TensorRole::FfnNorm if matches!(class, Class::Gemma2 | Class::Gemma3) => {
+            Some("pre_feedforward_layernorm")
+        }
+        TensorRole::FfnNorm => Some("post_attention_layernorm"),
+        TensorRole::Router => Some(mixture),
+        role if role.is_expert() => Some(mixture),
+        _ => None,
+    }
+}
+
+fn every_place(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
     let part = match tensor.part {
         TensorPart::Weight => "weight",
         TensorPart::Bias => "bias",

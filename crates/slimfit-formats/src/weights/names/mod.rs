@@ -1,20 +1,22 @@
 //! Where the tensors of an architecture lie in files: names, and which stored rows are theirs.
 
-pub(super) mod gguf;
-pub(super) mod huggingface;
+pub(crate) mod gguf;
+pub(crate) mod huggingface;
 
 /// A place where a tensor may lie: one stored tensor, or one for each of its equal pieces.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) names: Vec<String>,
-    pub(super) rows: Rows,
+pub(crate) struct Place {
+    pub(crate) names: Vec<String>,
+    pub(crate) rows: Rows,
     /// Whether stored rows are its columns (`Conv1D` of GPT-2).
-    pub(super) transposed: bool,
+    pub(crate) transposed: bool,
+    /// Whether each of its pieces, of which there may be one, is stored by itself.
+    pub(crate) apart: bool,
 }
 
 /// Which rows of the stored tensor are the tensor's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rows {
+pub(crate) enum Rows {
     /// `size` rows from `first` on, then as many `stride` rows further on, …
     Runs {
         /// Where the first run begins.
@@ -33,12 +35,12 @@ pub(super) enum Rows {
 
 impl Rows {
     /// All rows from `first` on.
-    pub(super) const fn from(first: u64) -> Self {
+    pub(crate) const fn from(first: u64) -> Self {
         Self::Runs { first, size: u64::MAX, stride: 0 }
     }
 
     /// The stored row of a row.
-    pub(super) fn of(self, row: u64) -> u64 {
+    pub(crate) fn of(self, row: u64) -> u64 {
         match self {
             Self::Runs { first, size, stride } => {
                 (row / size).saturating_mul(stride).saturating_add(first).saturating_add(row % size)
@@ -51,7 +53,7 @@ impl Rows {
     }
 
     /// How many rows from this one on lie below each other.
-    pub(super) fn run(self, row: u64) -> u64 {
+    pub(crate) fn run(self, row: u64) -> u64 {
         match self {
             Self::Runs { size, .. } => size - row % size,
             Self::Interleaved { .. } => 1,
@@ -60,17 +62,17 @@ impl Rows {
 }
 
 impl Place {
-    pub(super) fn whole(name: impl Into<String>) -> Self {
+    pub(crate) fn whole(name: impl Into<String>) -> Self {
         Self::rows(name, Rows::from(0))
     }
 
-    pub(super) fn rows(name: impl Into<String>, rows: Rows) -> Self {
-        Self { names: vec![name.into()], rows, transposed: false }
+    pub(crate) fn rows(name: impl Into<String>, rows: Rows) -> Self {
+        Self { names: vec![name.into()], rows, transposed: false, apart: false }
     }
 
     /// One stored tensor for each piece.
-    pub(super) fn pieces(names: impl Iterator<Item = String>) -> Self {
-        Self { names: names.collect(), rows: Rows::from(0), transposed: false }
+    pub(crate) fn pieces(names: impl Iterator<Item = String>) -> Self {
+        Self { names: names.collect(), rows: Rows::from(0), transposed: false, apart: true }
     }
 }
 

@@ -1,0 +1,47 @@
+//! Metadata entries as bytes.
+
+/// A value of the types that are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Unsigned(u32),
+    Float(f32),
+    Bool(bool),
+    Text(String),
+    Bools(Vec<bool>),
+}
+
+/// Numbers of value types in the file.
+const UNSIGNED: u32 = 4;
+const FLOAT: u32 = 6;
+const BOOL: u32 = 7;
+const TEXT: u32 = 8;
+const LIST: u32 = 9;
+
+/// A length and the bytes of a text.
+pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend((text.len() as u64).to_le_bytes());
+    bytes.extend(text.as_bytes());
+}
+
+/// A key, the type of its value, and the value.
+pub(super) fn put_entry(bytes: &mut Vec<u8>, key: &str, value: &Value) {
+    put_text(bytes, key);
+    let mut put = |kind: u32, value: &[u8]| {
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(value);
+    };
+    match value {
+        Value::Unsigned(value) => put(UNSIGNED, &value.to_le_bytes()),
+        Value::Float(value) => put(FLOAT, &value.to_le_bytes()),
+        Value::Bool(value) => put(BOOL, &[u8::from(*value)]),
+        Value::Text(text) => {
+            put(TEXT, &[]);
+            put_text(bytes, text);
+        }
+        Value::Bools(values) => {
+            put(LIST, &BOOL.to_le_bytes());
+            bytes.extend((values.len() as u64).to_le_bytes());
+            bytes.extend(values.iter().map(|&value| u8::from(value)));
+        }
+    }
+}

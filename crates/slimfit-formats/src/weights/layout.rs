@@ -1,0 +1,209 @@
+//! How the tensors of an architecture are laid out in a file that is written: the inverse of what a [`View`](super::view)
+//! reads, from the same [`Place`]s.
+
+use super::names::{Place, Rows};
+use crate::{FormatsError, TensorSource};
+use slimfit_arch::{Tensor, TensorPart};
+use slimfit_kernels::WeightFormat;
+use slimfit_quantity::NumberFormat;
+use std::collections::HashMap;
+use std::io::Write;
+
+/// Values that are held at a time, unless a single head or row has more.
+const CHUNK: u64 = 1 << 20;
+
+/// One tensor of a file.
+#[derive(Debug)]
+pub(crate) struct StoredTensor {
+    /// As [`Place`] names it.
+    pub(crate) name: String,
+    /// Row-major, slowest first.
+    pub(crate) shape: Vec<u64>,
+    pub(crate) format: NumberFormat,
+    /// What lies in it, top to bottom.
+    parts: Vec<Part>,
+}
+
+/// Rows of one tensor of the architecture.
+#[derive(Debug)]
+struct Part {
+    tensor: Tensor,
+    /// The first of them.
+    first: u64,
+    rows: u64,
+    order: Rows,
+    /// What is added to each value.
+    offset: f32,
+}
+
+impl Part {
+    /// The stored row where it begins.
+    fn begins(&self) -> u64 {
+        match self.order {
+            Rows::Runs { first, .. } => first,
+            Rows::Interleaved { .. } => 0,
+        }
+    }
+}
+
+/// Values from one row of a tensor to the next; the rows of a vector are its values.
+fn columns(tensor: &Tensor) -> u64 {
+    if tensor.shape.len() > 1 { tensor.shape[tensor.shape.len() - 1] } else { 1 }
+}
+
+/// Puts every tensor where `place` says, in the order of the list.
+///
+/// # Panics
+/// When tensors that share a place leave gaps or have different rows or formats: `place` is wrong then.
+pub(crate) fn lay_out(
+    tensors: &[Tensor],
+    place: impl Fn(&Tensor) -> Place,
+    format: impl Fn(&Tensor) -> NumberFormat,
+    offset: impl Fn(&Tensor) -> f32,
+) -> Vec<StoredTensor> {
+    let mut laid: Vec<StoredTensor> = Vec::new();
+    let mut by_name: HashMap<String, usize> = HashMap::new();
+    for tensor in tensors {
+        let Place { names, rows: order, transposed, apart } = place(tensor);
+        assert!(!transposed, "`{}` would be written transposed", tensor.name());
+        let pieces = names.len() as u64;
+        let rows = tensor.parameters() / columns(tensor) / pieces;
+        let shape = if apart { &tensor.shape[1..] } else { &tensor.shape[..] };
+        for (piece, name) in (0..).zip(names) {
+            let part =
+                Part { tensor: tensor.clone(), first: piece * rows, rows, order, offset: offset(tensor) };
+            match by_name.get(&name) {
+                Some(&index) => laid[index].parts.push(part),
+                None => {
+                    by_name.insert(name.clone(), laid.len());
+                    let (shape, format) = (shape.to_vec(), format(tensor));
+                    laid.push(StoredTensor { name, shape, format, parts: vec![part] });
+                }
+            }
+        }
+    }
+    laid.iter_mut().for_each(|stored| stored.stack(&format));
+    laid
+}
+
+impl StoredTensor {
+    /// Orders the parts and counts their rows.
+    fn stack(&mut self, format: impl Fn(&Tensor) -> NumberFormat) {
+        self.parts.sort_by_key(Part::begins);
+        let mut rows = 0;
+        for part in &self.parts {
+            assert_eq!(part.begins(), rows, "parts of `{}` leave a gap", self.name);
+            assert_eq!(columns(&part.tensor), columns(&self.parts[0].tensor), "rows of `{}`", self.name);
+            assert_eq!(format(&part.tensor), self.format, "formats in `{}`", self.name);
+            rows += part.rows;
+        }
+        if self.parts.len() > 1 {
+            self.shape[0] = rows;
+        }
+    }
+
+    /// The role and part of what lies in it alone; none where several tensors do.
+    pub(crate) fn only(&self) -> Option<&Tensor> {
+        if let [part] = &self.parts[..] { Some(&part.tensor) } else { None }
+    }
+
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    /// More than 64 bits can say, or rows that are no whole blocks.
+    pub(crate) fn bytes(&self) -> Result<u64, FormatsError> {
+        let refused = |reason: String| FormatsError::Tensor { tensor: self.name.clone(), reason };
+        let columns = columns(&self.parts[0].tensor);
+        let row = self.format.bytes_for(columns).map_err(|error| refused(error.to_string()))?;
+        let rows: u64 = self.parts.iter().map(|part| part.rows).sum();
+        row.checked_mul(rows).ok_or_else(|| refused("it has more bytes than 64 bits can count".to_owned()))
+    }
+
+    /// Writes its bytes, piece by piece.
+    pub(crate) fn write(&self, source: &dyn TensorSource, file: &mut dyn Write) -> Result<(), WriteFailed> {
+        let (mut values, mut rows, mut ordered) = (Vec::new(), Vec::new(), Vec::new());
+        for part in &self.parts {
+            let columns = columns(&part.tensor);
+            let row_bytes = row_bytes(self.format, columns);
+            // What lies in another order is read by whole heads.
+            let unit = if let Rows::Interleaved { head } = part.order { head } else { 1 };
+            let step = (CHUNK / columns / unit).max(1) * unit;
+            for first in (0..part.rows).step_by(step as usize) {
+                let count = step.min(part.rows - first);
+                rows.resize((count * row_bytes) as usize, 0);
+                part.fetch(source, self.format, first, &mut values, &mut rows)?;
+                let bytes = match part.order {
+                    Rows::Runs { .. } => &rows,
+                    Rows::Interleaved { .. } => {
+                        ordered.resize(rows.len(), 0);
+                        for (row, bytes) in (0..).zip(rows.chunks_exact(row_bytes as usize)) {
+                            let place = (part.order.of(row) * row_bytes) as usize;
+                            ordered[place..place + bytes.len()].copy_from_slice(bytes);
+                        }
+                        &ordered
+                    }
+                };
+                file.write_all(bytes).map_err(WriteFailed::File)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    /// Encodes the part's rows from `first` on.
+    fn fetch(
+        &self,
+        source: &dyn TensorSource,
+        format: NumberFormat,
+        first: u64,
+        values: &mut Vec<f32>,
+        bytes: &mut [u8],
+    ) -> Result<(), WriteFailed> {
+        let first = self.first + first;
+        if self.offset == 0.0 && source.read_encoded(&self.tensor, format, first, bytes)? {
+            return Ok(());
+        }
+        let codec = codec(format);
+        let columns = columns(&self.tensor);
+        values.resize(bytes.len() / codec.block_bytes() * codec.block_values(), 0.0);
+        source.read(&self.tensor, first * columns, values)?;
+        if self.offset != 0.0 {
+            values.iter_mut().for_each(|value| *value += self.offset);
+        }
+        codec.encode_row(values, bytes);
+        Ok(())
+    }
+}
+
+fn row_bytes(format: NumberFormat, columns: u64) -> u64 {
+    columns / format.block_values() * format.block_bytes()
+}
+
+fn codec(format: NumberFormat) -> WeightFormat {
+    let known = WeightFormat::ALL.into_iter().find(|codec| codec.name() == format.name());
+    known.expect("every number format has kernels, and so a codec")
+}
+
+/// What is added to the values of a tensor in files that store a norm's weight with the 1 that the model adds.
+pub(crate) fn norm_offset(weight_plus_one: bool) -> impl Fn(&Tensor) -> f32 {
+    move |tensor| {
+        let shifted = weight_plus_one && tensor.role.is_norm() && tensor.part == TensorPart::Weight;
+        if shifted { 1.0 } else { 0.0 }
+    }
+}
+
+/// Why a tensor could not be written.
+#[derive(Debug)]
+pub(crate) enum WriteFailed {
+    /// Its source failed.
+    Source(FormatsError),
+    /// The file did.
+    File(std::io::Error),
+}
+
+impl From<FormatsError> for WriteFailed {
+    fn from(error: FormatsError) -> Self {
+        Self::Source(error)
+    }
+}
