@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config_out::Class;
+use crate::config_out::{CUSTOM_MODEL_TYPE, Class};
 use crate::storage_out::{require_room, write_whole};
 use crate::weights::layout::{StoredTensor, WriteFailed, lay_out};
 use crate::weights::names::huggingface;
@@ -36,7 +36,7 @@ impl TensorNames {
     pub const fn model_type(self) -> &'static str {
         match self {
             Self::Class(class) => class.model_type(),
-            Self::Canonical => huggingface::OWN,
+            Self::Canonical => CUSTOM_MODEL_TYPE,
         }
     }
 }

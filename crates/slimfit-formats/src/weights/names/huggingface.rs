@@ -8,9 +8,6 @@ use crate::config_out::{CUSTOM_MODEL_TYPE, Class};
 use slimfit_arch::{Architecture, Attention, Moe, Tensor, TensorPart, TensorRole};
 use slimfit_arch::{FeedForward, QkNorm};
 
-/// The `model_type` of what no class of the library holds: its tensors have the names that slimfit gives them.
-pub(crate) const OWN: &str = "slimfit";
-
 /// Before the name proper, outermost first.
 const PREFIXES: &[&str] = &["model.", "transformer.", "gpt_neox.", "decoder.", "backbone."];
 /// Where the layers are.
@@ -34,9 +31,9 @@ pub(crate) fn plain(name: &str) -> String {
 /// The name that a file of this `model_type` has for a plain one, where slimfit writes such files.
 pub(crate) fn whole(family: &str, plain: &str) -> String {
     match plain.split_once('/') {
-        Some((layer, name)) if family == OWN => format!("layers.{layer}.{name}"),
+        Some((layer, name)) if family == CUSTOM_MODEL_TYPE => format!("layers.{layer}.{name}"),
         Some((layer, name)) => format!("model.layers.{layer}.{name}"),
-        None if family == OWN || plain.starts_with("lm_head.") => plain.to_owned(),
+        None if family == CUSTOM_MODEL_TYPE || plain.starts_with("lm_head.") => plain.to_owned(),
         None => format!("model.{plain}"),
     }
 }
@@ -51,7 +48,8 @@ pub(crate) fn refused(family: &str) -> Option<&'static str> {
 
 /// Where a checkpoint of this `model_type` may have a tensor; the first is where the classes of [`Class`] have it.
 pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor) -> Vec<Place> {
-    if family == OWN {
+    if family == CUSTOM_MODEL_TYPE {
+        // slimfit's own class calls its parameters as slimfit does.
         return vec![Place::whole(plain(&tensor.name()))];
     }
     let mut places = every_place(family, architecture, tensor);
@@ -90,10 +88,6 @@ fn every_place(family: &str, architecture: &Architecture, tensor: &Tensor) -> Ve
         TensorPart::Bias => "bias",
     };
     let prefix = tensor.layer.map_or_else(String::new, |layer| format!("{layer}/"));
-    if family == CUSTOM_MODEL_TYPE {
-        // slimfit's own class calls its parameters as slimfit does.
-        return vec![Place::whole(plain(&tensor.name()))];
-    }
     let context = Context { family, prefix, part, role: tensor.role };
     let Some(run) = tensor.layer.and_then(|layer| architecture.each_layer().nth(layer as usize)) else {
         return context.all(outside(tensor.role));
