@@ -17,7 +17,7 @@ mod staircase;
 mod unit;
 mod write;
 
-pub use chart::{ExplainedModel, ExplainedPicture};
+pub use chart::{ArchitectureDrawing, ExplainedModel, ExplainedPicture};
 pub use error::ReportError;
 pub use input::ReportInput;
 pub use page::render_html;

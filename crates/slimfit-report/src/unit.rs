@@ -3,6 +3,8 @@
 use slimfit_quantity::{format_bytes, format_count, format_duration, format_seconds};
 use slimfit_study::SearchHead;
 
+pub(crate) use slimfit_study::objective_label;
+
 /// What a number counts, and so how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
@@ -174,30 +176,6 @@ pub(crate) fn devices(head: &SearchHead) -> String {
                 .map(|(place, profile)| format!("{} ({})", profile.name, place + 1));
             named.collect::<Vec<_>>().join(" and ")
         }
-    }
-}
-
-/// What people call an objective.
-pub(crate) fn objective_label(name: &str) -> String {
-    if let Some((quantity, device)) = name.split_once('@') {
-        return format!("{}, device {device}", objective_label(quantity));
-    }
-    match name {
-        "loss" => "Loss".to_owned(),
-        "loss_per_byte" => "Loss per byte of text".to_owned(),
-        "ttft_seconds" => "Time to first token".to_owned(),
-        "tpot_seconds" => "Time per token".to_owned(),
-        "ttft_p95_seconds" => "Time to first token, 95th percentile".to_owned(),
-        "tpot_p95_seconds" => "Time per token, 95th percentile".to_owned(),
-        "seconds_per_byte" => "Time per byte of text".to_owned(),
-        "memory_bytes" => "Memory".to_owned(),
-        "file_bytes" => "File size".to_owned(),
-        "joules_per_token" => "Energy per token".to_owned(),
-        "training_flops" => "Operations of the training".to_owned(),
-        "training_seconds" => "Time of the training".to_owned(),
-        "training_cost" => "Price of the training".to_owned(),
-        "parameters" => "Parameters".to_owned(),
-        other => other.strip_prefix("score_").unwrap_or(other).replace('_', " "),
     }
 }
 

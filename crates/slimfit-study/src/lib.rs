@@ -12,6 +12,7 @@ mod findings;
 mod front;
 mod front_files;
 mod input;
+mod label;
 mod measured_search;
 mod measurement;
 mod natural;
@@ -44,6 +45,7 @@ pub use front::{
     NearestMiss, Objective, ParameterCounts, ProfileRef, ReasonCount, RecipeRef, SearchHead,
 };
 pub use input::{Input, InputKind, InputRef};
+pub use label::objective_label;
 pub use measured_search::{MeasuredSearch, SurrogateErrors};
 pub use measurement::{
     ExternalEngine, FormatShare, Measurement, OperationTime, Percentiles, PredictedPercentiles,

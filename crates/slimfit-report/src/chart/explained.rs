@@ -1,9 +1,10 @@
 //! One model's predicted time: what each kind of operation takes, and where it stands under the device's roofline.
 
-use super::axis::{Axis, Frame, pixel, short, text_style};
-use super::canvas::{Canvas, Drawing, reason};
+use super::axis::{Axis, Frame, short};
+use super::canvas::{Canvas, Drawing};
 use super::groups::{Group, groups, shortened};
 use super::labels::{Rectangle, along_level, free_place};
+use super::pen::Pen;
 use super::{COLOURS, INK, LINE, MUTED};
 use crate::ReportError;
 use crate::roofline::{Place, place};
@@ -364,53 +365,5 @@ impl ExplainedModel<'_> {
             right -= 24.0 * scale;
         }
         Ok(())
-    }
-}
-
-/// Draws in units of the sheet.
-struct Pen<'a, B: DrawingBackend> {
-    sheet: &'a DrawingArea<B, Shift>,
-    scale: f64,
-}
-
-impl<B: DrawingBackend> Pen<'_, B> {
-    fn place(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        pixel((x * self.scale, y * self.scale))
-    }
-
-    fn text(
-        &self,
-        text: &str,
-        place: (f64, f64),
-        size: f64,
-        colour: &RGBColor,
-        anchor: (HPos, VPos),
-    ) -> Result<(), String> {
-        let style = text_style(size * self.scale, colour, anchor);
-        self.sheet.draw(&Text::new(text.to_owned(), self.place(place), style)).map_err(reason)
-    }
-
-    /// Units that a text of `size` takes across.
-    fn width(&self, text: &str, size: f64) -> Result<f64, String> {
-        let style = text_style(size * self.scale, &INK, (HPos::Left, VPos::Center));
-        let (width, _) = self.sheet.estimate_text_size(text, &style).map_err(reason)?;
-        Ok(f64::from(width) / self.scale)
-    }
-
-    fn rectangle(
-        &self,
-        (x, y): (f64, f64),
-        (width, height): (f64, f64),
-        colour: &RGBColor,
-    ) -> Result<(), String> {
-        let corners = [self.place((x, y)), self.place((x + width, y + height))];
-        let style = ShapeStyle::from(colour).filled();
-        self.sheet.draw(&plotters::element::Rectangle::new(corners, style)).map_err(reason)
-    }
-
-    fn line(&self, places: &[(f64, f64)], colour: &RGBColor, width: f64) -> Result<(), String> {
-        let style = ShapeStyle::from(colour).stroke_width((width * self.scale).round().max(1.0) as u32);
-        let places: Vec<(i32, i32)> = places.iter().map(|place| self.place(*place)).collect();
-        self.sheet.draw(&PathElement::new(places, style)).map_err(reason)
     }
 }

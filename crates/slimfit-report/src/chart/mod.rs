@@ -1,6 +1,7 @@
 //! The charts as pictures, for papers and chat: each drawn once as SVG and once as PNG.
 
 mod agreement;
+mod architecture;
 mod axis;
 mod bandwidth;
 mod canvas;
@@ -8,12 +9,14 @@ mod explained;
 mod groups;
 mod labels;
 mod pareto;
+mod pen;
 mod roofline;
 
 use crate::{ReportError, ReportInput};
 use canvas::{Canvas, Drawing};
 use plotters::style::RGBColor;
 
+pub use architecture::ArchitectureDrawing;
 pub use explained::{ExplainedModel, ExplainedPicture};
 
 /// A chart in both forms.
