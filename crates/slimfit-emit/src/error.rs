@@ -21,4 +21,10 @@ pub enum EmitError {
     /// Writing failed.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// A count does not fit 64 bits.
+    #[error(transparent)]
+    Architecture(#[from] slimfit_arch::ArchitectureError),
+    /// A file of a format cannot be written.
+    #[error(transparent)]
+    Formats(#[from] slimfit_formats::FormatsError),
 }

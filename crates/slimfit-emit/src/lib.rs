@@ -1,12 +1,17 @@
 //! Writes a chosen architecture as files that other tools load.
 #![doc = include_str!("../README.md")]
 
+pub mod card;
+mod companions;
 mod config;
 mod error;
 mod huggingface;
 pub mod kernels;
 mod rendered;
+mod training;
 
+pub use companions::{RenderedFile, companions};
 pub use config::{Emission, emit_config};
 pub use error::EmitError;
 pub use huggingface::MODELING_SLIMFIT;
+pub use training::{TrainingRequest, training_recipe};
