@@ -1,26 +1,30 @@
 //! `slimfit emit`.
 
 use crate::Outcome;
+use crate::companions::{CardArguments, Companion, SEED, render, study_commands};
 use crate::emit_kernels::{KernelDevice, KernelModel};
+use crate::emit_weights::{WeightSource, require_float};
 use crate::failure::Failure;
 use crate::layers_text::layers_text;
 use crate::output::Output;
-use serde_json::json;
+use serde_json::{Value, json};
 use slimfit_arch::Architecture;
-use slimfit_document::{Document, DocumentError, NewFolder, suggestion};
+use slimfit_document::{DocumentError, NewFolder, WrittenFile, suggestion};
+use slimfit_emit::card::{Artefacts, GgufArtefact};
 use slimfit_emit::{Emission, emit_config};
-use slimfit_formats::{config_out::HeldBy, load_model};
+use slimfit_formats::config_out::HeldBy;
+use slimfit_formats::gguf_out::GgufOutput;
+use slimfit_formats::load_model;
 use slimfit_hardware::HardwareProfile;
-use slimfit_quality::{QualityModel, Recipe};
 use slimfit_quantity::NumberFormat;
-use slimfit_search::Workload;
-use slimfit_study::{Front, InputKind, Study};
-use std::path::PathBuf;
+use slimfit_study::{Front, FrontPoint, InputKind, Study};
+use slimfit_workflow::{Described, StudyFacts};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `emit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  slimfit emit --study reports/2026-01-31-run --pick knee --out my-model\n  slimfit emit --model architecture.yaml --out my-model"
+    after_help = "Example:\n  slimfit emit --study reports/2026-01-31-run --pick knee --what hf,safetensors,gguf,kernels --out my-model\n  slimfit emit --model architecture.yaml --out my-model\n  slimfit emit --model trained --what gguf --weights q4_0 --out my-model"
 )]
 pub struct Arguments {
     /// The study whose front is picked from.
@@ -29,27 +33,35 @@ pub struct Arguments {
     /// Ids of points, or names of picks such as `knee`, `fastest`; several make a folder each.
     #[arg(long, num_args = 1.., default_value = "knee")]
     pick: Vec<String>,
-    /// A model instead of a study's point: a config, a slimfit architecture file, or a built-in name.
+    /// A model instead of a study's point: a config, a GGUF file, a slimfit architecture file, or a built-in name.
     #[arg(long)]
     model: Option<String>,
+    /// What is written beside the config, the training recipe and the model card.
+    #[arg(long, value_delimiter = ',', default_value = "hf")]
+    what: Vec<What>,
     /// Positions that the config promises; the study's workload, rounded up to a power of two, unless said.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     context: Option<u64>,
     /// Refuse what no standard Hugging Face class holds, instead of writing slimfit's own class beside its config.
     #[arg(long)]
     standard_only: bool,
-    /// What is written, besides what is always: the Hugging Face config, a Rust crate of kernels for the device.
-    #[arg(long, value_delimiter = ',', default_value = "hf")]
-    what: Vec<What>,
-    /// The format of the weights that kernels are for [default: the point's; a file's own; q8_0].
+    /// The format of the weights in GGUF and of those that kernels are for [default: the point's; a file's own; q8_0].
     #[arg(long)]
     weights: Option<NumberFormat>,
+    /// The type of safetensors: f32, bf16, f16 [default: a file's own; f32].
+    #[arg(long)]
+    dtype: Option<NumberFormat>,
     /// The format of the cache that kernels are for [default: the point's; f16].
     #[arg(long)]
     kv: Option<NumberFormat>,
     /// The threads that kernels are for [default: the point's; all].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
+    /// The seed of initial weights, which a model that has its own then gets, too [default: 0].
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    card: CardArguments,
     /// The folder; new or empty. It appears whole or not at all.
     #[arg(long)]
     out: PathBuf,
@@ -58,14 +70,21 @@ pub struct Arguments {
 /// What can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum What {
-    /// `config.json`, for the transformers library.
+    /// `config.json` for the transformers library, which is always written.
     Hf,
+    /// Weights beside the config: the model's own, or initial ones to train.
+    Safetensors,
+    /// A file that llama.cpp loads.
+    Gguf,
     /// A stand-alone Rust crate: kernels for the model's shapes on the device, and its step.
     Kernels,
 }
 
 struct Chosen {
+    /// Its folder, and what errors call it.
     name: String,
+    /// What the card calls it.
+    title: String,
     id: String,
     architecture: Architecture,
     weights: NumberFormat,
@@ -73,11 +92,13 @@ struct Chosen {
     /// Those that the point runs best with.
     threads: Option<u32>,
     context: u64,
-    /// The command that writes it again.
-    command: String,
+    described: Described,
+    commands: Vec<String>,
+    source: WeightSource,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
+    require_float(arguments.dtype)?;
     let chosen = match (&arguments.study, &arguments.model) {
         (Some(study), _) => from_study(arguments, study)?,
         (None, Some(model)) => from_model(arguments, model)?,
@@ -85,75 +106,27 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     };
     let single = chosen.len() == 1;
     // All that can be refused is refused before the first file is written.
-    let classes: Vec<_> = chosen.iter().map(|point| HeldBy::narrowest(&point.architecture)).collect();
-    if arguments.standard_only {
-        for (point, class) in chosen.iter().zip(&classes) {
-            if let Some(reason) = class.reason() {
-                let error = DocumentError::new("no-standard-class", reason.to_string());
-                let found = format!("`{}` with {}", point.name, layers_text(&point.architecture));
-                return Err(error.found(found).hint("leave out `--standard-only`").into());
-            }
+    let classes: Vec<HeldBy> = chosen.iter().map(|point| HeldBy::narrowest(&point.architecture)).collect();
+    for (point, class) in chosen.iter().zip(&classes) {
+        if let (true, Some(reason)) = (arguments.standard_only, class.reason()) {
+            let error = DocumentError::new("no-standard-class", reason.to_string());
+            let found = format!("`{}` with {}", point.name, layers_text(&point.architecture));
+            return Err(error.found(found).hint("leave out `--standard-only`").into());
+        }
+        if arguments.wants(What::Gguf) {
+            point.gguf().bytes()?;
         }
     }
-    let wants = |what| arguments.what.contains(&what);
-    let device = if wants(What::Kernels) { Some(kernel_device(arguments, output)?) } else { None };
+    let device = if arguments.wants(What::Kernels) { Some(kernel_device(arguments, output)?) } else { None };
     let whole = NewFolder::begin(&arguments.out)?;
     let (mut files, mut emitted) = (Vec::new(), Vec::new());
-    for (point, class) in chosen.iter().zip(classes) {
+    for (point, class) in chosen.iter().zip(&classes) {
         let folder = if single { whole.path().to_owned() } else { whole.path().join(&point.name) };
         let shown = if single { arguments.out.clone() } else { arguments.out.join(&point.name) };
-        let emission = Emission {
-            name: point.name.clone(),
-            architecture: point.architecture.clone(),
-            context: point.context,
-        };
-        let written = emit_config(&emission, &folder)?;
-        let mut entry = json!({
-            "id": point.id,
-            "name": point.name,
-            "class": class.class_name(),
-            "parameters": point.architecture.parameters(),
-        });
-        if let Some(reason) = class.reason() {
-            entry["why"] = reason.to_string().into();
-        }
-        emitted.push(entry);
+        files.extend(write(arguments, point, class, device.as_ref(), &folder)?);
+        emitted.push(entry(point, class));
         if !output.is_json() {
-            let parameters = point.architecture.parameters().total;
-            output.text(&format!(
-                "{}: {}, {parameters} parameters, in {}",
-                point.name,
-                class.class_name(),
-                shown.display()
-            ))?;
-            if let Some(reason) = class.reason() {
-                output.text(&format!(
-                    "  with code of its own, as {reason}; load it with trust_remote_code=True"
-                ))?;
-            }
-        }
-        files.extend(written);
-        if let Some(device) = &device {
-            let model = KernelModel {
-                name: &point.name,
-                title: &point.name,
-                architecture: &point.architecture,
-                weights: arguments.weights.unwrap_or(point.weights),
-                kv: arguments.kv.unwrap_or(point.kv),
-                threads: arguments.threads.or(point.threads),
-                context: point.context,
-                measured: &[],
-                command: &point.command,
-            };
-            files.extend(device.write(&model, &folder.join("kernels"))?);
-            if !output.is_json() {
-                let place = shown.join("kernels");
-                output.text(&format!(
-                    "  kernels for {}: `cargo build --release` in {}",
-                    device.name(),
-                    place.display()
-                ))?;
-            }
+            output.text(&told(point, class, device.as_ref(), &shown))?;
         }
     }
     whole.finish(&mut files)?;
@@ -163,75 +136,142 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// The device that kernels are for: the study's, where it has one, else this machine.
+/// Writes one model.
+fn write(
+    arguments: &Arguments,
+    point: &Chosen,
+    class: &HeldBy,
+    device: Option<&KernelDevice>,
+    folder: &Path,
+) -> Result<Vec<WrittenFile>, Failure> {
+    let emission = Emission {
+        name: point.name.clone(),
+        architecture: point.architecture.clone(),
+        context: point.context,
+    };
+    let mut artefacts = Artefacts::config_only(&point.architecture);
+    artefacts.given_weights =
+        !point.source.initial && (arguments.wants(What::Safetensors) || arguments.wants(What::Gguf));
+    let mut files = emit_config(&emission, folder)?;
+    if arguments.wants(What::Safetensors) {
+        artefacts.safetensors = true;
+        files.extend(point.source.safetensors(&point.architecture, class, arguments.dtype, folder)?);
+    }
+    if arguments.wants(What::Gguf) {
+        let file = format!("model-{}.gguf", point.weights);
+        files.push(point.source.gguf(&point.gguf(), &folder.join(&file))?);
+        artefacts.gguf = GgufArtefact::Written { file, family: point.gguf().family()?.name().to_owned() };
+    }
+    if let Some(device) = device {
+        artefacts.kernels = true;
+        let model = KernelModel {
+            name: &point.name,
+            title: &point.title,
+            architecture: &point.architecture,
+            weights: point.weights,
+            kv: point.kv,
+            threads: arguments.threads.or(point.threads),
+            context: point.context,
+            predicted: &point.described.facts.predicted,
+            command: &point.commands.join("\n"),
+        };
+        files.extend(device.write(&model, &folder.join("kernels"))?);
+    }
+    let companion = Companion {
+        name: &point.title,
+        id: &point.id,
+        architecture: &point.architecture,
+        weights: point.weights,
+        kv: point.kv,
+        context: point.context,
+        described: &point.described,
+        commands: &point.commands,
+    };
+    for file in render(&companion, &artefacts)? {
+        files.push(WrittenFile::write(&folder.join(file.name), file.kind, &file.bytes)?);
+    }
+    Ok(files)
+}
+
+fn entry(point: &Chosen, class: &HeldBy) -> Value {
+    let mut entry = json!({
+        "id": point.id,
+        "name": point.name,
+        "class": class.class_name(),
+        "parameters": point.architecture.parameters(),
+    });
+    if let Some(reason) = class.reason() {
+        entry["why"] = reason.to_string().into();
+    }
+    entry
+}
+
+/// What was written, for people.
+fn told(point: &Chosen, class: &HeldBy, device: Option<&KernelDevice>, folder: &Path) -> String {
+    let parameters = point.architecture.parameters().total;
+    let name = class.class_name();
+    let mut text = format!("{}: {name}, {parameters} parameters, in {}", point.name, folder.display());
+    if let Some(reason) = class.reason() {
+        text += &format!("\n  with code of its own, as {reason}; load it with trust_remote_code=True");
+    }
+    if let Some(device) = device {
+        let place = folder.join("kernels");
+        text += &format!("\n  kernels for {}: `cargo build --release` in {}", device.name(), place.display());
+    }
+    text
+}
+
+/// The device that kernels are for: the study's, or that of `--profile`, else this machine.
 fn kernel_device(arguments: &Arguments, output: &Output) -> Result<KernelDevice, Failure> {
     let profile = match &arguments.study {
         Some(folder) => Some(HardwareProfile::load(Study::open(folder)?.input(InputKind::Profile))?),
-        None => None,
+        None => arguments.card.profile()?,
     };
     KernelDevice::of(profile.as_ref(), output)
 }
 
-fn from_study(arguments: &Arguments, folder: &std::path::Path) -> Result<Vec<Chosen>, Failure> {
+fn from_study(arguments: &Arguments, folder: &Path) -> Result<Vec<Chosen>, Failure> {
+    arguments.card.require_no_use()?;
     let study = Study::open(folder)?;
     let front = study.front()?.ok_or_else(|| {
         DocumentError::new("no-front", "the study holds no front").file(folder.display().to_string())
     })?;
-    let context = match arguments.context {
-        Some(context) => ContextRule::Fixed(context),
-        None => {
-            let workload = Workload::from_document(&Document::read(study.input(InputKind::Workload))?)?;
-            let recipe = Recipe::from_document(&Document::read(study.input(InputKind::Recipe))?)?;
-            ContextRule::Workload(Box::new((workload, QualityModel::new(recipe))), front.head.recipe.tokens)
-        }
+    let points = arguments.pick.iter().map(|pick| find(&front, pick)).collect::<Result<Vec<_>, Failure>>()?;
+    let facts = StudyFacts::read(&study, &front)?;
+    let chosen = |(pick, point): (&String, &FrontPoint)| -> Result<Chosen, Failure> {
+        let promised = || facts.context_tokens(point.architecture.vocabulary_size).next_power_of_two();
+        let title = format!("{} {pick}", front.head.space.name);
+        Ok(Chosen {
+            name: pick.clone(),
+            id: point.id.clone(),
+            architecture: point.architecture.clone(),
+            weights: arguments.weights.unwrap_or(point.weights),
+            kv: arguments.kv.unwrap_or(point.kv),
+            threads: Some(point.threads),
+            context: arguments.context.unwrap_or_else(promised),
+            described: facts.describe(point, &title, arguments.seed())?,
+            commands: study_commands(&front.head, &point.id, &arguments.flags()),
+            source: WeightSource::initial(&point.architecture, arguments.seed()),
+            title,
+        })
     };
-    arguments.pick.iter().map(|pick| find(&front, pick, &context)).collect()
+    arguments.pick.iter().zip(points).map(chosen).collect()
 }
 
-enum ContextRule {
-    Fixed(u64),
-    Workload(Box<(Workload, QualityModel)>, u64),
-}
-
-impl ContextRule {
-    fn of(&self, architecture: &Architecture) -> u64 {
-        match self {
-            Self::Fixed(context) => *context,
-            Self::Workload(inputs, tokens) => {
-                let (workload, quality) = inputs.as_ref();
-                let law = quality.law(*tokens, &workload.bytes());
-                workload.run_shape(&law, architecture.vocabulary_size).context().next_power_of_two()
-            }
-        }
-    }
-}
-
-fn find(front: &Front, pick: &str, context: &ContextRule) -> Result<Chosen, Failure> {
+fn find<'a>(front: &'a Front, pick: &str) -> Result<&'a FrontPoint, Failure> {
     let by_id = front.points.iter().find(|point| point.id == pick);
     let by_name = || front.points.iter().find(|point| point.picks.iter().any(|name| name == pick));
-    let Some(point) = by_id.or_else(by_name) else {
-        let mut known: Vec<&str> =
-            front.points.iter().flat_map(|point| point.picks.iter().map(String::as_str)).collect();
-        known.dedup();
-        let hint =
-            suggestion(pick, known.iter().copied().chain(front.points.iter().map(|point| point.id.as_str())));
-        let error = DocumentError::new("unknown-point", "no point of the front has this id or pick");
-        let error = error.field("--pick").found(format!("`{pick}`"));
-        return Err(error
-            .allowed(format!("{}, or an id in front.json", known.join(", ")))
-            .maybe_hint(hint)
-            .into());
-    };
-    Ok(Chosen {
-        name: pick.to_owned(),
-        id: point.id.clone(),
-        architecture: point.architecture.clone(),
-        weights: point.weights,
-        kv: point.kv,
-        threads: Some(point.threads),
-        context: context.of(&point.architecture),
-        command: format!("slimfit emit --study STUDY --pick {} --what kernels --out FOLDER", point.id),
-    })
+    if let Some(point) = by_id.or_else(by_name) {
+        return Ok(point);
+    }
+    let mut known: Vec<&str> =
+        front.points.iter().flat_map(|point| point.picks.iter().map(String::as_str)).collect();
+    known.dedup();
+    let hint =
+        suggestion(pick, known.iter().copied().chain(front.points.iter().map(|point| point.id.as_str())));
+    let error = DocumentError::new("unknown-point", "no point of the front has this id or pick");
+    let error = error.field("--pick").found(format!("`{pick}`"));
+    Err(error.allowed(format!("{}, or an id in front.json", known.join(", "))).maybe_hint(hint).into())
 }
 
 fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Failure> {
@@ -244,10 +284,73 @@ fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Fai
     let weights = arguments.weights.or(model.weights_format).unwrap_or(NumberFormat::Q8_0);
     let kv = arguments.kv.unwrap_or(NumberFormat::F16);
     let id = model.architecture.id(weights, kv);
-    let command = format!(
-        "slimfit emit --model {} --weights {weights} --kv {kv} --context {context} --what kernels --out FOLDER",
-        model.name
-    );
-    let (name, architecture) = (model.name, model.architecture);
-    Ok(vec![Chosen { name, id, architecture, weights, kv, threads: None, context, command }])
+    let described =
+        arguments.card.describe(&model.name, &id, &model.architecture, (weights, kv), arguments.seed())?;
+    // Files are only opened where values are wanted of them.
+    let wants_values = arguments.wants(What::Safetensors) || arguments.wants(What::Gguf);
+    let source = if wants_values {
+        WeightSource::of(&model, arguments.seed)?
+    } else {
+        WeightSource::initial(&model.architecture, arguments.seed())
+    };
+    Ok(vec![Chosen {
+        title: model.name.clone(),
+        name: model.name,
+        id,
+        architecture: model.architecture,
+        weights,
+        kv,
+        threads: None,
+        context,
+        described,
+        commands: vec![arguments.card.command(reference, &arguments.flags())],
+        source,
+    }])
+}
+
+impl Chosen {
+    fn gguf(&self) -> GgufOutput<'_> {
+        GgufOutput {
+            name: &self.title,
+            architecture: &self.architecture,
+            weights: self.weights,
+            context: self.context,
+            tokenizer: None,
+        }
+    }
+}
+
+impl Arguments {
+    fn wants(&self, what: What) -> bool {
+        self.what.contains(&what)
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(SEED)
+    }
+
+    /// The flags that decide what is written, as the command that writes the same again has them.
+    fn flags(&self) -> String {
+        let names = self.what.iter().filter_map(|what| clap::ValueEnum::to_possible_value(what));
+        let what: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+        let mut flags = String::new();
+        if what != ["hf"] {
+            flags += &format!(" --what {}", what.join(","));
+        }
+        let values = [
+            ("context", self.context.map(|value| value.to_string())),
+            ("weights", self.weights.map(|value| value.to_string())),
+            ("dtype", self.dtype.map(|value| value.to_string())),
+            ("kv", self.kv.map(|value| value.to_string())),
+            ("threads", self.threads.map(|value| value.to_string())),
+            ("seed", self.seed.map(|value| value.to_string())),
+        ];
+        for (name, value) in values {
+            flags += &value.map_or_else(String::new, |value| format!(" --{name} {value}"));
+        }
+        if self.standard_only {
+            flags += " --standard-only";
+        }
+        flags
+    }
 }

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use slimfit_arch::{Architecture, Positions};
 use slimfit_document::{DocumentError, WrittenFile};
+use slimfit_emit::card::PredictedFigure;
 use slimfit_emit::kernels::{KernelCrate, Measured};
 use slimfit_formats::gguf_out;
 use slimfit_hardware::HardwareProfile;
@@ -35,7 +36,8 @@ pub struct KernelModel<'a> {
     pub kv: NumberFormat,
     pub threads: Option<u32>,
     pub context: u64,
-    pub measured: &'a [Measured],
+    /// What its card predicts.
+    pub predicted: &'a [PredictedFigure],
     pub command: &'a str,
 }
 
@@ -87,6 +89,7 @@ impl KernelDevice {
         }
         let family = gguf_out::gguf_family_in(model.architecture, model.weights)
             .map_or(OWN_FAMILY, gguf_out::Family::name);
+        let measured: Vec<Measured> = model.predicted.iter().filter_map(Measured::predicted).collect();
         let emitted = KernelCrate {
             name: model.name,
             title: model.title,
@@ -96,7 +99,7 @@ impl KernelDevice {
             tuning: &self.tuning,
             family,
             device: &self.name,
-            measured: model.measured,
+            measured: &measured,
             command: model.command,
         };
         let files = emitted.files()?;

@@ -91,7 +91,9 @@ impl From<WorkflowError> for Failure {
             | WorkflowError::Search(SearchError::Journal(StudyError::Document(error)))
             | WorkflowError::Study(StudyError::Document(error)) => error.into(),
             WorkflowError::Search(SearchError::Journal(error)) => study(&error),
-            WorkflowError::Formats(error) => error.into_document().into(),
+            WorkflowError::Formats(error) | WorkflowError::Emit(EmitError::Formats(error)) => {
+                error.into_document().into()
+            }
             WorkflowError::Architecture(error) => FormatsError::Architecture(error).into_document().into(),
             WorkflowError::Hardware(error) => Self::sentence("other-machine", &error),
             WorkflowError::Search(error) => Self::sentence("search", &error),

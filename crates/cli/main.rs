@@ -5,6 +5,7 @@
 mod arguments;
 mod calibrate;
 mod candidates_text;
+mod companions;
 mod completions;
 mod date;
 mod device;
@@ -12,6 +13,7 @@ mod devices;
 mod dump;
 mod emit;
 mod emit_kernels;
+mod emit_weights;
 mod engine;
 mod evolve;
 mod explain;

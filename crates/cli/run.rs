@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::progress::{Progress, duration};
 use crate::what::What;
-use crate::{Outcome, date, device, interrupt, report};
+use crate::{Outcome, companions, date, device, interrupt, report};
 use serde_json::json;
 use slimfit_document::DocumentError;
 use slimfit_kernels::Isa;
@@ -73,7 +73,8 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let steps = road(&options, &study)?;
     let progress = Progress::start("report");
     let files = report::write(&study, &folder, "slimfit run")?;
-    progress.finish(&format!("{} files", files.len()));
+    let cards = companions::beside_emitted(&study)?;
+    progress.finish(&format!("{} files", files.len() + cards.len()));
     let page = folder.join("report.html");
     let seconds = started.elapsed().as_secs_f64();
     if output.is_json() {
@@ -82,6 +83,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             .flat_map(|step| &step.files)
             .map(|file| json!(file))
             .chain(files.iter().map(|file| json!(file)))
+            .chain(cards.iter().map(|file| json!(file)))
             .collect();
         let steps: Vec<_> = steps
             .iter()

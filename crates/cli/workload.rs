@@ -22,6 +22,11 @@ pub struct WorkloadArguments {
 }
 
 impl WorkloadArguments {
+    /// Whether any was named.
+    pub fn is_said(&self) -> bool {
+        self.workload.is_some() || self.prompt_bytes.is_some()
+    }
+
     /// The workload.
     pub fn read(&self) -> Result<Workload, Failure> {
         Ok(match (self.prompt_bytes, self.generated_bytes) {

@@ -3,6 +3,7 @@
 mod axes;
 mod calibrate;
 mod candidates;
+mod card;
 mod conditions;
 mod contract;
 mod devices;

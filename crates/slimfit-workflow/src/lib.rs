@@ -3,6 +3,7 @@
 
 mod calibrate;
 pub mod candidates;
+mod card;
 pub mod comparison;
 mod devices;
 mod energy;
@@ -20,6 +21,7 @@ mod verify;
 mod why;
 
 pub use calibrate::{CalibrationRun, calibrate};
+pub use card::{Described, ModelFacts, StudyFacts, describe_model};
 pub use engine::{ANSWER_SCHEMA, EngineCommand, REQUEST_SCHEMA, measure_engine};
 pub use error::WorkflowError;
 pub use evolve::{DeviceEvaluator, EvolveSettings, PointEvaluator, evolve_into_study};

@@ -4,7 +4,10 @@ use super::{Card, ConfigClass, GgufArtefact};
 
 /// No licence stands here: whose the trained weights are decides whoever trains them.
 pub(super) fn front_matter(card: &Card<'_>) -> String {
-    let mut tags = vec!["slimfit", "untrained"];
+    let mut tags = vec!["slimfit"];
+    if !card.artefacts.given_weights {
+        tags.push("untrained");
+    }
     match &card.artefacts.class {
         ConfigClass::Standard { model_type, .. } => tags.push(model_type),
         ConfigClass::Slimfit { .. } => tags.push("custom_code"),

@@ -14,6 +14,8 @@ mod tests;
 mod text;
 mod training;
 
+pub(crate) use numbers::cells;
+
 use slimfit_arch::Architecture;
 use slimfit_formats::training_recipe::TrainingRecipe;
 use slimfit_formats::{config_out, gguf_out};
@@ -105,8 +107,10 @@ pub struct MeasuredRun {
 pub struct Artefacts {
     /// What loads the config.
     pub class: ConfigClass,
-    /// Whether initial weights lie there as safetensors.
+    /// Whether weights lie there as safetensors.
     pub safetensors: bool,
+    /// Whether weights that lie there are those of the model that was given, and no initial ones.
+    pub given_weights: bool,
     /// The GGUF file.
     pub gguf: GgufArtefact,
     /// Whether the kernels' crate lies there.
@@ -166,7 +170,7 @@ impl Artefacts {
             Ok(family) => GgufArtefact::Possible { family: family.name().to_owned() },
             Err(reason) => GgufArtefact::Impossible { reason: reason.to_string() },
         };
-        Self { class, safetensors: false, gguf, kernels: false }
+        Self { class, safetensors: false, given_weights: false, gguf, kernels: false }
     }
 }
 
@@ -194,7 +198,11 @@ impl Card<'_> {
     fn head(&self) -> String {
         let name = text::markdown(self.name);
         let [total, layers] = [self.architecture.parameters().total, self.architecture.depth()];
-        let state = if self.artefacts.safetensors {
+        let artefacts = self.artefacts;
+        let written = artefacts.safetensors || matches!(artefacts.gguf, GgufArtefact::Written { .. });
+        let state = if artefacts.given_weights {
+            "The weights are those of the model that was given."
+        } else if written {
             "The weights are initial ones, drawn from a seed: **untrained**."
         } else {
             "There are **no trained weights** here: this is an architecture to train."

@@ -42,6 +42,10 @@ fn transformers(card: &Card<'_>) -> String {
 
 fn llama_cpp(card: &Card<'_>) -> String {
     match &card.artefacts.gguf {
+        GgufArtefact::Written { file, family } if card.artefacts.given_weights => format!(
+            "**llama.cpp** runs it as `{family}`.\n\n{}",
+            text::code("sh", &format!("llama-bench -m {file}"))
+        ),
         GgufArtefact::Written { file, family } => format!(
             "**llama.cpp** runs it as `{family}`; with untrained weights that shows its speed, not its words.\n\n{}",
             text::code("sh", &format!("llama-bench -m {file}"))

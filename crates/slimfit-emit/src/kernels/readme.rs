@@ -2,6 +2,8 @@
 
 use super::KernelCrate;
 use super::text::grouped;
+use crate::card::{PredictedFigure, cells};
+use slimfit_study::objective_label;
 use std::collections::BTreeMap;
 
 /// A figure of the model on the device.
@@ -13,6 +15,15 @@ pub struct Measured {
     pub value: String,
     /// `measured`, `modelled`, …
     pub source: String,
+}
+
+impl Measured {
+    /// A figure of the model's card; none where there is none.
+    pub fn predicted(predicted: &PredictedFigure) -> Option<Self> {
+        predicted.figure.value?;
+        let [value, interval, source] = cells(&predicted.name, &predicted.figure);
+        Some(Self { what: objective_label(&predicted.name), value: format!("{value} ({interval})"), source })
+    }
 }
 
 pub(super) fn text(emitted: &KernelCrate<'_>, name: &str) -> String {
