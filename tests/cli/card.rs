@@ -41,7 +41,8 @@ fn a_pick_gets_a_recipe_a_card_and_a_picture_from_its_study() {
     let windowed = SPACE.replace("window: none", "window: {size: 512, full_every: 4}");
     std::fs::write(folder.join("windowed.yaml"), format!("{windowed}portable: [hf]\n")).unwrap();
     let search = ["search", "--space", "windowed.yaml", "--profile", "raspberry-pi-5", "--tokens", "20B"];
-    run(folder, &[&search[..], &["--out", "study", "--json"]].concat()).done();
+    let more = ["--max-memory", "1GiB", "--out", "study", "--json"];
+    run(folder, &[&search[..], &more].concat()).done();
     let emit = |out| run(folder, &["emit", "--study", "study", "--out", out, "--json"]).done().object("emit");
     let object = emit("knee");
     let card = text(listed(folder, &object, "README.md", "model-card"));
@@ -59,6 +60,7 @@ fn a_pick_gets_a_recipe_a_card_and_a_picture_from_its_study() {
     for part in ["](architecture.png)", "Raspberry Pi 5", "(board)", "Nothing: the study holds no run", id] {
         assert!(card.contains(part), "{part} in\n{card}");
     }
+    assert!(card.contains("- Limits: `memory_bytes <= 1073741824`"), "{card}");
     assert!(card.contains("**llama.cpp** cannot run it"), "{card}");
     let private = folder.to_string_lossy();
     assert!(!card.contains(&*private) && !recipe.contains(&*private), "{card}");

@@ -100,6 +100,14 @@ impl StudyFacts {
         let recipe = &head.recipe;
         let tokens = format_count(recipe.tokens as f64);
         line("Quality", format!("recipe `{}`, a training on {tokens} of its tokens", recipe.name));
+        if !head.constraints.is_empty() {
+            let limits = head.constraints.iter().map(|limit| {
+                // Scores are the one kind of which more is better.
+                let sign = if limit.name.starts_with("score_") { ">=" } else { "<=" };
+                format!("`{} {sign} {}`", limit.name, limit.limit)
+            });
+            line("Limits", limits.collect::<Vec<_>>().join(", "));
+        }
         let exact = if head.exact {
             "exact for these models of device and quality".to_owned()
         } else {
