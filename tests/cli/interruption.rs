@@ -52,6 +52,15 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     assert!(resumed.starts_with(&["profile", "search"]), "{resumed:?}");
     let page = folder.path().join(object["report"].as_str().unwrap());
     assert!(page.is_file(), "{}", page.display());
+    let listed =
+        |kind: &str| object["files"].as_array().unwrap().iter().filter(|file| file["kind"] == kind).count();
+    // Those of the emit step, and beside each a card with its measured figures.
+    let emitted = std::fs::read_dir(study.join("emitted")).unwrap();
+    let cards: Vec<_> = emitted.map(|folder| folder.unwrap().path().join("README.md")).collect();
+    assert!(!cards.is_empty() && listed("model-card") == cards.len(), "{cards:?}");
+    for card in cards {
+        assert!(std::fs::read_to_string(&card).unwrap().contains("Quartiles"), "{}", card.display());
+    }
 
     // Finished: the next run starts anew, under a name of its own; other inputs never touch it either.
     assert_eq!(std::fs::read_dir(&reports).unwrap().count(), 1);
