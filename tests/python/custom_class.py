@@ -375,9 +375,7 @@ def resized(folder, code):
     """More rows in the table are more tokens of the architecture, for slimfit too."""
     for tied in (False, True):
         name = f"resized{'-tied' * tied}"
-        as_custom(model(tied_embeddings=tied), folder / name, code)
-        config = AutoConfig.from_pretrained(folder / name, trust_remote_code=True)
-        network = AutoModelForCausalLM.from_config(config, trust_remote_code=True)
+        network = fresh(name, model(tied_embeddings=tied), folder, code)
         network.resize_token_embeddings(80)
         network.save_pretrained(folder / f"{name}-saved")
         read = slimfit("inspect", folder / f"{name}-saved")
@@ -386,12 +384,29 @@ def resized(folder, code):
         print(f"ok {name}" if same else f"FAILED {name}: slimfit reads {read['parameters']}, {built} built")
 
 
+def fresh(name, architecture, folder, code):
+    as_custom(architecture, folder / name, code)
+    config = AutoConfig.from_pretrained(folder / name, trust_remote_code=True)
+    return AutoModelForCausalLM.from_config(config, trust_remote_code=True)
+
+
+def in_bf16(folder, code):
+    """Weights in bf16, and training in f32 that computes in bf16."""
+    alibi = model({"rope": None, "softcap": 3.0}, MOE, positions=POSITIONS["alibi"])
+    for name, architecture in [("unlike", model(layers=UNLIKE, loops=LOOPS["block"])), ("alibi", alibi)]:
+        network = fresh(f"bf16-{name}", architecture, folder, code)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            trained(network)
+        network = network.to(torch.bfloat16)
+        with torch.no_grad():
+            logits = network(torch.tensor([TOKENS])).logits
+        fine = logits.dtype == torch.bfloat16 and bool(logits.isfinite().all())
+        print(f"ok bf16-{name}" if fine else f"FAILED bf16-{name}: logits are {logits}")
+
+
 def checkpointed(folder, code):
     """Gradients are the same whether activations are kept or computed again."""
-    architecture = model(layers=UNLIKE, loops=LOOPS["block"])
-    as_custom(architecture, folder / "checkpointed", code)
-    config = AutoConfig.from_pretrained(folder / "checkpointed", trust_remote_code=True)
-    network = AutoModelForCausalLM.from_config(config, trust_remote_code=True).train()
+    network = fresh("checkpointed", model(layers=UNLIKE, loops=LOOPS["block"]), folder, code).train()
     batch = torch.tensor([TOKENS])
 
     def gradients():
@@ -400,7 +415,8 @@ def checkpointed(folder, code):
         return [parameter.grad.clone() for parameter in network.parameters()]
 
     kept = gradients()
-    network.gradient_checkpointing_enable()
+    # The newer name, where there is one.
+    getattr(network, "activation_checkpointing_enable", network.gradient_checkpointing_enable)()
     same = all(torch.allclose(one, other, atol=1e-7) for one, other in zip(kept, gradients()))
     print("ok checkpointed" if same else "FAILED checkpointed: gradients differ")
 
@@ -426,6 +442,7 @@ def main():
     if not wanted:
         refusals(folder, code)
         resized(folder, code)
+        in_bf16(folder, code)
         checkpointed(folder, code)
 
 

@@ -38,3 +38,39 @@ pub fn emit_config(emission: &Emission, folder: &Path) -> Result<Vec<WrittenFile
     files.push(Rendered::json("architecture.json", "slimfit-architecture", &own)?);
     files.iter().map(|file| file.write(folder).map_err(EmitError::from)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slimfit_arch::Loops;
+
+    fn names(architecture: &Architecture, folder: &Path) -> Vec<String> {
+        let emission = Emission { name: "pick".into(), architecture: architecture.clone(), context: 512 };
+        let written = emit_config(&emission, folder).unwrap();
+        let name = |file: WrittenFile| file.path.rsplit('/').next().unwrap_or_default().to_owned();
+        written.into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn code_is_written_only_where_no_standard_class_holds_the_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let smollm = slimfit_formats::builtin::find("smollm2-135m").unwrap().architecture.clone();
+        let standard = folder.path().join("standard");
+        let plain = ["config.json", "generation_config.json", "architecture.json"];
+        assert_eq!(names(&smollm, &standard), plain);
+        let loops = Some(Loops { first: 0, layers: 30, count: 2, immediate: false });
+        let looped = Architecture { loops, ..smollm.clone() };
+        let own = folder.path().join("own");
+        assert_eq!(names(&looped, &own).len(), 4);
+        let code = std::fs::read_to_string(own.join("modeling_slimfit.py")).unwrap();
+        assert_eq!(code, crate::MODELING_SLIMFIT);
+        for (folder, right) in [(&standard, &smollm), (&own, &looped)] {
+            for file in ["config.json", "architecture.json"] {
+                let model = slimfit_formats::load_model(folder.join(file).to_str().unwrap()).unwrap();
+                assert_eq!(model.architecture.normalised(), right.normalised(), "{file}");
+            }
+        }
+        let emission = Emission { name: "pick".into(), architecture: looped, context: 512 };
+        assert!(matches!(emit_config(&emission, &own), Err(EmitError::NotEmpty(_))));
+    }
+}
