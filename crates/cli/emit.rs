@@ -331,7 +331,7 @@ impl Arguments {
 
     /// The flags that decide what is written, as the command that writes the same again has them.
     fn flags(&self) -> String {
-        let names = self.what.iter().filter_map(|what| clap::ValueEnum::to_possible_value(what));
+        let names = self.what.iter().filter_map(clap::ValueEnum::to_possible_value);
         let what: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
         let mut flags = String::new();
         if what != ["hf"] {
