@@ -107,7 +107,15 @@ fn the_front_of_a_space_of_ten_to_the_84_is_exact_and_its_models_run() {
     let object = run(&emit).done().object("emit");
     assert_eq!(object["emitted"][0]["class"], "SlimfitForCausalLM");
     assert!(object["emitted"][0]["why"].as_str().unwrap().contains("must be the same in all layers"));
-    let names = ["config.json", "generation_config.json", "modeling_slimfit.py", "architecture.json"];
+    let names = [
+        "config.json",
+        "generation_config.json",
+        "modeling_slimfit.py",
+        "architecture.json",
+        "architecture.png",
+        "training.yaml",
+        "README.md",
+    ];
     assert_eq!(object["files"].as_array().unwrap().len(), names.len(), "{}", object["files"]);
     for name in names {
         assert!(folder.path().join("emitted").join(name).is_file(), "{name}");
