@@ -41,10 +41,23 @@ USUAL = {
     "pad_token_id": 0,
 }
 PARTIAL = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}
+GEMMA3 = {
+    "num_hidden_layers": 7,
+    "head_dim": 32,
+    "query_pre_attn_scalar": 32,
+    "sliding_window": 5,
+    "tie_word_embeddings": True,
+    "rope_parameters": {
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+        "full_attention": {"rope_type": "linear", "rope_theta": 1000000.0, "factor": 4.0},
+    },
+}
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
 # Name: GGUF architecture, class of transformers, fields.
 FAMILIES = {
+    "arcee": ("arcee", "arcee", {}),
     "falcon": ("falcon", "falcon", {"multi_query": True, "ffn_hidden_size": 1024, "tie_word_embeddings": True}),
+    "gemma": ("gemma", "gemma", {"head_dim": 32, "tie_word_embeddings": True}),
     "gemma2": (
         "gemma2",
         "gemma2",
@@ -58,15 +71,23 @@ FAMILIES = {
             "tie_word_embeddings": True,
         },
     ),
+    "gemma3": ("gemma3", "gemma3_text", GEMMA3),
     "gpt2": ("gpt2", "gpt2", {"n_embd": 256, "n_layer": 2, "n_head": 8, "n_positions": 64, "tie_word_embeddings": True}),
     "gpt_neox": ("gptneox", "gpt_neox", {"rope_parameters": PARTIAL}),
+    "granite": (
+        "granite",
+        "granite",
+        {"embedding_multiplier": 3.0, "attention_multiplier": 0.25, "residual_multiplier": 0.5, "logits_scaling": 2.0},
+    ),
     "llama": ("llama", "llama", {}),
     "llama-rope-llama3": ("llama", "llama", {"rope_parameters": LLAMA3}),
     "llama-tied": ("llama", "llama", {"head_dim": 64, "tie_word_embeddings": True}),
     "mixtral": ("llama", "mixtral", {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None}),
+    "nemotron": ("nemotron", "nemotron", {"rope_parameters": PARTIAL}),
     "olmo2": ("olmo2", "olmo2", {}),
     "phi": ("phi2", "phi", {"num_key_value_heads": 8, "intermediate_size": 1024, "rope_parameters": PARTIAL}),
     "phi3": ("phi3", "phi3", {}),
+    "phi3-partial": ("phi3", "phi3", {"rope_parameters": PARTIAL}),
     "phi3-longrope": (
         "phi3",
         "phi3",
@@ -79,9 +100,13 @@ FAMILIES = {
     "qwen2_moe": ("qwen2moe", "qwen2_moe", {**EXPERTS, "shared_expert_intermediate_size": 128}),
     "qwen3": ("qwen3", "qwen3", {"head_dim": 64, "tie_word_embeddings": True}),
     "qwen3_moe": ("qwen3moe", "qwen3_moe", {**EXPERTS, "head_dim": 64, "norm_topk_prob": True}),
+    "smollm3": ("smollm3", "smollm3", {"num_hidden_layers": 5}),
     "stablelm": ("stablelm", "stablelm", {"rope_parameters": {**PARTIAL, "partial_rotary_factor": 0.25}}),
     "starcoder2": ("starcoder2", "starcoder2", {"sliding_window": None, "tie_word_embeddings": True}),
 }
+# Whose files have the rows of queries and keys in the order in which pairs rotate, and whose have the 1 in their norms.
+NEIGHBOURS = ("arcee", "granite", "llama", "smollm3")
+SUMS = ("gemma", "gemma2", "gemma3", "nemotron")
 # How far logits may be from the reference's, as roots of mean squares: sums of 256 terms in f32, thirty behind each other,
 # are 30 · √256 · 2⁻²⁴ = 3e-5; the others round activations, to within 2⁻⁹ (bf16) or to steps of a 127th of the largest of
 # a block, which is 1.2 % and 3.5 to 4.2 % over nine products.
@@ -162,14 +187,14 @@ def write(file, family, config, model, types):
             name = f"blk.{layer}.{'ffn_down_exps' if 'down' in path else 'ffn_up_exps'}.weight"
         if name is None:
             raise KeyError(f"no name for {path}")
-        if family == "gemma2" and values.ndim == 1:
+        if family in SUMS and path.endswith("norm.weight"):
             writer.add_tensor(name, values + 1)
             continue
         type, stored, kept = encoded(name, values, types(name))
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(kept.T if conv and kept.ndim == 2 else kept))
         raw = None if type in (Type.F32, Type.F16) else type
-        if family == "llama" and name.split(".")[-2] in ("attn_q", "attn_k"):
+        if family in NEIGHBOURS and name.split(".")[-2] in ("attn_q", "attn_k"):
             key = name.split(".")[-2] == "attn_k"
             stored = interleaved(stored, config.num_key_value_heads if key else config.num_attention_heads)
         if family == "gptneox" and "attn_qkv" in name:
@@ -201,16 +226,29 @@ def metadata(writer, family, config):
     if epsilon is not None:
         writer.add_layer_norm_rms_eps(epsilon)
     else:
-        names = ("layer_norm_epsilon", "layer_norm_eps", "norm_epsilon")
+        names = ("layer_norm_epsilon", "layer_norm_eps", "norm_epsilon", "norm_eps")
         writer.add_layer_norm_eps(next(getattr(config, name) for name in names if hasattr(config, name)))
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if family in ("gemma2", "qwen3", "qwen3moe") or head * config.num_attention_heads != config.hidden_size:
+    if family in ("gemma", "gemma2", "gemma3", "qwen3", "qwen3moe") or head * config.num_attention_heads != config.hidden_size:
         writer.add_key_length(head)
         writer.add_value_length(head)
     rope = getattr(config, "rope_parameters", None)
+    if rope and "full_attention" in rope:
+        writer.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
+        rope = rope["full_attention"]
     if rope:
         writer.add_rope_freq_base(rope["rope_theta"])
         writer.add_rope_dimension_count(int(head * rope.get("partial_rotary_factor", 1.0)))
+    if rope and rope.get("rope_type") == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
+    if family == "gemma3":
+        writer.add_sliding_window(config.sliding_window)
+    if family == "granite":
+        writer.add_attention_scale(config.attention_multiplier)
+        writer.add_embedding_scale(config.embedding_multiplier)
+        writer.add_residual_scale(config.residual_multiplier)
+        writer.add_logit_scale(config.logits_scaling)
     if family == "phi3":
         writer.add_rope_scaling_orig_ctx_len(config.original_max_position_embeddings)
         writer.add_sliding_window(config.sliding_window or 0)
@@ -310,4 +348,5 @@ def main():
         case("qwen2", "q4_k", folder, lambda _: Type.Q4_K, Type.Q4_K)
 
 
-main()
+if __name__ == "__main__":
+    main()

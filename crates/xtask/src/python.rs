@@ -1,5 +1,8 @@
 //! The tests that ask other programs: Python scripts in `tests/python`, each a test of its own.
 //!
+//! A folder with a `requirements.txt` has an environment of its own, so that what is built for one is kept when another
+//! changes: the scripts beside it run there.
+//!
 //! A script prints one line `ok NAME`, `FAILED NAME: why` or `skipped NAME: why` for each case.
 
 use crate::process::{Finished, cargo, find, heading, root, stream};
@@ -13,38 +16,61 @@ const GROUP: &str = "Python";
 
 pub fn run() -> Result<Tally> {
     let mut tally = Tally::default();
-    let folder = root().join("tests/python");
-    let mut scripts: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .with_context(|| format!("`{}`", folder.display()))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
-        .collect();
-    scripts.sort();
     heading("answers of other programs (Python)");
-    let python = match environment(&folder.join("requirements.txt")) {
-        Ok(python) => python,
-        Err(error) => {
-            // Without the other programs nothing is compared: that is no success.
-            tally.add_check(GROUP, "Python environment", Some(format!("{error:#}")));
-            return Ok(tally);
-        }
-    };
     let build = stream(cargo().args(["build", "--bin", "slimfit"]))?;
     if !build.success {
         tally.add_check(GROUP, "the binary", Some("does not build".to_owned()));
         return Ok(tally);
     }
-    for script in scripts {
-        let mut command = Command::new(&python);
-        command.arg(&script).current_dir(root()).env("SLIMFIT", binary("debug")).env("PYTHONUNBUFFERED", "1");
-        let finished = stream(&mut command)?;
-        count(&mut tally, &script, &finished);
+    for folder in folders(&root().join("tests/python"))? {
+        let python = match environment(&folder.join(REQUIREMENTS)) {
+            Ok(python) => python,
+            Err(error) => {
+                // Without the other programs nothing is compared: that is no success.
+                let name = format!("environment of {}", name_of(&folder));
+                tally.add_check(GROUP, &name, Some(format!("{error:#}")));
+                continue;
+            }
+        };
+        for script in scripts(&folder)? {
+            let mut command = Command::new(&python);
+            command.arg(&script).current_dir(root()).env("SLIMFIT", binary("debug"));
+            let finished = stream(command.env("PYTHONUNBUFFERED", "1"))?;
+            count(&mut tally, &script, &finished);
+        }
     }
     Ok(tally)
 }
 
+const REQUIREMENTS: &str = "requirements.txt";
+
+/// The folder of all tests and those in it that have an environment of their own.
+fn folders(all: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders: Vec<PathBuf> =
+        entries(all)?.into_iter().filter(|path| path.join(REQUIREMENTS).is_file()).collect();
+    folders.insert(0, all.to_owned());
+    Ok(folders)
+}
+
+fn scripts(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is_script = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "py");
+    Ok(entries(folder)?.into_iter().filter(is_script).collect())
+}
+
+/// What lies in a folder, sorted.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("`{}`", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn count(tally: &mut Tally, script: &Path, finished: &Finished) {
-    let name = script.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name_of(script);
     let mut failures = 0;
     let mut cases = 0;
     for line in finished.text.lines() {
