@@ -159,7 +159,7 @@ pub fn beside_emitted(study: &Study) -> Result<Vec<WrittenFile>, Failure> {
             commands: &study_commands(&front.head, &point.id, ""),
         };
         for file in render(&companion, &Artefacts::config_only(&point.architecture))? {
-            files.push(WrittenFile::write(&folder.join(file.name), file.kind, &file.bytes)?);
+            files.push(file.write(&folder)?);
         }
     }
     Ok(files)

@@ -188,7 +188,7 @@ fn write(
         commands: &point.commands,
     };
     for file in render(&companion, &artefacts)? {
-        files.push(WrittenFile::write(&folder.join(file.name), file.kind, &file.bytes)?);
+        files.push(file.write(folder)?);
     }
     Ok(files)
 }

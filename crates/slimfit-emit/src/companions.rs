@@ -1,18 +1,7 @@
 //! What stands beside an emitted model for people: the training recipe, the model card and its picture.
 
-use crate::EmitError;
 use crate::card::{Card, PICTURE_FILE};
-
-/// A file that is rendered and not written yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenderedFile {
-    /// Its name in the model's folder.
-    pub name: &'static str,
-    /// What it is, as commands list it.
-    pub kind: &'static str,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
+use crate::{EmitError, RenderedFile};
 
 /// The training recipe, the card's picture and the card, the card last: where it lies, all lie. `picture`: a PNG file.
 ///
@@ -20,12 +9,8 @@ pub struct RenderedFile {
 /// When the recipe cannot be written.
 pub fn companions(card: &Card<'_>, picture: Vec<u8>) -> Result<Vec<RenderedFile>, EmitError> {
     Ok(vec![
-        RenderedFile {
-            name: "training.yaml",
-            kind: "slimfit-training-recipe",
-            bytes: card.training.to_yaml()?.into_bytes(),
-        },
-        RenderedFile { name: PICTURE_FILE, kind: "png", bytes: picture },
-        RenderedFile { name: "README.md", kind: "model-card", bytes: card.render().into_bytes() },
+        RenderedFile::new("training.yaml", "slimfit-training-recipe", card.training.to_yaml()?.into_bytes()),
+        RenderedFile::new(PICTURE_FILE, "png", picture),
+        RenderedFile::new("README.md", "model-card", card.render().into_bytes()),
     ])
 }

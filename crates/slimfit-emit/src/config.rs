@@ -1,6 +1,6 @@
 //! The files of a model without weights: its Hugging Face config, and the architecture in slimfit's own form.
 
-use crate::rendered::Rendered;
+use crate::rendered::RenderedFile;
 use crate::{EmitError, huggingface};
 use slimfit_arch::Architecture;
 use slimfit_document::{DocumentError, WrittenFile};
@@ -35,7 +35,7 @@ pub fn emit_config(emission: &Emission, folder: &Path) -> Result<Vec<WrittenFile
     if let Some(fields) = own.as_object_mut() {
         fields.insert("schema".to_owned(), ARCHITECTURE_SCHEMA.into());
     }
-    files.push(Rendered::json("architecture.json", "slimfit-architecture", &own)?);
+    files.push(RenderedFile::json("architecture.json", "slimfit-architecture", &own)?);
     files.iter().map(|file| file.write(folder).map_err(EmitError::from)).collect()
 }
 

@@ -10,8 +10,9 @@ pub mod kernels;
 mod rendered;
 mod training;
 
-pub use companions::{RenderedFile, companions};
+pub use companions::companions;
 pub use config::{Emission, emit_config};
 pub use error::EmitError;
 pub use huggingface::MODELING_SLIMFIT;
+pub use rendered::RenderedFile;
 pub use training::{TrainingRequest, training_recipe};

@@ -3,14 +3,18 @@
 use slimfit_document::{DocumentError, WrittenFile};
 use std::path::Path;
 
-/// Name, kind and content.
-pub(crate) struct Rendered {
-    name: String,
-    kind: &'static str,
-    bytes: Vec<u8>,
+/// A file that is rendered and not written yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedFile {
+    /// Its name in the model's folder.
+    pub name: String,
+    /// What it is, as commands list it.
+    pub kind: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
 }
 
-impl Rendered {
+impl RenderedFile {
     pub(crate) fn new(name: impl Into<String>, kind: &'static str, bytes: Vec<u8>) -> Self {
         Self { name: name.into(), kind, bytes }
     }
@@ -27,7 +31,11 @@ impl Rendered {
         Ok(Self::new(name, kind, bytes))
     }
 
-    pub(crate) fn write(&self, folder: &Path) -> Result<WrittenFile, DocumentError> {
+    /// Writes it into the model's folder.
+    ///
+    /// # Errors
+    /// As [`WrittenFile::write`].
+    pub fn write(&self, folder: &Path) -> Result<WrittenFile, DocumentError> {
         WrittenFile::write(&folder.join(&self.name), self.kind, &self.bytes)
     }
 }

@@ -197,7 +197,7 @@ fn a_card_goes_with_its_recipe_and_its_picture() {
     };
     let files = companions(&card, vec![1, 2, 3]).unwrap();
     assert_eq!(
-        files.iter().map(|file| file.name).collect::<Vec<_>>(),
+        files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(),
         ["training.yaml", PICTURE_FILE, "README.md"]
     );
     let text = String::from_utf8(files[0].bytes.clone()).unwrap();
