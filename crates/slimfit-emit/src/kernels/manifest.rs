@@ -19,6 +19,8 @@ publish = false
 
 [lib]
 crate-type = ["rlib", "cdylib"]
+# `cargo bench -- ARGUMENTS` are for the roofline alone.
+bench = false
 
 [dependencies]
 half = "2"
