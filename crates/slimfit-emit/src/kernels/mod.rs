@@ -90,7 +90,9 @@ impl KernelCrate<'_> {
             add(&format!("src/{}", source.path), text, true);
         }
         for (path, text) in TEMPLATES {
-            add(path, self.filled(text, &name), false);
+            let filled = self.filled(text, &name);
+            let shared = filled == text;
+            add(path, filled, shared);
         }
         let model = ModelText {
             architecture: self.architecture,
