@@ -10,6 +10,8 @@ use slimfit_plan::Plan;
 use std::ffi::c_void;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
 
 type Seeded = unsafe extern "C" fn(u64, usize) -> *mut c_void;
 type DecodeStep = unsafe extern "C" fn(*mut c_void, u32) -> *const f32;
@@ -107,6 +109,41 @@ impl EmittedLibrary {
         ensure!(!model.is_null(), "the emitted crate cannot hold its model");
         Ok(Opened { library: self, model })
     }
+}
+
+/// What a model is asked to run, from an empty text.
+pub enum Request {
+    /// Token by token.
+    Decode(Vec<u32>),
+    /// All at once.
+    Prefill(Vec<u32>),
+}
+
+/// Answers requests with the seconds that each took, until there are none. To be called on a thread that no pool has pinned:
+/// the crate's pool would take the one CPU of a pinned thread for all that there are.
+///
+/// # Errors
+/// The crate refuses.
+pub fn serve(
+    library: &EmittedLibrary,
+    threads: usize,
+    requests: &Receiver<Request>,
+    answers: &Sender<Result<f64>>,
+) -> Result<()> {
+    let mut model = library.open(threads)?;
+    for request in requests {
+        model.reset();
+        let start = Instant::now();
+        let done = match request {
+            Request::Decode(tokens) => tokens.iter().try_for_each(|&token| model.decode_step(token)),
+            Request::Prefill(tokens) => model.prefill(&tokens),
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        if answers.send(done.map(|()| seconds)).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Opened<'_> {

@@ -9,10 +9,10 @@ mod library;
 #[allow(dead_code, reason = "shared with another program of this crate")]
 mod models;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
 use comfy_table::Table;
-use library::EmittedLibrary;
+use library::{EmittedLibrary, Request, serve};
 use serde_json::json;
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_kernels::{Isa, Tuning};
@@ -20,6 +20,7 @@ use slimfit_plan::PlanOptions;
 use slimfit_quantity::{NumberFormat, median};
 use slimfit_runtime::{Model, SeededWeights, Session, seeded_tokens};
 use std::process::ExitCode;
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 /// Positions of a text.
@@ -156,60 +157,86 @@ fn measure(
     let mut cells = Vec::new();
     for &threads in threads {
         model.replan(plan(threads))?;
-        let pool = Pool::new(threads)?;
-        let mut session = Session::new(&model, &pool)?;
-        let mut other = emitted.open(threads)?;
-        let tests =
-            [Test::Decode].into_iter().chain(options.prompts.iter().map(|&tokens| Test::Prefill(tokens)));
-        for test in tests {
-            let tokens = seeded_tokens(architecture.vocabulary_size, count(test) as u64, 1);
-            let mut ours = || -> Result<f64> {
-                session.reset();
-                let start = Instant::now();
-                match test {
-                    Test::Decode => tokens.iter().try_for_each(|&token| session.decode(token).map(drop))?,
-                    Test::Prefill(_) => session.prefill(&tokens).map(drop)?,
-                }
-                Ok(start.elapsed().as_secs_f64())
+        let (ask, requests) = channel();
+        let (answers, answered) = channel();
+        let of_threads = std::thread::scope(|scope| {
+            // Before our pool pins this thread.
+            let (emitted, answers) = (&emitted, answers);
+            let host = scope.spawn(move || serve(emitted, threads, &requests, &answers));
+            let asked = |request: Request| -> Result<f64> {
+                ask.send(request).ok().context("the emitted crate cannot hold its model")?;
+                answered.recv().context("the emitted crate's thread has ended")?
             };
-            let mut theirs = || -> Result<f64> {
-                other.reset();
-                let start = Instant::now();
-                match test {
-                    Test::Decode => tokens.iter().try_for_each(|&token| other.decode_step(token))?,
-                    Test::Prefill(_) => other.prefill(&tokens)?,
-                }
-                Ok(start.elapsed().as_secs_f64())
-            };
-            let once = ours()?.max(theirs()?);
-            // A round is long enough for the clock, and short beside what neighbours do.
-            let times = (0.03 / once).ceil().max(1.0) as usize;
-            let several = |run: &mut dyn FnMut() -> Result<f64>| -> Result<f64> {
-                (0..times).try_fold(0.0, |sum, _| Ok(sum + run()?))
-            };
-            let (mut ratios, mut rates) = (Vec::new(), Vec::new());
-            for round in 0..options.rounds {
-                let (library, crate_seconds) = if round % 2 == 0 {
-                    let library = several(&mut ours)?;
-                    (library, several(&mut theirs)?)
-                } else {
-                    let emitted = several(&mut theirs)?;
-                    (several(&mut ours)?, emitted)
-                };
-                ratios.push(library / crate_seconds);
-                rates.push((times * count(test)) as f64 / crate_seconds);
-            }
-            let half = ratios.len() / 2;
-            cells.push(Cell {
-                name: format!("{name} {weights}, {threads} threads, {}", spoken(test)),
-                ratios: [median(&ratios[..half]), median(&ratios[half..])],
-                tokens_per_s: median(&rates),
-                in_instructions: in_cache || !matches!(test, Test::Decode),
-            });
-            eprintln!("{} {:.3}", cells[cells.len() - 1].name, median(&ratios));
-        }
+            let cells = race(options, &model, threads, in_cache, (name, weights), &asked);
+            drop(ask);
+            host.join().map_err(|_| anyhow!("the emitted crate's thread panicked"))??;
+            cells
+        })?;
+        cells.extend(of_threads);
     }
     ensure!(!cells.is_empty(), "nothing was measured");
+    Ok(cells)
+}
+
+/// All tests on so many threads; `asked` runs the emitted crate.
+fn race(
+    options: &Options,
+    model: &Model,
+    threads: usize,
+    in_cache: bool,
+    (name, weights): (&str, NumberFormat),
+    asked: &dyn Fn(Request) -> Result<f64>,
+) -> Result<Vec<Cell>> {
+    // The emitted crate is ready when it has answered, and its threads lie where they will.
+    asked(Request::Decode(vec![0]))?;
+    let pool = Pool::new(threads)?;
+    let mut session = Session::new(model, &pool)?;
+    let mut cells = Vec::new();
+    let tests = [Test::Decode].into_iter().chain(options.prompts.iter().map(|&tokens| Test::Prefill(tokens)));
+    for test in tests {
+        let tokens = seeded_tokens(model.architecture().vocabulary_size, count(test) as u64, 1);
+        let mut ours = || -> Result<f64> {
+            session.reset();
+            let start = Instant::now();
+            match test {
+                Test::Decode => tokens.iter().try_for_each(|&token| session.decode(token).map(drop))?,
+                Test::Prefill(_) => session.prefill(&tokens).map(drop)?,
+            }
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let mut theirs = || {
+            asked(match test {
+                Test::Decode => Request::Decode(tokens.clone()),
+                Test::Prefill(_) => Request::Prefill(tokens.clone()),
+            })
+        };
+        let once = ours()?.max(theirs()?);
+        // A round is long enough for the clock, and short beside what neighbours do.
+        let times = (0.03 / once).ceil().max(1.0) as usize;
+        let several = |run: &mut dyn FnMut() -> Result<f64>| -> Result<f64> {
+            (0..times).try_fold(0.0, |sum, _| Ok(sum + run()?))
+        };
+        let (mut ratios, mut rates) = (Vec::new(), Vec::new());
+        for round in 0..options.rounds {
+            let (library, crate_seconds) = if round % 2 == 0 {
+                let library = several(&mut ours)?;
+                (library, several(&mut theirs)?)
+            } else {
+                let emitted = several(&mut theirs)?;
+                (several(&mut ours)?, emitted)
+            };
+            ratios.push(library / crate_seconds);
+            rates.push((times * count(test)) as f64 / crate_seconds);
+        }
+        let half = ratios.len() / 2;
+        cells.push(Cell {
+            name: format!("{name} {weights}, {threads} threads, {}", spoken(test)),
+            ratios: [median(&ratios[..half]), median(&ratios[half..])],
+            tokens_per_s: median(&rates),
+            in_instructions: in_cache || !matches!(test, Test::Decode),
+        });
+        eprintln!("{} {:.3}", cells[cells.len() - 1].name, median(&ratios));
+    }
     Ok(cells)
 }
 
