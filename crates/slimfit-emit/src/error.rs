@@ -10,7 +10,7 @@ pub enum EmitError {
     #[error("`{}` is not empty; name a new folder", .0.display())]
     NotEmpty(PathBuf),
     /// The kernels' crate cannot be named so.
-    #[error("`{0}` gives no name for a crate: it needs a letter")]
+    #[error("`{0}` gives no name for a crate: it needs a letter or digit of ASCII")]
     Unnameable(String),
     /// Kernels of another architecture than this program's.
     #[error("kernels for `{0}` are written on a machine of its architecture")]

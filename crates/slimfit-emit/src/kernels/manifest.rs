@@ -5,7 +5,6 @@ use slimfit_plan::Plan;
 
 /// The manifest. The crate stands for itself, wherever it lies.
 pub(super) fn cargo(name: &str, title: &str) -> String {
-    let title = title.replace(['"', '\\', '\n'], " ");
     format!(
         r#"# Written by slimfit.
 [package]

@@ -22,7 +22,7 @@ use slimfit_kernels::{Isa, Tuning, WeightFormat, sources};
 use slimfit_plan::Plan;
 
 /// What a crate of kernels is written from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct KernelCrate<'a> {
     /// The point's name or id: the crate is named after it.
     pub name: &'a str,
@@ -75,6 +75,12 @@ impl KernelCrate<'_> {
     /// # Errors
     /// The name has no letter, or a fault of this program.
     pub fn files(&self) -> Result<Vec<EmittedFile>, EmitError> {
+        // It stands in comments, strings and a manifest, and must end none of them.
+        let title = text::one_line(self.title);
+        KernelCrate { title: &title, ..*self }.rendered()
+    }
+
+    fn rendered(&self) -> Result<Vec<EmittedFile>, EmitError> {
         let name = self.crate_name()?;
         let tier = self.tier;
         let tiers = [tier, Isa::Portable, Isa::Scalar];
@@ -117,7 +123,7 @@ impl KernelCrate<'_> {
     /// The crate's name: letters, digits and underscores.
     ///
     /// # Errors
-    /// The point's name has no letter.
+    /// The point's name has neither a letter nor a digit of ASCII.
     pub fn crate_name(&self) -> Result<String, EmitError> {
         let letters: String = self
             .name
@@ -126,7 +132,7 @@ impl KernelCrate<'_> {
             .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' })
             .collect();
         let trimmed = letters.trim_matches('_');
-        if !trimmed.chars().any(|letter| letter.is_ascii_alphabetic()) && trimmed.is_empty() {
+        if trimmed.is_empty() {
             return Err(EmitError::Unnameable(self.name.to_owned()));
         }
         // No number first, and no word that Rust or C keep for themselves.
@@ -140,9 +146,10 @@ impl KernelCrate<'_> {
             .replace("NAME", name)
             .replace("GUARD", &name.to_uppercase())
             .replace("CRATE", name)
-            .replace("TITLE", &self.title.replace(['{', '}', '"', '\\', '\n'], " "))
             .replace("TOLERANCE", tolerance)
-            .replace("THREADS", &self.plan.options.threads.to_string());
+            .replace("THREADS", &self.plan.options.threads.to_string())
+            // Last: whatever words it has are the user's.
+            .replace("TITLE", self.title);
         text::with_broken_signatures(&filled)
     }
 }

@@ -1,5 +1,11 @@
 //! Writing Rust that reads as if a person had: numbers, and lines that are broken where they grow too long.
 
+/// Words that end neither a line nor a string nor a comment.
+pub(super) fn one_line(text: &str) -> String {
+    let ends = |letter: char| letter.is_control() || "{}\"\\*/`".contains(letter);
+    text.chars().map(|letter| if ends(letter) { ' ' } else { letter }).collect()
+}
+
 /// A whole number with its digits in groups.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -88,6 +94,14 @@ pub(super) fn literal(name: &str, fields: &[(&str, String)], indent: usize) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_end_no_line_no_string_and_no_comment() {
+        let cleaned = one_line("a\nfn main() {} */ \"b\\");
+        assert_eq!(cleaned.split_whitespace().collect::<Vec<_>>(), ["a", "fn", "main()", "b"]);
+        assert!(!cleaned.contains('\n'));
+        assert_eq!(one_line("SmolLM2-135M (mine)"), "SmolLM2-135M (mine)");
+    }
 
     #[test]
     fn numbers_read_back() {
