@@ -1,8 +1,9 @@
 //! The GGUF files that llama.cpp reads: random weights of a model's shape, every matrix in one format.
 
-use crate::whole_model::Subject;
 use anyhow::{Context, Result};
+use slimfit_arch::Architecture;
 use slimfit_formats::gguf_out::GgufOutput;
+use slimfit_quantity::NumberFormat;
 use slimfit_runtime::SeededWeights;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -39,18 +40,12 @@ impl GgufFiles {
     ///
     /// # Errors
     /// It cannot be written, or the model is of a kind that is not.
-    pub fn file(&self, subject: &Subject<'_>) -> Result<PathBuf> {
-        let path = self.folder.join(format!("{}-{}.gguf", subject.name, subject.weights));
+    pub fn file(&self, name: &str, architecture: &Architecture, weights: NumberFormat) -> Result<PathBuf> {
+        let path = self.folder.join(format!("{name}-{weights}.gguf"));
         if !path.is_file() {
             eprintln!("writing {}", path.display());
-            let file = GgufOutput {
-                name: subject.name,
-                architecture: subject.architecture,
-                weights: subject.weights,
-                context: CONTEXT,
-                tokenizer: None,
-            };
-            file.write(&path, &SeededWeights::new(subject.architecture, 1))?;
+            let file = GgufOutput { name, architecture, weights, context: CONTEXT, tokenizer: None };
+            file.write(&path, &SeededWeights::new(architecture, 1))?;
         }
         Ok(path)
     }
@@ -72,16 +67,12 @@ mod tests {
     use super::*;
     use crate::models;
     use slimfit_formats::gguf::GgufFile;
-    use slimfit_kernels::Isa;
-    use slimfit_quantity::NumberFormat;
 
     #[test]
     fn a_temporary_file_goes_when_it_is_done_with() {
         let files = GgufFiles::new(None).unwrap();
         let architecture = models::find("slim-10m").unwrap();
-        let weights = NumberFormat::Q4_0;
-        let subject = Subject { name: "tied", architecture: &architecture, weights, isa: Isa::Scalar };
-        let path = files.file(&subject).unwrap();
+        let path = files.file("tied", &architecture, NumberFormat::Q4_0).unwrap();
         let model = GgufFile::open(&path).unwrap().model().unwrap();
         assert_eq!(model.architecture, architecture.normalised());
         files.done_with(&path).unwrap();

@@ -3,7 +3,7 @@
 //! Programs are started from a thread of their own that was made before any pool: a pool pins the thread it is made on,
 //! and a child inherits its parent's CPUs.
 
-use crate::record::{GENERATED, Test};
+use crate::test::{GENERATED, Test};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use slimfit_quantity::median;

@@ -1,9 +1,10 @@
 //! What to measure, from the command line.
 
-use crate::models;
-use crate::record::{Record, Test};
+use crate::record::Record;
 use anyhow::{Context, Result};
 use clap::Parser;
+use slimfit_bench::models;
+use slimfit_bench::test::Test;
 use slimfit_kernels::pool::allowed_cpus;
 use slimfit_quantity::NumberFormat;
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! The most memory that a process holds which loads and runs one model, beside weights, cache and an allowance.
 
-use crate::models;
 use crate::options::Options;
 use crate::record::MemoryCell;
 use anyhow::{Context, Result};
+use slimfit_bench::models;
 use slimfit_kernels::Isa;
 use slimfit_plan::{Plan, PlanOptions};
 use slimfit_quantity::NumberFormat;

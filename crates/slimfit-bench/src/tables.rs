@@ -1,8 +1,9 @@
 //! The record as tables for people.
 
-use crate::record::{ModelCell, Record, Test};
+use crate::record::{ModelCell, Record};
 use crate::targets::Row;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use slimfit_bench::test::Test;
 use slimfit_quantity::Figure;
 
 /// Whole models: a row for each test.

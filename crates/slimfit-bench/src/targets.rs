@@ -1,7 +1,8 @@
 //! The goals, and whether what was measured reaches them.
 
 use crate::peak_memory::ALLOWANCE;
-use crate::record::{ModelCell, Record, Test};
+use crate::record::{ModelCell, Record};
+use slimfit_bench::test::Test;
 use slimfit_kernels::Isa;
 use slimfit_quantity::NumberFormat;
 

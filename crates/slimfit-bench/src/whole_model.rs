@@ -2,22 +2,23 @@
 
 use crate::disturbance::{Disturbance, Ticks};
 use crate::exchange::Exchange;
-use crate::gguf_files::GgufFiles;
-use crate::llama_bench::{LlamaBench, LlamaRun};
 use crate::options::Options;
-use crate::record::{GENERATED, LlamaCell, ModelCell, Test};
+use crate::record::{LlamaCell, ModelCell};
 use anyhow::{Context, Result};
 use slimfit_arch::Architecture;
+use slimfit_bench::gguf_files::GgufFiles;
+use slimfit_bench::llama_bench::{LlamaBench, LlamaRun};
+use slimfit_bench::race::race;
+use slimfit_bench::test::{GENERATED, Test};
 use slimfit_hardware::PeakType;
 use slimfit_kernels::pool::Pool;
-use slimfit_kernels::{Isa, Tuning, tune};
+use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::{PlanOptions, Shape, TokenRows, Traffic, traffic};
 use slimfit_probe::{PeakSentinel, ReadSentinel};
 use slimfit_quantity::{Bracketed, Cell, CellResult, Measured, NumberFormat, interleave, median};
 use slimfit_runtime::{Model, SeededWeights, Session, seeded_tokens};
 use std::cell::RefCell;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const SEED: u64 = 1;
 
@@ -100,7 +101,8 @@ pub fn measure(
     let parameters = subject.architecture.parameters().total;
     let effort = Effort::of(parameters, options);
     let context = options.tests.iter().map(|test| test.context()).max().unwrap_or(1);
-    let file = peer.map(|peer| peer.files.file(subject)).transpose()?;
+    let file =
+        peer.map(|peer| peer.files.file(subject.name, subject.architecture, subject.weights)).transpose()?;
     let plan = |threads: usize| {
         PlanOptions::new(subject.weights, NumberFormat::F16, subject.isa, threads as u64, context)
     };
@@ -114,7 +116,9 @@ pub fn measure(
         model.replan(plan(threads))?;
         let pool = Pool::new(threads)?;
         if options.tune > 0.0 {
-            model.tune(tuned(&model, &pool, options.tune)?)?;
+            let mut tuning = Tuning::default();
+            race(&model, &pool, options.tune, &mut tuning)?;
+            model.tune(tuning)?;
         }
         let mut session = Session::new(&model, &pool)?;
         for &test in &options.tests {
@@ -131,19 +135,6 @@ pub fn measure(
         peer.files.done_with(file)?;
     }
     Ok(())
-}
-
-/// Races kernels for the model's own products, and says what won.
-fn tuned(model: &Model, pool: &Pool, seconds: f64) -> Result<Tuning> {
-    let mut tuning = Tuning::default();
-    let deadline = Instant::now() + Duration::from_secs_f64(seconds);
-    let outcomes = tune(pool, &model.tuning_keys(), &tuning, deadline, &mut |_, _| true)?;
-    for outcome in &outcomes {
-        tuning.choose(outcome);
-        let gain = median(&outcome.default_seconds) / median(&outcome.seconds);
-        eprintln!("{}: {} ({gain:.2} times {})", outcome.key, outcome.variant, outcome.default_variant);
-    }
-    Ok(tuning)
 }
 
 /// What one interleaved run found; `peers` are flash attention off and on.
@@ -357,8 +348,8 @@ fn cell(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models;
     use clap::Parser;
+    use slimfit_bench::models;
 
     #[test]
     fn larger_models_more_threads_and_a_peer_take_longer() {

@@ -7,12 +7,14 @@ use slimfit_arch::Architecture;
 use slimfit_emit::kernels::KernelCrate;
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::Plan;
-use std::ffi::c_void;
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
+type Open = unsafe extern "C" fn(*const c_char, usize) -> *mut c_void;
+type Error = unsafe extern "C" fn() -> *const c_char;
 type Seeded = unsafe extern "C" fn(u64, usize) -> *mut c_void;
 type DecodeStep = unsafe extern "C" fn(*mut c_void, u32) -> *const f32;
 type Prefill = unsafe extern "C" fn(*mut c_void, *const u32, usize) -> *const f32;
@@ -20,6 +22,8 @@ type Plain = unsafe extern "C" fn(*mut c_void);
 
 /// The functions of its C interface.
 pub struct EmittedLibrary {
+    open: Open,
+    error: Error,
     seeded: Seeded,
     decode_step: DecodeStep,
     prefill: Prefill,
@@ -29,7 +33,7 @@ pub struct EmittedLibrary {
     _library: Library,
 }
 
-/// A model of it, with random weights.
+/// A model of it.
 pub struct Opened<'a> {
     library: &'a EmittedLibrary,
     model: *mut c_void,
@@ -89,6 +93,8 @@ impl EmittedLibrary {
         // SAFETY: these are the signatures that the crate declares.
         unsafe {
             Ok(Self {
+                open: *library.get::<Open>(symbol("open").as_bytes())?,
+                error: *library.get::<Error>(symbol("error").as_bytes())?,
                 seeded: *library.get::<Seeded>(symbol("seeded").as_bytes())?,
                 decode_step: *library.get::<DecodeStep>(symbol("decode_step").as_bytes())?,
                 prefill: *library.get::<Prefill>(symbol("prefill").as_bytes())?,
@@ -99,22 +105,42 @@ impl EmittedLibrary {
         }
     }
 
-    /// A model with random weights.
+    /// A model with the weights of a GGUF file, or with random ones.
     ///
     /// # Errors
     /// The crate refuses.
-    pub fn open(&self, threads: usize) -> Result<Opened<'_>> {
-        // SAFETY: any seed and any count of threads are right.
-        let model = unsafe { (self.seeded)(1, threads) };
-        ensure!(!model.is_null(), "the emitted crate cannot hold its model");
+    pub fn open(&self, weights: Option<&Path>, threads: usize) -> Result<Opened<'_>> {
+        let model = match weights {
+            None => {
+                // SAFETY: any seed and any count of threads are right.
+                unsafe { (self.seeded)(1, threads) }
+            }
+            Some(path) => {
+                let path = CString::new(path.to_string_lossy().as_bytes()).context("a path")?;
+                // SAFETY: the path ends in 0.
+                unsafe { (self.open)(path.as_ptr(), threads) }
+            }
+        };
+        ensure!(!model.is_null(), "the emitted crate cannot hold its model: {}", self.reason());
         Ok(Opened { library: self, model })
+    }
+
+    /// Why the last call of this thread failed.
+    fn reason(&self) -> String {
+        // SAFETY: the crate returns a string that ends in 0, valid until the next failure of this thread.
+        unsafe { CStr::from_ptr((self.error)()) }.to_string_lossy().into_owned()
     }
 }
 
 /// What a model is asked to run, from an empty text.
 pub enum Request {
-    /// Token by token.
-    Decode(Vec<u32>),
+    /// Token by token, after others whose time does not count.
+    Decode {
+        /// Those before, all at once.
+        before: Vec<u32>,
+        /// Those that are timed.
+        tokens: Vec<u32>,
+    },
     /// All at once.
     Prefill(Vec<u32>),
 }
@@ -126,20 +152,14 @@ pub enum Request {
 /// The crate refuses.
 pub fn serve(
     library: &EmittedLibrary,
+    weights: Option<&Path>,
     threads: usize,
     requests: &Receiver<Request>,
     answers: &Sender<Result<f64>>,
 ) -> Result<()> {
-    let mut model = library.open(threads)?;
+    let mut model = library.open(weights, threads)?;
     for request in requests {
-        model.reset();
-        let start = Instant::now();
-        let done = match request {
-            Request::Decode(tokens) => tokens.iter().try_for_each(|&token| model.decode_step(token)),
-            Request::Prefill(tokens) => model.prefill(&tokens),
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        if answers.send(done.map(|()| seconds)).is_err() {
+        if answers.send(model.timed(&request)).is_err() {
             break;
         }
     }
@@ -147,6 +167,22 @@ pub fn serve(
 }
 
 impl Opened<'_> {
+    /// Runs a request; the seconds that it took.
+    fn timed(&mut self, request: &Request) -> Result<f64> {
+        self.reset();
+        if let Request::Decode { before, .. } = request
+            && !before.is_empty()
+        {
+            self.prefill(before)?;
+        }
+        let start = Instant::now();
+        match request {
+            Request::Decode { tokens, .. } => tokens.iter().try_for_each(|&token| self.decode_step(token))?,
+            Request::Prefill(tokens) => self.prefill(tokens)?,
+        }
+        Ok(start.elapsed().as_secs_f64())
+    }
+
     /// Forgets the text.
     pub fn reset(&mut self) {
         // SAFETY: the model is open, on this thread.
@@ -160,7 +196,7 @@ impl Opened<'_> {
     pub fn decode_step(&mut self, token: u32) -> Result<()> {
         // SAFETY: the model is open, on this thread.
         if unsafe { (self.library.decode_step)(self.model, token) }.is_null() {
-            bail!("the emitted crate refuses token {token}");
+            bail!("the emitted crate refuses token {token}: {}", self.library.reason());
         }
         Ok(())
     }
@@ -172,7 +208,7 @@ impl Opened<'_> {
     pub fn prefill(&mut self, tokens: &[u32]) -> Result<()> {
         // SAFETY: the model is open, on this thread, and there are so many tokens.
         if unsafe { (self.library.prefill)(self.model, tokens.as_ptr(), tokens.len()) }.is_null() {
-            bail!("the emitted crate refuses {} tokens", tokens.len());
+            bail!("the emitted crate refuses {} tokens: {}", tokens.len(), self.library.reason());
         }
         Ok(())
     }

@@ -1,34 +1,39 @@
-//! `cargo xtask bench emit`: emitted crates of kernels beside the library that they are made from.
+//! `cargo xtask bench emit`: emitted crates of kernels beside the library that they are made from, and beside llama.cpp.
 //!
-//! Both run the same plan with weights that cost the same, in this process and in turn, so that each ratio is of two runs
-//! that met the same neighbours. The second half of the rounds repeats the first.
+//! What is compared runs in turn, so that each ratio is of runs that met the same neighbours, and everything is measured
+//! twice.
 
+mod beside_library;
+mod beside_llama;
 mod library;
-
-#[path = "../models.rs"]
-#[allow(dead_code, reason = "shared with another program of this crate")]
-mod models;
+mod tables;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use beside_library::{Cell, Race};
+use beside_llama::{Contest, LlamaCell};
 use clap::Parser;
-use comfy_table::Table;
 use library::{EmittedLibrary, Request, serve};
-use serde_json::json;
+use slimfit_bench::gguf_files::GgufFiles;
+use slimfit_bench::llama_bench::LlamaBench;
+use slimfit_bench::models;
+use slimfit_bench::race::race;
 use slimfit_kernels::pool::{Pool, allowed_cpus};
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::PlanOptions;
-use slimfit_quantity::{NumberFormat, median};
-use slimfit_runtime::{Model, SeededWeights, Session, seeded_tokens};
+use slimfit_quantity::NumberFormat;
+use slimfit_runtime::{Model, SeededWeights};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
-use std::time::Instant;
 
 /// Positions of a text.
 const CONTEXT: u64 = 2048;
-/// Tokens decoded in a round.
-const STEPS: usize = 32;
+/// Weights of so many bytes stay in the last cache of any device that the goals are for.
+const CACHED_BYTES: u64 = 16 << 20;
 
-/// Measures emitted kernels beside the library's own.
+/// Measures emitted kernels beside the library's own, and beside llama.cpp where its benchmark is given.
+///
+/// The cap on the instruction set is `SLIMFIT_ISA`'s; llama.cpp uses what it was built for.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench emit")]
 struct Options {
@@ -44,30 +49,34 @@ struct Options {
     /// Tokens of the prompts.
     #[arg(long, value_delimiter = ',', value_name = "N,…", default_value = "8,128")]
     prompts: Vec<usize>,
-    /// Rounds; the second half is the retest.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(2..))]
+    /// Rounds beside the library; the second half is the retest. 0 leaves it out.
+    #[arg(long, default_value_t = 24)]
     rounds: u64,
-    /// One JSON object instead of the table.
+    /// A `llama-bench` program to run beside, on the same GGUF files.
+    #[arg(long, value_name = "PATH")]
+    llama_bench: Option<PathBuf>,
+    /// Rounds beside llama.cpp in each of two passes.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    llama_rounds: u64,
+    /// Tokens in the cache when decoding is compared with llama.cpp.
+    #[arg(long, value_delimiter = ',', value_name = "N,…", default_value = "0")]
+    depths: Vec<u64>,
+    /// Race kernels for each model's own products so long first, as a profile does; 0 runs the usual ones.
+    #[arg(long, value_name = "SECONDS", default_value_t = 8.0)]
+    tune: f64,
+    /// Keep the models written for llama.cpp in this folder and use those that are there [default: a temporary one].
+    #[arg(long, value_name = "FOLDER")]
+    gguf_folder: Option<PathBuf>,
+    /// One JSON object instead of the tables.
     #[arg(long)]
     json: bool,
 }
 
-/// What is run in a round.
-#[derive(Debug, Clone, Copy)]
-enum Test {
-    Decode,
-    Prefill(usize),
-}
-
-/// One cell of the table.
-struct Cell {
-    name: String,
-    /// Seconds of the library for those of the emitted crate: first half, second half.
-    ratios: [f64; 2],
-    /// Tokens a second of the emitted crate.
-    tokens_per_s: f64,
-    /// Whether instructions bind rather than memory: several tokens, or weights in the cache.
-    in_instructions: bool,
+/// What was measured.
+#[derive(Default)]
+struct Found {
+    library: Vec<Cell>,
+    llama: Vec<LlamaCell>,
 }
 
 fn main() -> ExitCode {
@@ -88,168 +97,128 @@ fn run(options: &Options) -> Result<()> {
     } else {
         options.threads.clone()
     };
-    let mut cells = Vec::new();
+    ensure!(options.rounds != 1, "`--rounds 1` has no retest; it is 0, or 2 at least");
+    let llama = options.llama_bench.as_deref().map(LlamaBench::new).transpose()?;
+    ensure!(options.rounds > 0 || llama.is_some(), "`--rounds 0` without `--llama-bench` measures nothing");
+    let files = GgufFiles::new(options.gguf_folder.as_deref())?;
+    let mut found = Found::default();
     for name in &options.models {
         for &weights in &options.formats {
-            cells.extend(measure(options, name, weights, isa, &threads)?);
+            let subject = Subject { name, weights, isa, threads: &threads };
+            measure(options, &subject, llama.as_ref(), &files, &mut found)?;
         }
     }
-    let of = |bound: bool| {
-        let logs = cells.iter().filter(|cell| cell.in_instructions == bound);
-        let logs: Vec<f64> = logs.flat_map(|cell| cell.ratios.map(f64::ln)).collect();
-        (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
-    };
-    let least = cells.iter().flat_map(|cell| cell.ratios).fold(f64::INFINITY, f64::min);
     if options.json {
-        let rows: Vec<_> = cells
-            .iter()
-            .map(|cell| {
-                json!({"name": cell.name, "ratio": cell.ratios, "tokens_per_s": cell.tokens_per_s,
-                       "bound": if cell.in_instructions { "instructions" } else { "memory" }})
-            })
-            .collect();
-        let text = json!({"isa": isa.name(), "cells": rows, "instructions": of(true), "memory": of(false), "least": least});
-        println!("{text}");
-        return Ok(());
+        println!("{}", tables::json(isa, &found));
+    } else {
+        tables::print(isa, &found);
     }
-    println!(
-        "slimfit {}, instruction set {isa}: emitted crates beside the library",
-        env!("CARGO_PKG_VERSION")
-    );
-    let mut table = Table::new();
-    table
-        .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(comfy_table::ContentArrangement::Disabled);
-    table.set_header(["what", "bound by", "emitted / library", "retest", "tokens/s"]);
-    for cell in &cells {
-        table.add_row([
-            cell.name.clone(),
-            if cell.in_instructions { "instructions" } else { "memory" }.to_owned(),
-            format!("{:.3}", cell.ratios[0]),
-            format!("{:.3}", cell.ratios[1]),
-            format!("{:.0}", cell.tokens_per_s),
-        ]);
-    }
-    println!("{table}");
-    for (what, mean, goal) in [("instructions bind", of(true), 1.05), ("memory binds", of(false), 0.98)] {
-        if let Some(mean) = mean {
-            println!("geometric mean where {what}: {mean:.3}, goal {goal}");
-        }
-    }
-    println!("least: {least:.3}, goal 0.98");
     Ok(())
+}
+
+/// One model in one format.
+struct Subject<'a> {
+    name: &'a str,
+    weights: NumberFormat,
+    isa: Isa,
+    threads: &'a [usize],
+}
+
+impl Subject<'_> {
+    fn plan(&self, threads: usize) -> PlanOptions {
+        PlanOptions::new(self.weights, NumberFormat::F16, self.isa, threads as u64, CONTEXT)
+    }
 }
 
 /// All tests of one model in one format.
 fn measure(
     options: &Options,
-    name: &str,
-    weights: NumberFormat,
-    isa: Isa,
-    threads: &[usize],
-) -> Result<Vec<Cell>> {
-    let architecture = models::find(name)?;
-    let plan = |threads: usize| PlanOptions::new(weights, NumberFormat::F16, isa, threads as u64, CONTEXT);
+    subject: &Subject<'_>,
+    llama: Option<&LlamaBench>,
+    files: &GgufFiles,
+    found: &mut Found,
+) -> Result<()> {
+    let architecture = models::find(subject.name)?;
     let source = SeededWeights::new(&architecture, 1);
-    let mut model = Model::load(&architecture, plan(threads[0]), &source)?;
-    let emitted = EmittedLibrary::build(name, &architecture, model.plan(), isa, &Tuning::default())?;
-    let in_cache = model.plan().memory().weight_bytes <= 16 << 20;
-    let mut cells = Vec::new();
-    for &threads in threads {
-        model.replan(plan(threads))?;
+    let mut model = Model::load(&architecture, subject.plan(subject.threads[0]), &source)?;
+    let tuning = if options.tune > 0.0 { tuned(options, subject, &mut model)? } else { Tuning::default() };
+    let emitted = EmittedLibrary::build(subject.name, &architecture, model.plan(), subject.isa, &tuning)?;
+    model.tune(tuning)?;
+    let file = llama.map(|_| files.file(subject.name, &architecture, subject.weights)).transpose()?;
+    for &threads in subject.threads {
+        model.replan(subject.plan(threads))?;
         let (ask, requests) = channel();
         let (answers, answered) = channel();
-        let of_threads = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             // Before our pool pins this thread.
-            let (emitted, answers) = (&emitted, answers);
-            let host = scope.spawn(move || serve(emitted, threads, &requests, &answers));
+            let (emitted, file) = (&emitted, file.as_deref());
+            let host = scope.spawn(move || serve(emitted, file, threads, &requests, &answers));
             let asked = |request: Request| -> Result<f64> {
                 ask.send(request).ok().context("the emitted crate cannot hold its model")?;
                 answered.recv().context("the emitted crate's thread has ended")?
             };
-            let cells = race(options, &model, threads, in_cache, (name, weights), &asked);
+            let peer = llama.zip(file);
+            let measured = on_threads(options, subject, &model, threads, peer, &asked, found);
             drop(ask);
+            // What the crate says of itself comes first: the other error follows from it.
             host.join().map_err(|_| anyhow!("the emitted crate's thread panicked"))??;
-            cells
+            measured
         })?;
-        cells.extend(of_threads);
     }
-    ensure!(!cells.is_empty(), "nothing was measured");
-    Ok(cells)
+    file.map_or(Ok(()), |file| files.done_with(&file))
+}
+
+/// What the races for the model's products on all counts of threads chose; on a thread of its own, which pools pin.
+fn tuned(options: &Options, subject: &Subject<'_>, model: &mut Model) -> Result<Tuning> {
+    let raced = std::thread::scope(|scope| {
+        let races = scope.spawn(move || {
+            let mut tuning = Tuning::default();
+            for &threads in subject.threads {
+                model.replan(subject.plan(threads))?;
+                race(model, &Pool::new(threads)?, options.tune, &mut tuning)?;
+            }
+            model.replan(subject.plan(subject.threads[0]))?;
+            Ok(tuning)
+        });
+        races.join()
+    });
+    raced.map_err(|_| anyhow!("a race of kernels panicked"))?
 }
 
 /// All tests on so many threads; `asked` runs the emitted crate.
-fn race(
+fn on_threads(
     options: &Options,
+    subject: &Subject<'_>,
     model: &Model,
     threads: usize,
-    in_cache: bool,
-    (name, weights): (&str, NumberFormat),
+    peer: Option<(&LlamaBench, &Path)>,
     asked: &dyn Fn(Request) -> Result<f64>,
-) -> Result<Vec<Cell>> {
+    found: &mut Found,
+) -> Result<()> {
     // The emitted crate is ready when it has answered, and its threads lie where they will.
-    asked(Request::Decode(vec![0]))?;
+    asked(Request::Prefill(vec![0]))?;
     let pool = Pool::new(threads)?;
-    let mut session = Session::new(model, &pool)?;
-    let mut cells = Vec::new();
-    let tests = [Test::Decode].into_iter().chain(options.prompts.iter().map(|&tokens| Test::Prefill(tokens)));
-    for test in tests {
-        let tokens = seeded_tokens(model.architecture().vocabulary_size, count(test) as u64, 1);
-        let mut ours = || -> Result<f64> {
-            session.reset();
-            let start = Instant::now();
-            match test {
-                Test::Decode => tokens.iter().try_for_each(|&token| session.decode(token).map(drop))?,
-                Test::Prefill(_) => session.prefill(&tokens).map(drop)?,
-            }
-            Ok(start.elapsed().as_secs_f64())
+    let name = format!("{} {}, {threads} threads", subject.name, subject.weights);
+    let weight_bytes = model.plan().memory().weight_bytes;
+    if options.rounds > 0 {
+        let in_cache = weight_bytes <= CACHED_BYTES;
+        let race =
+            Race { name: name.clone(), model, in_cache, prompts: &options.prompts, rounds: options.rounds };
+        found.library.extend(beside_library::measure(&race, &pool, asked)?);
+    }
+    if let Some((bench, file)) = peer {
+        let contest = Contest {
+            name,
+            bench,
+            file,
+            vocabulary: model.architecture().vocabulary_size,
+            weight_bytes,
+            isa: subject.isa,
+            rounds: usize::try_from(options.llama_rounds)?,
         };
-        let mut theirs = || {
-            asked(match test {
-                Test::Decode => Request::Decode(tokens.clone()),
-                Test::Prefill(_) => Request::Prefill(tokens.clone()),
-            })
-        };
-        let once = ours()?.max(theirs()?);
-        // A round is long enough for the clock, and short beside what neighbours do.
-        let times = (0.03 / once).ceil().max(1.0) as usize;
-        let several = |run: &mut dyn FnMut() -> Result<f64>| -> Result<f64> {
-            (0..times).try_fold(0.0, |sum, _| Ok(sum + run()?))
-        };
-        let (mut ratios, mut rates) = (Vec::new(), Vec::new());
-        for round in 0..options.rounds {
-            let (library, crate_seconds) = if round % 2 == 0 {
-                let library = several(&mut ours)?;
-                (library, several(&mut theirs)?)
-            } else {
-                let emitted = several(&mut theirs)?;
-                (several(&mut ours)?, emitted)
-            };
-            ratios.push(library / crate_seconds);
-            rates.push((times * count(test)) as f64 / crate_seconds);
+        for &depth in &options.depths {
+            found.llama.push(beside_llama::measure(&contest, depth, &pool, asked)?);
         }
-        let half = ratios.len() / 2;
-        cells.push(Cell {
-            name: format!("{name} {weights}, {threads} threads, {}", spoken(test)),
-            ratios: [median(&ratios[..half]), median(&ratios[half..])],
-            tokens_per_s: median(&rates),
-            in_instructions: in_cache || !matches!(test, Test::Decode),
-        });
-        eprintln!("{} {:.3}", cells[cells.len() - 1].name, median(&ratios));
     }
-    Ok(cells)
-}
-
-fn count(test: Test) -> usize {
-    match test {
-        Test::Decode => STEPS,
-        Test::Prefill(tokens) => tokens,
-    }
-}
-
-fn spoken(test: Test) -> String {
-    match test {
-        Test::Decode => "decode".to_owned(),
-        Test::Prefill(tokens) => format!("prompt of {tokens}"),
-    }
+    Ok(())
 }
