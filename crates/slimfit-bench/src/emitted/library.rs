@@ -73,7 +73,7 @@ impl EmittedLibrary {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the workspace")?;
         // The versions that the workspace has, which are at hand.
         std::fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
-        eprintln!("building {crate_name} in {}", plan.options.weights);
+        eprintln!("building {crate_name} in {} for {} threads", plan.options.weights, plan.options.threads);
         let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
         let target = target.join("emitted-kernels");
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -85,7 +85,7 @@ impl EmittedLibrary {
         ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let file = format!("{}{crate_name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
         // Under a name of its own: a library that is loaded already would be found again.
-        let copy = folder.path().join(format!("{}-{file}", plan.options.weights));
+        let copy = folder.path().join(format!("{}-{}-{file}", plan.options.weights, plan.options.threads));
         std::fs::copy(target.join("release").join(&file), &copy)?;
         // SAFETY: it was built from what this program wrote, and has no start-up code.
         let library = unsafe { Library::new(&copy) }?;

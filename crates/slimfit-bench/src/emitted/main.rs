@@ -142,11 +142,12 @@ fn measure(
     let source = SeededWeights::new(&architecture, 1);
     let mut model = Model::load(&architecture, subject.plan(subject.threads[0]), &source)?;
     let tuning = if options.tune > 0.0 { tuned(options, subject, &mut model)? } else { Tuning::default() };
-    let emitted = EmittedLibrary::build(subject.name, &architecture, model.plan(), subject.isa, &tuning)?;
-    model.tune(tuning)?;
+    model.tune(tuning.clone())?;
     let file = llama.map(|_| files.file(subject.name, &architecture, subject.weights)).transpose()?;
     for &threads in subject.threads {
         model.replan(subject.plan(threads))?;
+        // A crate is for so many threads: its kernels are those that won on them.
+        let emitted = EmittedLibrary::build(subject.name, &architecture, model.plan(), subject.isa, &tuning)?;
         let (ask, requests) = channel();
         let (answers, answered) = channel();
         std::thread::scope(|scope| {
