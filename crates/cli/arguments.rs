@@ -2,7 +2,7 @@
 
 use crate::{
     calibrate, completions, emit, explain, inspect, measure, models, profile, quality, rank, report, run,
-    search, space, study, verify, why,
+    search, serve, space, study, verify, why,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -74,6 +74,8 @@ pub enum Command {
     Emit(emit::Arguments),
     /// Draw a study: page, charts, tables.
     Report(report::Arguments),
+    /// Show a study in the browser while a search or a measurement goes on.
+    Serve(serve::Arguments),
     /// List what lies in a study, and write its tables for other programs.
     Study(study::Arguments),
     /// Print a script that completes commands and options in your shell.

@@ -38,6 +38,7 @@ mod refinement_text;
 mod report;
 mod run;
 mod search;
+mod serve;
 mod space;
 mod study;
 mod table;
@@ -108,6 +109,7 @@ fn dispatch(command: Command, output: &Output) -> Result<Outcome, Failure> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, output),
         Command::Emit(arguments) => emit::run(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::Serve(arguments) => serve::run(&arguments, output),
         Command::Study(arguments) => study::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, output),
     }

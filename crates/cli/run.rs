@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     note(&format!("study in {}", folder.display()));
     let steps = road(&options, &study)?;
     let progress = Progress::start("report");
-    let files = report::write(&study, &folder, "slimfit run")?;
+    let files = report::write(&study, &folder, "slimfit run", None)?;
     let cards = companions::beside_emitted(&study)?;
     progress.finish(&format!("{} files", files.len() + cards.len()));
     let page = folder.join("report.html");

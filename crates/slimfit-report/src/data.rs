@@ -9,7 +9,7 @@ use crate::{ReportError, ReportInput};
 use serde::Serialize;
 use serde_json::{Value, json};
 use slimfit_hardware::HardwareProfile;
-use slimfit_study::{Explanation, Front, FrontPoint, Objective, OperationCost};
+use slimfit_study::{Explanation, Front, FrontPoint, Objective, OperationCost, RunningSearch};
 use std::collections::{BTreeMap, HashMap};
 
 /// The schema of the page's records.
@@ -35,7 +35,11 @@ impl Budget {
 
 /// The JSON of `input`, safe inside a `<script>` element whatever the names hold, and how many points of the front it
 /// leaves out.
-pub(crate) fn embedded(input: &ReportInput, budget: Budget) -> Result<(String, usize), ReportError> {
+pub(crate) fn embedded(
+    input: &ReportInput,
+    budget: Budget,
+    revision: Option<&str>,
+) -> Result<(String, usize), ReportError> {
     let objectives: Vec<Value> =
         input.front.iter().flat_map(|front| &front.head.objectives).map(objective).collect();
     let cloud: Option<PackedCloud> = input
@@ -56,6 +60,11 @@ pub(crate) fn embedded(input: &ReportInput, budget: Budget) -> Result<(String, u
         "verification": input.verification,
         "explanations": input.explanations.iter().map(explanation_value).collect::<Vec<_>>(),
         "references": input.references,
+        "comparison": input.comparison,
+        "running": input.running.as_ref().map(running_value).transpose()?,
+        "revision": revision,
+        "labels": revision.map(|_| of_objectives(|name| json!(objective_label(name)))),
+        "units": revision.map(|_| of_objectives(|name| json!(Unit::of_objective(name).key()))),
         "cloud": cloud,
         "roofline": input.profile.as_ref().map(roofline_value),
         "staircase": input.profile.as_ref().map(staircase_value),
@@ -68,6 +77,37 @@ fn objective(objective: &Objective) -> Value {
         "name": objective.name, "label": objective_label(&objective.name), "direction": objective.direction,
         "unit": Unit::of_objective(&objective.name).key(), "unit_text": objective.unit,
     })
+}
+
+/// What objectives are called and counted in: those of a search that begins after the page was made, too.
+fn of_objectives(of: impl Fn(&str) -> Value) -> Value {
+    const NAMES: [&str; 13] = [
+        "loss",
+        "loss_per_byte",
+        "ttft_seconds",
+        "tpot_seconds",
+        "ttft_p95_seconds",
+        "tpot_p95_seconds",
+        "seconds_per_byte",
+        "memory_bytes",
+        "file_bytes",
+        "joules_per_token",
+        "training_flops",
+        "training_seconds",
+        "parameters",
+    ];
+    NAMES.into_iter().map(|name| (name.to_owned(), of(name))).collect()
+}
+
+/// A search that is not finished, with what its objectives are called and counted in.
+fn running_value(running: &RunningSearch) -> Result<Value, ReportError> {
+    let mut value = serde_json::to_value(running)?;
+    let all = |of: &dyn Fn(&str) -> Value| -> Value {
+        running.objectives.iter().map(|name| (name.clone(), of(name))).collect()
+    };
+    value["labels"] = all(&|name| json!(objective_label(name)));
+    value["units"] = all(&|name| json!(Unit::of_objective(name).key()));
+    Ok(value)
 }
 
 /// The roof, and the place of every kernel that has one.

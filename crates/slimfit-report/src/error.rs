@@ -12,6 +12,16 @@ pub enum ReportError {
     /// A record cannot be written as JSON.
     #[error("the records cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The live page cannot be served.
+    #[error(
+        "port {port} of this machine cannot be served: {reason}\nhint: choose another by `--port`, or 0 for a free one"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system answered.
+        reason: String,
+    },
     /// A chart cannot be drawn.
     #[error("chart `{chart}` cannot be drawn: {reason}")]
     Chart {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use slimfit_document::Document;
 use slimfit_hardware::HardwareProfile;
 use slimfit_study::{
-    CloudPoint, Explanation, Front, InputKind, Measurement, ReferenceModel, Study, Verification,
+    CloudPoint, Comparison, Explanation, Front, InputKind, Measurement, ReferenceModel, RunningSearch, Study,
+    Verification,
 };
 
 /// Everything a report shows. Any part may be missing: the page then says so in its place.
@@ -26,6 +27,12 @@ pub struct ReportInput {
     pub references: Vec<ReferenceModel>,
     /// A sample of dominated points, in the order of the front's objectives.
     pub cloud: Vec<CloudPoint>,
+    /// A search that is not finished, as far as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<RunningSearch>,
+    /// Another study beside this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
     /// The program's version.
     pub tool_version: String,
     /// The command that repeats this.
@@ -51,6 +58,8 @@ impl ReportInput {
             explanations: study.explanations()?,
             references: study.references()?,
             cloud: study.cloud()?,
+            running: study.running_search()?,
+            comparison: None,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             command: String::new(),
             created: String::new(),

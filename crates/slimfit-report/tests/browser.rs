@@ -168,6 +168,7 @@ fn a_reader_uses_the_whole_page_on_a_desktop() {
     let copied: slimfit_arch::Architecture =
         serde_json::from_str(steps["copied"][1].as_str().unwrap()).unwrap();
     assert_eq!(copied, fixture::front(240).points[0].architecture);
+    pair_of_models(steps);
     let themes = steps["themes"].as_array().unwrap();
     assert_eq!(
         themes.iter().map(|theme| &theme[0]).collect::<Vec<_>>(),
@@ -175,6 +176,30 @@ fn a_reader_uses_the_whole_page_on_a_desktop() {
     );
     assert_ne!(themes[0][1], themes[1][1], "dark is another background");
     assert_eq!(themes[2][1], seen["background"]);
+}
+
+/// The two models that stand side by side are those of the fields, and an id that is none is told.
+fn pair_of_models(steps: &Value) {
+    let front = fixture::front(240);
+    let ids: Vec<&str> =
+        steps["pair"]["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let point = |id: &str| front.points.iter().find(|point| point.id == id).unwrap();
+    let (first, second) = (point(ids[0]), point(ids[1]));
+    assert_ne!(ids[0], ids[1]);
+    let rows = steps["pair"]["rows"].as_array().unwrap();
+    let row =
+        |label: &str| rows.iter().find(|row| row[0] == label).unwrap_or_else(|| panic!("{label}: {rows:?}"));
+    let time = row("Time per token");
+    let ratio = second.objectives["tpot_seconds"] / first.objectives["tpot_seconds"];
+    let words = time[3].as_str().unwrap();
+    assert_eq!(words.contains("less"), (0.5..1.0).contains(&ratio), "{time}");
+    assert!(time[1].as_str().unwrap().ends_with("ms)"), "a value with its interval: {time}");
+    assert!(["more than the noise", "within both intervals"].contains(&time[4].as_str().unwrap()), "{time}");
+    assert_eq!(row("Weights / KV")[1], format!("{} / {}", first.weights, first.kv));
+    assert!(steps["pair"]["told"].as_str().unwrap().contains("objectives"));
+    assert_eq!(steps["pairUnknown"][0], true);
+    assert_eq!(steps["pairUnknown"][1], "No point of this page has the id “no such id”.");
+    assert_eq!(steps["pairBack"].as_u64().unwrap() as usize, rows.len());
 }
 
 #[test]

@@ -376,8 +376,7 @@ fn existing_models_are_ranked_with_their_reasons_and_without_the_folders_of_thei
     let mut input = fixture::full();
     input.front.as_mut().unwrap().head.existing = fixture::candidates();
     let page = without_scripts(&render_html(&input).unwrap());
-    let section =
-        &page[page.find("Models that exist, ranked").unwrap()..page.find("Comparing two studies").unwrap()];
+    let section = &page[page.find("Models that exist, ranked").unwrap()..page.find("Two studies: ").unwrap()];
     for part in [
         "id=\"candidates-table\"",
         "best-known",
@@ -449,4 +448,44 @@ fn vendored_files_are_the_ones_whose_checksums_are_stated() {
     }
     let files = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(files, stated.len() + 2, "every file but README.md and SHA256SUMS is listed");
+}
+
+#[test]
+fn two_studies_stand_side_by_side_in_words_and_tables() {
+    let page = render_html(&fixture::full()).unwrap();
+    let part = page.split("id=\"compare-studies\"").nth(1).unwrap();
+    for words in [
+        "Best time per token: 10.0 ms in <code>board</code>, 20.0 ms in <code>&lt;script&gt;old&lt;/script&gt;</code>: \
+         2.00 times as much, more than the noise, better in <code>board</code>.",
+        "0 models of <code>board</code> are beaten by one of",
+        "231 the other way round",
+        "Loss is not compared: only the first has it.",
+        "The same in both at best: memory.",
+        "Another model: 0123456789ab in <code>board</code>, ba9876543210 in",
+        "a difference below 12.0 % counts as noise",
+        "decode 100 tok/s in <code>board</code>, 96.0 tok/s in",
+        "4.00 % less, within the noise",
+    ] {
+        assert!(part.contains(words), "{words}");
+    }
+    assert!(!page.contains("<script>old"), "names are text");
+}
+
+#[test]
+fn a_search_that_is_not_finished_says_how_far_it_is() {
+    let unfinished = ReportInput { running: Some(fixture::studies::running()), ..ReportInput::default() };
+    let page = render_html(&unfinished).unwrap();
+    for words in [
+        "1\u{202f}000\u{202f}000",
+        "250\u{202f}000",
+        "in pass",
+        "It is at work.",
+        "&lt;b&gt;mine&lt;/b&gt;",
+        "\"units\":{",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("connect-src"), "a file asks nobody");
+    let finished = render_html(&ReportInput::default()).unwrap();
+    assert!(finished.contains("<div id=\"running\" hidden>"));
 }

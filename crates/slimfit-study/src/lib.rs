@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod candidate;
+mod comparison;
 mod contents;
 mod csv;
 mod error;
@@ -21,6 +22,7 @@ mod parts;
 mod progress;
 mod quality;
 mod refinement;
+mod running;
 mod searches;
 mod store;
 mod study;
@@ -32,6 +34,10 @@ mod worker;
 pub use candidate::{
     CandidateModel, CandidateOrigin, CandidateTraining, Candidates, Dominator, DominatorKind, PricedFormat,
     RankedBy, SkippedCandidate,
+};
+pub use comparison::{
+    Change, ComparedDevices, ComparedError, ComparedFronts, ComparedPick, ComparedRun, ComparedStudy,
+    Comparison, Condition, DeviceFigure, DevicePart, LeftOut, Side,
 };
 pub use contents::{RecordCount, SearchContents, StudyContents};
 pub use csv::front_csv;
@@ -56,6 +62,7 @@ pub use news::News;
 pub use progress::{Miss, PassCounts, PointSet, SearchProgress};
 pub use quality::{AnchorRef, NoiseTerm, NotPredictedTask, QualityNotes, QualityTableRef, TrainingRef};
 pub use refinement::{CorrectionError, Moved, PickMove, PickedPoint, REFINEMENT, Refinement, Shift};
+pub use running::{RunningSearch, SearchOutline};
 pub use searches::{BegunSearch, RequestRecord, SearchId, SearchRecord, SearchRequest};
 pub use study::Study;
 pub use units::Units;

@@ -68,6 +68,19 @@ impl Study {
         }
     }
 
+    /// Changes with every front that was written and every record that was kept; not with the progress of a search.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn revision(&self) -> Result<String, StudyError> {
+        let newest = |statement: &str| -> Result<i64, StudyError> {
+            Ok(self.store.first(statement, [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
+        };
+        let front = newest("SELECT max(id) FROM finding")?;
+        let record = newest("SELECT max(sequence) FROM record")?;
+        Ok(format!("{front}.{record}"))
+    }
+
     /// Appends a record.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 mod calibrate;
 pub mod candidates;
 mod card;
+mod compare;
 pub mod comparison;
 mod devices;
 mod energy;
@@ -22,6 +23,7 @@ mod why;
 
 pub use calibrate::{CalibrationRun, calibrate};
 pub use card::{Described, ModelFacts, StudyFacts, describe_model};
+pub use compare::compare_studies;
 pub use engine::{ANSWER_SCHEMA, EngineCommand, REQUEST_SCHEMA, measure_engine};
 pub use error::WorkflowError;
 pub use evolve::{DeviceEvaluator, EvolveSettings, PointEvaluator, evolve_into_study};

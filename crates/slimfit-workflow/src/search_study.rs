@@ -14,7 +14,7 @@ use slimfit_search::{
 };
 use slimfit_study::{
     Constraint, Explanation, Findings, Front, FrontPoint, Input, InputKind, LEASE, Natural, ReferenceModel,
-    SearchId, SearchRequest, Study,
+    SearchId, SearchOutline, SearchRequest, Study,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -215,6 +215,10 @@ pub fn search_into_study(
         let complete = outcome.unvisited.is_zero();
         (indices, complete, evaluator.front_of_layers(&inputs.space, outcome, &options, profile)?)
     } else {
+        if !begun.resumed {
+            let size = Natural::from(inputs.space.size());
+            study.outline_search(begun.id, &SearchOutline { size, columns: evaluator.columns() })?;
+        }
         let join = |units| study.join_search(begun.id, units, LEASE);
         let Some(outcome) =
             search_with_journal(&inputs.space, &evaluator, &options, join, settings.taken_up)?

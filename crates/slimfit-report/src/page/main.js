@@ -24,6 +24,7 @@ function startTheme() {
 startFront();
 startDevice();
 startModel();
+startPair();
 startTheme();
 
 window.addEventListener('beforeprint', () => {

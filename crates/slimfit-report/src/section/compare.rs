@@ -24,6 +24,7 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
     html! {
         section #compare aria-labelledby="compare-title" {
             h2 #compare-title { "Compare" }
+            (super::pair::controls(input))
             h3 { "Models that ran here" }
             @if input.measurements.is_empty() {
                 (nothing("Nothing was run in this study, so there is nothing measured to compare. `slimfit run` or `slimfit measure` runs models for real."))
@@ -39,7 +40,10 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
                 (references(input))
             }
             @if let Some(front) = &input.front { (super::existing::ranked(&front.head)) }
-            p.small { "Comparing two studies or two devices is not part of this page: it shows one study." }
+            @match &input.comparison {
+                Some(comparison) => { (super::studies::compared(comparison)) }
+                None => { p.small { "This page shows one study. `slimfit report --compare` puts another beside it." } }
+            }
         }
     }
 }

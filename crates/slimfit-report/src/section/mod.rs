@@ -5,7 +5,10 @@ pub(crate) mod device;
 mod existing;
 pub(crate) mod front;
 pub(crate) mod model;
+mod pair;
 mod quality;
+mod running;
+mod studies;
 pub(crate) mod summary;
 pub(crate) mod trust;
 

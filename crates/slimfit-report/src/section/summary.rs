@@ -13,6 +13,7 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
     html! {
         section #summary aria-labelledby="summary-title" {
             h2 #summary-title { "Summary" }
+            (super::running::panel(input))
             @match &input.front {
                 None => {
                     (nothing("This study holds no search result yet: there is no front, and so no answer. Run `slimfit search` or `slimfit run` to its end; what was measured so far stands below."))

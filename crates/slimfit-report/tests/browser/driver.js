@@ -94,6 +94,19 @@
       seen.steps.copied = [copy.textContent, window.testCopied];
     }
 
+    const pair = document.getElementById('pair-first');
+    if (pair) {
+      const cells = () => all('#pair-table tbody tr').map(row => [...row.cells].map(cell => cell.textContent));
+      seen.steps.pair = { ids: ['pair-first', 'pair-second'].map(id => document.getElementById(id).value), rows: cells(), told: document.getElementById('pair-told').textContent };
+      const before = pair.value;
+      pair.value = 'no such id';
+      pair.dispatchEvent(new Event('input', { bubbles: true }));
+      seen.steps.pairUnknown = [document.getElementById('pair-table').hidden, document.getElementById('pair-told').textContent];
+      pair.value = before;
+      pair.dispatchEvent(new Event('input', { bubbles: true }));
+      seen.steps.pairBack = cells().length;
+    }
+
     const theme = document.getElementById('theme');
     seen.steps.themes = [];
     for (let turn = 0; turn < 3; turn++) {

@@ -200,6 +200,11 @@ impl<'a> ModelEvaluator<'a> {
         fixed.chain(scores).chain(self.on_devices.iter().copied()).collect()
     }
 
+    /// What the values of a point are that a journal keeps, by name, in order.
+    pub fn columns(&self) -> Vec<String> {
+        self.computed().into_iter().map(|metric| metric.name().to_owned()).collect()
+    }
+
     /// The measured scores that stand for predictions.
     pub fn measured_table(&self) -> &BoundTable {
         &self.table

@@ -1,7 +1,7 @@
 //! Runs the most telling points of a front, corrects the cost model by them, searches again and says what moved.
 
 mod choose;
-mod moved;
+pub(crate) mod moved;
 
 use crate::{
     CalibrationRun, Observer, SearchInputs, SearchSettings, Subjects, VerifyOptions, WorkflowError,

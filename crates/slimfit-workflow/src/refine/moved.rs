@@ -1,30 +1,12 @@
 //! What a correction moved.
 
 use slimfit_quantity::median;
-use slimfit_study::{Front, FrontPoint, Moved, PickMove, PickedPoint, Shift};
+use slimfit_study::{Front, FrontPoint, Moved, Objective, PickMove, PickedPoint, Shift};
 use std::collections::BTreeMap;
 
 /// Compares the fronts of one space.
 pub(super) fn moved(before: &Front, after: &Front) -> Moved {
-    let known: BTreeMap<&str, &FrontPoint> =
-        after.points.iter().map(|point| (point.id.as_str(), point)).collect();
-    let both: Vec<(&FrontPoint, &FrontPoint)> =
-        before.points.iter().filter_map(|point| Some((point, *known.get(point.id.as_str())?))).collect();
-    let shifts = before.head.objectives.iter().map(|objective| {
-        let name = &objective.name;
-        let factors: Vec<f64> = both
-            .iter()
-            .filter_map(|(old, new)| Some(new.objectives.get(name)? / old.objectives.get(name)?))
-            .filter(|factor| factor.is_finite())
-            .collect();
-        let some = |value: f64| (!factors.is_empty()).then_some(value);
-        Shift {
-            objective: name.clone(),
-            factor: some(median(&factors)),
-            low: some(factors.iter().copied().fold(f64::INFINITY, f64::min)),
-            high: some(factors.iter().copied().fold(0.0, f64::max)),
-        }
-    });
+    let known = by_id(after);
     let mut picks: Vec<&String> = before.points.iter().flat_map(|point| &point.picks).collect();
     picks.sort();
     picks.dedup();
@@ -45,10 +27,41 @@ pub(super) fn moved(before: &Front, after: &Front) -> Moved {
     Moved {
         front_before: before.points.len() as u64,
         front_after: after.points.len() as u64,
-        stayed: both.len() as u64,
-        shifts: shifts.collect(),
+        stayed: stayed(before, after),
+        shifts: shifts(before, after, &before.head.objectives),
         picks: picks.collect(),
     }
+}
+
+fn by_id(front: &Front) -> BTreeMap<&str, &FrontPoint> {
+    front.points.iter().map(|point| (point.id.as_str(), point)).collect()
+}
+
+/// Models on both fronts.
+pub(crate) fn stayed(before: &Front, after: &Front) -> u64 {
+    let known = by_id(after);
+    before.points.iter().filter(|point| known.contains_key(point.id.as_str())).count() as u64
+}
+
+/// By how much predictions of the models on both fronts differ.
+pub(crate) fn shifts(before: &Front, after: &Front, objectives: &[Objective]) -> Vec<Shift> {
+    let known = by_id(after);
+    let shift = |objective: &Objective| {
+        let name = &objective.name;
+        let factor = |old: &FrontPoint| {
+            Some(known.get(old.id.as_str())?.objectives.get(name)? / old.objectives.get(name)?)
+        };
+        let factors: Vec<f64> =
+            before.points.iter().filter_map(factor).filter(|factor| factor.is_finite()).collect();
+        let some = |value: f64| (!factors.is_empty()).then_some(value);
+        Shift {
+            objective: name.clone(),
+            factor: some(median(&factors)),
+            low: some(factors.iter().copied().fold(f64::INFINITY, f64::min)),
+            high: some(factors.iter().copied().fold(0.0, f64::max)),
+        }
+    };
+    objectives.iter().map(shift).collect()
 }
 
 fn of(point: &FrontPoint) -> PickedPoint {
