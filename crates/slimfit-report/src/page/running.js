@@ -28,15 +28,19 @@ function runningOption(theme) {
 
 const runningChart = chart(element('running-chart'), runningOption);
 
+/** A whole number to its last digit, in groups of three. */
+function grouped(count) { return String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f'); }
+
 /** Shows another state of the search; `null` where none is unfinished. */
 function showRunning(next) {
   running = next;
   element('running').hidden = !running;
   if (!running) return;
-  const settled = running.size ? `${running.settled} of ${running.size}` : running.settled;
+  const settled = running.size ? `${grouped(running.settled)} of ${grouped(running.size)}` : grouped(running.settled);
+  const objectives = running.objectives.map(name => ((running.labels || {})[name] || name).toLowerCase()).join(', ');
   element('running-words').textContent =
-    `Search ${running.id} of ${running.space || 'a space'}: ${settled} points settled` + (running.passes > 1 ? ` in pass ${running.passes}` : '') +
-    `, ${running.known} kept, after ${show('duration', running.seconds)} of work. ` +
+    `Search ${running.id} of ${running.space || 'a space'} for ${objectives}, begun ${running.began}: ${settled} points settled` + (running.passes > 1 ? ` in pass ${running.passes}` : '') +
+    `, ${grouped(running.known)} kept, after ${show('duration', running.seconds)} of work. ` +
     (running.at_work ? 'It is at work.' : 'No process is at work on it: the same command takes it up where it is.');
   runningChart.redraw();
 }
