@@ -3,8 +3,8 @@
 use crate::rendered::RenderedFile;
 use crate::{EmitError, huggingface};
 use slimfit_arch::Architecture;
-use slimfit_document::{DocumentError, WrittenFile};
-use slimfit_formats::ARCHITECTURE_SCHEMA;
+use slimfit_document::WrittenFile;
+use slimfit_formats::architecture_json;
 use std::path::Path;
 
 /// What to write.
@@ -29,12 +29,7 @@ pub fn emit_config(emission: &Emission, folder: &Path) -> Result<Vec<WrittenFile
         return Err(EmitError::NotEmpty(folder.to_owned()));
     }
     let mut files = huggingface::files(emission)?;
-    let mut own = serde_json::to_value(&emission.architecture).map_err(|error| {
-        DocumentError::new("unprintable", format!("`{}` cannot be written as JSON: {error}", emission.name))
-    })?;
-    if let Some(fields) = own.as_object_mut() {
-        fields.insert("schema".to_owned(), ARCHITECTURE_SCHEMA.into());
-    }
+    let own = architecture_json(&emission.architecture);
     files.push(RenderedFile::json("architecture.json", "slimfit-architecture", &own)?);
     files.iter().map(|file| file.write(folder).map_err(EmitError::from)).collect()
 }

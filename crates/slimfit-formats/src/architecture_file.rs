@@ -22,6 +22,15 @@ pub fn read_architecture(document: &Document) -> Result<Architecture, FormatsErr
     read_point(document).map(|point| point.architecture)
 }
 
+/// The fields of an architecture file, `schema` among them.
+pub fn architecture_json(architecture: &Architecture) -> serde_json::Value {
+    let mut fields = serde_json::to_value(architecture).expect("an architecture is plain data");
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("schema".to_owned(), ARCHITECTURE_SCHEMA.into());
+    }
+    fields
+}
+
 /// What a file says of one model. A point's other fields are results of the search and are left alone.
 #[derive(Deserialize)]
 pub(crate) struct Point {

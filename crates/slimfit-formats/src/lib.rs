@@ -26,7 +26,7 @@ mod storage_out;
 pub mod training_recipe;
 mod weights;
 
-pub use architecture_file::{ARCHITECTURE_SCHEMA, read_architecture};
+pub use architecture_file::{ARCHITECTURE_SCHEMA, architecture_json, read_architecture};
 pub use builtin::PublishedModel;
 pub use error::FormatsError;
 pub use initial::InitialWeights;

@@ -5,7 +5,7 @@ use super::names;
 use super::text::{double, float, grouped, list, option};
 use crate::EmitError;
 use slimfit_arch::{Architecture, Tensor, TensorPart, TensorRole};
-use slimfit_formats::gguf::{interleaved_rows, tensor_name};
+use slimfit_formats::gguf::{CONTAINER_FAMILY, architecture_text, stored_place};
 use slimfit_kernels::{Isa, Operation};
 use slimfit_plan::{Buffer, Plan, RopeSlot};
 use slimfit_runtime::rotation_frequencies;
@@ -68,6 +68,7 @@ impl ModelText<'_> {
                 format!("Isa::{:?}", self.tier),
                 "The instructions that this was made for.",
             ),
+            ("pub(crate) const FILE", "FileOf", self.file(), "What its files say of themselves."),
         ];
         constants
             .iter()
@@ -75,6 +76,15 @@ impl ModelText<'_> {
                 format!("/// {documentation}\n{name}: {kind} = {value};\n")
             })
             .collect()
+    }
+
+    /// The family, and in slimfit's own container the very model: two that differ in a constant have the same tensors.
+    fn file(&self) -> String {
+        let architecture = (self.family == CONTAINER_FAMILY).then(|| {
+            let digits = format!("{:016x}", fnv1a(architecture_text(self.architecture).as_bytes()));
+            format!("0x{}_{}_{}_{}", &digits[..4], &digits[4..8], &digits[8..12], &digits[12..])
+        });
+        format!("FileOf {{ family: \"{}\", architecture: {} }}", self.family, option(architecture))
     }
 
     /// Packed bytes of the matrices that one token multiplies with.
@@ -211,13 +221,20 @@ impl ModelText<'_> {
                     let slot = &self.plan.vectors[index];
                     let parts = slot.parts.iter().map(|(role, part)| self.stored(*role, *part, layer, 1));
                     let parts = list("&[", &parts.collect::<Result<Vec<_>, _>>()?, "]", (16, 16));
-                    // Norms lie around 1: files of families whose weights are offsets from it hold the sum.
+                    // Norms lie around 1: files of llama.cpp's families hold the sum where weights are offsets from it.
                     let norm =
                         slot.parts.iter().any(|(role, part)| role.is_norm() && *part == TensorPart::Weight);
                     let middle = if norm { "1.0" } else { "0.0" };
+                    let mut arguments = vec![parts, float(slot.scale)];
+                    let method = if slot.plus_one && self.family == CONTAINER_FAMILY {
+                        "offsets"
+                    } else {
+                        arguments.push(middle.to_owned());
+                        "vector"
+                    };
                     list(
-                        "loader.source.vector(",
-                        &[parts, float(slot.scale), middle.to_owned()],
+                        &format!("loader.source.{method}("),
+                        &arguments,
                         ")?",
                         (12, 12 + field.name.len() + 2),
                     )
@@ -242,23 +259,27 @@ impl ModelText<'_> {
         let found =
             tensors.iter().find(|tensor| (tensor.role, tensor.part, tensor.layer) == (role, part, layer));
         let tensor = found.ok_or(EmitError::Internal("a plan whose tensor the architecture lacks"))?;
+        let place = stored_place(self.family, self.architecture, tensor);
         let name = match layer {
             Some(layer) => {
-                let name = tensor_name(self.family, tensor);
-                format!("format!(\"{}\")", name.replacen(&format!("blk.{layer}."), "blk.{layer}.", 1))
+                format!("format!(\"{}\")", place.name.replacen(&format!("blk.{layer}."), "blk.{layer}.", 1))
             }
-            None => format!("\"{}\"", tensor_name(self.family, tensor)),
+            None => format!("\"{}\"", place.name),
         };
-        let rows = grouped(tensor.parameters() / columns);
-        Ok(match self.interleaved(tensor) {
+        // Whatever lies in the same stored tensor.
+        let together = tensors.iter().filter(|other| {
+            other.layer == layer && stored_place(self.family, self.architecture, other).name == place.name
+        });
+        let whole: u64 = together.map(Tensor::parameters).sum();
+        let (own, rows) = (tensor.parameters(), grouped(tensor.parameters() / columns));
+        Ok(match place.interleaved {
             Some(head) => format!("Stored::interleaved({name}, {rows}, {})", grouped(head)),
+            None if whole > own => {
+                let (first, whole) = (grouped(place.first), grouped(whole / columns));
+                format!("Stored::part({name}, {rows}, {first}, {whole})")
+            }
             None => format!("Stored::plain({name}, {rows})"),
         })
-    }
-
-    fn interleaved(&self, tensor: &Tensor) -> Option<u64> {
-        let run = self.architecture.each_layer().nth(tensor.layer? as usize)?;
-        interleaved_rows(self.family, &run.attention, tensor.role)
     }
 
     fn tables(&self) -> String {
@@ -382,6 +403,12 @@ impl ModelText<'_> {
     }
 }
 
+/// FNV-1a, as the crate computes it of a file.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64;
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// Stretches of visits of one kind whose layers and caches follow each other.
 fn visits(visits: &[Visit]) -> Vec<(Visit, usize)> {
     let next = |a: &Visit, b: &Visit| a.kind == b.kind && a.layer + 1 == b.layer && a.cache + 1 == b.cache;
@@ -503,7 +530,7 @@ fn imports(plan: &Plan, blocks: &Blocks) -> String {
     let product_args = if code.contains("MatMulArgs {") { ", MatMulArgs" } else { "" };
     let experts = if has_experts { ", experts" } else { "" };
     format!(
-        "{}{}{}use crate::cache::CacheShape;\n{}{}use crate::kv::KvFormat;\nuse crate::matmul::{{self{product_args}, WeightFormat, products}};\n{}use crate::rotate_store::Rotation;\n{}{}use crate::run::Run;\nuse crate::weights::{{{stack}}};\nuse crate::{{Isa, ModelError, SharedMut, attend, cuts{experts}}};\n\n",
+        "{}{}{}use crate::cache::CacheShape;\n{}{}use crate::gguf::FileOf;\nuse crate::kv::KvFormat;\nuse crate::matmul::{{self{product_args}, WeightFormat, products}};\n{}use crate::rotate_store::Rotation;\n{}{}use crate::run::Run;\nuse crate::weights::{{{stack}}};\nuse crate::{{Isa, ModelError, SharedMut, attend, cuts{experts}}};\n\n",
         names("activate", &["ActivateArgs", "ActivationFunction"]),
         names("add", &["AddArgs"]),
         names("attend", &["AttendArgs"]),

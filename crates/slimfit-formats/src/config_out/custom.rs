@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::ARCHITECTURE_SCHEMA;
+use crate::architecture_json;
 use serde_json::{Map, Value, json};
 use slimfit_arch::{Architecture, FeedForward, LayerRun};
 
@@ -39,11 +39,7 @@ pub fn custom_config_json(architecture: &Architecture, context: Option<u64>) -> 
     for token in ["bos_token_id", "eos_token_id", "pad_token_id"] {
         map.insert(token.to_owned(), Value::Null);
     }
-    let mut own = serde_json::to_value(&model).expect("an architecture is plain data");
-    if let Some(fields) = own.as_object_mut() {
-        fields.insert("schema".to_owned(), ARCHITECTURE_SCHEMA.into());
-    }
-    map.insert("architecture".to_owned(), own);
+    map.insert("architecture".to_owned(), architecture_json(&model));
     Value::Object(map)
 }
 

@@ -1,6 +1,7 @@
 //! GGUF metadata and tensor table → [`Architecture`]. Metadata says the sizes, the table says which tensors exist, and
 //! both must count to the same number of values.
 
+use super::container::{self, CONTAINER_FAMILY};
 use super::{GgufFile, GgufTensor, GgufValue};
 use crate::FormatsError;
 use slimfit_arch::{
@@ -75,11 +76,6 @@ struct Reader<'a> {
 
 pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
     let family = file.family()?;
-    let Some((_, traits)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
-        let known: Vec<_> = FAMILIES.iter().map(|(name, _)| *name).collect();
-        let known = known.join(", ");
-        return Err(file.error(format!("unsupported `general.architecture` `{family}`; supported: {known}")));
-    };
     let parts = file.metadata.get("split.count").and_then(GgufValue::as_size).unwrap_or(1);
     if parts > 1 {
         return Err(file
@@ -87,8 +83,20 @@ pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
     }
     let tensors = file.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let reader = Reader { file, family, tensors };
-    let architecture = reader.architecture(*traits)?.normalised();
-    architecture.validate().map_err(|error| file.error(format!("no such model can exist: {error}")))?;
+    let (architecture, context) = if family == CONTAINER_FAMILY {
+        container::read(file)?
+    } else {
+        let Some((_, traits)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
+            let known: Vec<_> = FAMILIES.iter().map(|(name, _)| *name).chain([CONTAINER_FAMILY]).collect();
+            let known = known.join(", ");
+            return Err(
+                file.error(format!("unsupported `general.architecture` `{family}`; supported: {known}"))
+            );
+        };
+        let architecture = reader.architecture(*traits)?.normalised();
+        architecture.validate().map_err(|error| file.error(format!("no such model can exist: {error}")))?;
+        (architecture, reader.optional("context_length")?)
+    };
     reader.compare(&architecture)?;
     let name = match file.metadata.get("general.name") {
         Some(GgufValue::Text(name)) if !name.is_empty() => Some(name.clone()),
@@ -98,7 +106,7 @@ pub(super) fn read(file: &GgufFile) -> Result<GgufModel, FormatsError> {
         name,
         family: family.to_owned(),
         architecture,
-        context: reader.optional("context_length")?,
+        context,
         weights_format: reader.main_format(),
     })
 }

@@ -1,6 +1,7 @@
 //! GGUF files, versions 2 and 3: metadata, tensor table, tensor bytes, and the architecture they describe.
 
 mod architecture;
+pub(crate) mod container;
 mod cursor;
 mod data_bytes;
 mod divisors;
@@ -10,9 +11,9 @@ mod tokenizer;
 mod types;
 mod value;
 
-pub use crate::weights::gguf_interleaved_rows as interleaved_rows;
-pub use crate::weights::gguf_tensor_name as tensor_name;
+pub use crate::weights::{StoredPlace, stored_place};
 pub use architecture::GgufModel;
+pub use container::{CONTAINER_FAMILY, architecture_text};
 pub use data_bytes::{data_bytes, rope_bytes, tensor_bytes};
 pub use tokenizer::Tokenizer;
 pub use types::GgufType;

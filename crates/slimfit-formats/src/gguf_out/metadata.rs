@@ -31,17 +31,7 @@ impl Metadata {
         weights: NumberFormat,
         context: u64,
     ) -> Result<Self, FormatsError> {
-        let text = |value: &str| Value::Text(value.to_owned());
-        let mut metadata = Self { family, entries: Vec::new() };
-        for (key, value) in [
-            ("general.architecture", text(family.name())),
-            ("general.type", text("model")),
-            ("general.name", text(name)),
-            ("general.quantization_version", Value::Unsigned(QUANTIZATION_VERSION)),
-            ("general.file_type", Value::Unsigned(file_type(weights))),
-        ] {
-            metadata.entries.push((key.to_owned(), value));
-        }
+        let mut metadata = Self { family, entries: general(family.name(), name, weights) };
         metadata.sizes(model, context_of(model, context)?)?;
         metadata.attention(&model.layers[0].attention)?;
         metadata.norm(model);
@@ -58,12 +48,7 @@ impl Metadata {
     }
 
     fn size(&mut self, key: &str, size: u64) -> Result<(), FormatsError> {
-        let value = u32::try_from(size).map_err(|_| {
-            DocumentError::new("no-gguf", format!("`{key}` is larger than a GGUF file can say"))
-                .found(size)
-                .allowed(format!("up to {}", u32::MAX))
-        })?;
-        self.put(key, Value::Unsigned(value));
+        self.put(key, unsigned(key, size)?);
         Ok(())
     }
 
@@ -200,8 +185,37 @@ impl Metadata {
     }
 }
 
+/// What every file says.
+pub(super) fn general(architecture: &str, name: &str, weights: NumberFormat) -> Vec<(String, Value)> {
+    let text = |value: &str| Value::Text(value.to_owned());
+    let entries = [
+        ("general.architecture", text(architecture)),
+        ("general.type", text("model")),
+        ("general.name", text(name)),
+        ("general.quantization_version", Value::Unsigned(QUANTIZATION_VERSION)),
+        ("general.file_type", Value::Unsigned(file_type(weights))),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// A size as files say them.
+///
+/// # Errors
+/// More than 32 bits.
+pub(super) fn unsigned(key: &str, size: u64) -> Result<Value, FormatsError> {
+    let value = u32::try_from(size).map_err(|_| {
+        DocumentError::new("no-gguf", format!("`{key}` is larger than a GGUF file can say"))
+            .found(size)
+            .allowed(format!("up to {}", u32::MAX))
+    })?;
+    Ok(Value::Unsigned(value))
+}
+
 /// The tokens that a file promises: those asked for, or the rows of its table.
-fn context_of(model: &Architecture, asked: u64) -> Result<u64, FormatsError> {
+///
+/// # Errors
+/// More than the table has.
+pub(super) fn context_of(model: &Architecture, asked: u64) -> Result<u64, FormatsError> {
     match model.positions {
         Positions::Learned { context, .. } if asked > context => {
             let message = "the model's table of positions has fewer rows than the context asked for";

@@ -4,9 +4,15 @@
 //! `src/models/*.cpp` and `src/llama-hparams.cpp` of llama.cpp as of llama-cpp-python 0.3.36, kept to what earlier
 //! releases do too: where only a recent one reads a key, the value that all of them take is asked for. Norms whose weight
 //! is an offset from 1 are held by every family: files store the sum. [`GgufOutput`] writes the file.
+//!
+//! What no family holds has a container of slimfit's own, which llama.cpp does not load: [`ContainerOutput`].
 
+mod container;
+#[cfg(test)]
+mod container_tests;
 mod entry;
 mod families;
+mod file;
 mod metadata;
 mod obstacles;
 #[cfg(test)]
@@ -17,6 +23,7 @@ mod samples;
 mod tests;
 mod write;
 
+pub use container::ContainerOutput;
 pub use obstacles::NoFamily;
 pub use write::GgufOutput;
 
@@ -134,17 +141,23 @@ pub fn gguf_family(architecture: &Architecture) -> Result<Family, NoFamily> {
 /// As [`gguf_family`], or rows that do not divide.
 pub fn gguf_family_in(architecture: &Architecture, weights: NumberFormat) -> Result<Family, NoFamily> {
     let family = gguf_family(architecture)?;
+    if has_whole_blocks(architecture, weights) {
+        return Ok(family);
+    }
+    let obstacle = Obstacle { axis: "weights", allowed: WHOLE_BLOCKS };
+    Err(NoFamily { nearest: family, obstacles: vec![obstacle] })
+}
+
+/// Which formats weights may have.
+const WHOLE_BLOCKS: &str = "a format whose blocks divide the rows of all matrices";
+
+/// Whether the rows of all matrices are whole blocks in the format that each is stored in.
+fn has_whole_blocks(architecture: &Architecture, weights: NumberFormat) -> bool {
     // A layer of each kind stands for all of its run.
     let mut short = architecture.clone();
     short.layers.iter_mut().for_each(|run| run.repeat = 1);
-    let divides = |tensor: &slimfit_arch::Tensor| {
+    short.tensors().iter().all(|tensor| {
         let columns = tensor.shape.last().copied().unwrap_or(1);
         columns.is_multiple_of(tensor.stored_as(weights).block_values())
-    };
-    if short.tensors().iter().all(divides) {
-        return Ok(family);
-    }
-    let obstacle =
-        Obstacle { axis: "weights", allowed: "a format whose blocks divide the rows of all matrices" };
-    Err(NoFamily { nearest: family, obstacles: vec![obstacle] })
+    })
 }

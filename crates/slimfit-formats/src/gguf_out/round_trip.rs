@@ -47,7 +47,7 @@ fn read(path: &Path) -> (GgufModel, ModelWeights) {
 }
 
 /// One that quantised tensors may not be decoded from.
-struct AsStored(ModelWeights);
+pub(super) struct AsStored(pub(super) ModelWeights);
 
 impl TensorSource for AsStored {
     fn read(&self, tensor: &Tensor, first: u64, values: &mut [f32]) -> Result<(), FormatsError> {
@@ -125,7 +125,7 @@ proptest! {
 }
 
 /// Rows of whole blocks of every format.
-fn plain() -> Knobs {
+pub(super) fn plain() -> Knobs {
     Knobs {
         kv_heads: 2,
         groups: 2,

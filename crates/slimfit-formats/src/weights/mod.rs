@@ -22,8 +22,7 @@ use std::path::Path;
 use table::Table;
 use view::View;
 
-pub use names::gguf::interleaved_rows as gguf_interleaved_rows;
-pub use names::gguf::tensor_name as gguf_tensor_name;
+pub use names::gguf::{StoredPlace, stored_place};
 
 type Key = (TensorRole, TensorPart, Option<u64>);
 

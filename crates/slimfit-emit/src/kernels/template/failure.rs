@@ -23,12 +23,12 @@ pub enum ModelError {
         /// What was found.
         reason: String,
     },
-    /// A tensor that the file lacks, or has in another shape or format.
+    /// The file is of another model, or lacks a tensor, or has one in another shape or format.
     #[error("`{}` does not hold this model: {reason}", path.display())]
     OtherModel {
         /// The file.
         path: PathBuf,
-        /// The tensor, what was found and what this crate was made for.
+        /// What was found and what this crate was made for.
         reason: String,
     },
     /// A token outside the vocabulary.

@@ -1,6 +1,7 @@
 //! The tensors of a GGUF file: where each lies, and its rows.
 //!
-//! Metadata is passed over: what the model is was decided when this crate was written.
+//! Metadata is passed over but for what tells models apart whose tensors are alike: what the model is was decided when this
+//! crate was written.
 
 use crate::{ModelError, WeightFormat};
 use std::collections::HashMap;
@@ -10,6 +11,15 @@ use std::path::{Path, PathBuf};
 
 /// Names and arrays longer than this are no model's.
 const MOST: u64 = 1 << 32;
+
+/// What files of a model say of themselves.
+#[derive(Debug)]
+pub(crate) struct FileOf {
+    /// Their `general.architecture`: it decides the order of rows.
+    pub(crate) family: &'static str,
+    /// FNV-1a of their `slimfit.architecture`, where they have one.
+    pub(crate) architecture: Option<u64>,
+}
 
 /// An open file.
 #[derive(Debug)]
@@ -30,6 +40,11 @@ struct Tensor {
     offset: u64,
 }
 
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64;
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// The number that a format has in the file.
 const fn kind_of(format: WeightFormat) -> u32 {
     match format {
@@ -44,8 +59,8 @@ const fn kind_of(format: WeightFormat) -> u32 {
 }
 
 impl Gguf {
-    /// Reads the table of tensors.
-    pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
+    /// Reads the table of tensors of a file of the expected model.
+    pub(crate) fn open(path: &Path, expected: &FileOf) -> Result<Self, ModelError> {
         let failed = |source| ModelError::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
         let mut head = Head { reader: BufReader::new(&file), path };
@@ -57,15 +72,27 @@ impl Gguf {
             return Err(head.wrong(&format!("version {version}, where 2 and 3 are read")));
         }
         let (tensor_count, entries) = (head.number()?, head.number()?);
-        let mut alignment = 32;
+        let (mut alignment, mut family, mut architecture) = (32, String::new(), None);
         for _ in 0..entries {
             let key = head.text()?;
             let kind = head.number32()?;
             if key == "general.alignment" && kind == 4 {
                 alignment = u64::from(head.number32()?).max(1);
+            } else if key == "general.architecture" && kind == 8 {
+                family = head.text()?;
+            } else if key == "slimfit.architecture" && kind == 8 {
+                architecture = Some(fnv1a(head.text()?.as_bytes()));
             } else {
                 head.skip_value(kind)?;
             }
+        }
+        let other = |reason| Err(ModelError::OtherModel { path: path.to_owned(), reason });
+        if family != expected.family {
+            let right = expected.family;
+            return other(format!("it is of the architecture `{family}`, where this crate reads `{right}`"));
+        }
+        if expected.architecture.is_some() && architecture != expected.architecture {
+            return other("its `slimfit.architecture` is another than this crate was made for".to_owned());
         }
         let mut tensors = HashMap::new();
         for _ in 0..tensor_count {

@@ -30,7 +30,7 @@ impl Model {
     /// # Errors
     /// The file is not of this model, memory or threads are refused, or `SLIMFIT_ISA` names no tier of this machine.
     pub fn open(gguf: impl AsRef<Path>, threads: usize) -> Result<Self, ModelError> {
-        Self::new(&Source::File(Gguf::open(gguf.as_ref())?), threads, Isa::selected()?)
+        Self::new(&Source::File(Gguf::open(gguf.as_ref(), &model::FILE)?), threads, Isa::selected()?)
     }
 
     /// Random weights: as fast as real ones.

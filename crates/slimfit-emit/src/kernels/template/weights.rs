@@ -15,6 +15,8 @@ pub(crate) struct Stored {
     name: String,
     /// Rows of it, of one expert.
     rows: usize,
+    /// Rows of the tensor that others lie in, too, and which is its first there.
+    within: Option<(usize, usize)>,
     /// The rows of a head, where halves of a head that rotate together lie on even and odd rows.
     head: Option<usize>,
 }
@@ -22,13 +24,24 @@ pub(crate) struct Stored {
 impl Stored {
     /// Rows in their order.
     pub(crate) fn plain(name: impl Into<String>, rows: usize) -> Self {
-        Self { name: name.into(), rows, head: None }
+        Self { name: name.into(), rows, within: None, head: None }
+    }
+
+    /// Rows from `first` on of a tensor of `whole` rows, which holds others, too.
+    #[allow(dead_code, reason = "only some families of models store several in one")]
+    pub(crate) fn part(name: impl Into<String>, rows: usize, first: usize, whole: usize) -> Self {
+        Self { within: Some((first, whole)), ..Self::plain(name, rows) }
     }
 
     /// Heads of `head` rows, whose first halves lie on even rows and second halves on odd ones.
     #[allow(dead_code, reason = "only some families of models store heads so")]
     pub(crate) fn interleaved(name: impl Into<String>, rows: usize, head: usize) -> Self {
-        Self { name: name.into(), rows, head: Some(head) }
+        Self { head: Some(head), ..Self::plain(name, rows) }
+    }
+
+    /// Values that no other tensor has.
+    fn random(&self, seed: u64) -> Random {
+        Random::new(seed ^ self.within.map_or(0, |(first, _)| first as u64), &self.name)
     }
 
     /// The row of the file that is row `row`.
@@ -60,21 +73,22 @@ impl Source {
         let rows = count * stored.rows;
         match self {
             Self::File(file) => {
-                file.check(&stored.name, format, rows, columns)?;
+                let (begin, whole) = stored.within.unwrap_or((0, rows));
+                file.check(&stored.name, format, whole, columns)?;
                 // Rows change places within a head only.
                 let step = stored.head.map_or(ROWS_AT_ONCE, |head| head * ROWS_AT_ONCE.div_ceil(head));
                 let mut bytes = Vec::new();
                 for first in (0..rows).step_by(step) {
                     let here = step.min(rows - first);
                     bytes.resize(here * row_bytes, 0);
-                    file.read(&stored.name, (first * row_bytes) as u64, &mut bytes)?;
+                    file.read(&stored.name, ((begin + first) * row_bytes) as u64, &mut bytes)?;
                     for row in first..first + here {
                         place(row, &bytes[(stored.place(row) - first) * row_bytes..][..row_bytes]);
                     }
                 }
             }
             Self::Seeded(seed) => {
-                let mut random = Random::new(*seed, &stored.name);
+                let mut random = stored.random(*seed);
                 let reach = (3.0 / columns as f32).sqrt();
                 let (mut values, mut bytes) = (vec![0.0; columns], vec![0; row_bytes]);
                 for row in 0..rows {
@@ -89,16 +103,32 @@ impl Source {
 
     /// Vectors one after the other, times `scale`. A random one lies around `middle`.
     pub(crate) fn vector(&self, parts: &[Stored], scale: f32, middle: f32) -> Result<Vec<f32>, ModelError> {
+        self.shifted(parts, 0.0, scale, middle)
+    }
+
+    /// The same of what the file holds as offsets from 1.
+    #[allow(dead_code, reason = "only some models store norms so")]
+    pub(crate) fn offsets(&self, parts: &[Stored], scale: f32) -> Result<Vec<f32>, ModelError> {
+        self.shifted(parts, 1.0, scale, 1.0)
+    }
+
+    fn shifted(
+        &self,
+        parts: &[Stored],
+        offset: f32,
+        scale: f32,
+        middle: f32,
+    ) -> Result<Vec<f32>, ModelError> {
         let mut values = Vec::new();
         for stored in parts {
             if let Self::Seeded(seed) = self {
-                let mut random = Random::new(*seed, &stored.name);
+                let mut random = stored.random(*seed);
                 values.extend((0..stored.rows).map(|_| (middle + 0.1 * random.next()) * scale));
                 continue;
             }
             self.each_row(stored, WeightFormat::F32, (1, 1), |_, bytes| {
                 let value = bytes.first_chunk().map_or(f32::NAN, |bytes| f32::from_le_bytes(*bytes));
-                values.push(value * scale);
+                values.push((value + offset) * scale);
             })?;
         }
         Ok(values)

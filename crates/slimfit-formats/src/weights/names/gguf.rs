@@ -1,10 +1,11 @@
 //! The names of ggml's tools.
 
 use super::{Place, Rows};
+use crate::gguf::CONTAINER_FAMILY;
 use slimfit_arch::{Architecture, Attention, FeedForward, Tensor, TensorPart, TensorRole};
 
 /// What the tools of GGUF call a tensor of a family that stores it by itself.
-pub fn tensor_name(family: &str, tensor: &Tensor) -> String {
+pub(crate) fn tensor_name(family: &str, tensor: &Tensor) -> String {
     named(tensor, stem(family, tensor.role))
 }
 
@@ -33,6 +34,9 @@ pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor)
     let run = tensor.layer.and_then(|layer| architecture.each_layer().nth(layer as usize));
     let own = Place::whole(tensor_name(family, tensor));
     let (Some(run), role) = (run, tensor.role) else { return vec![own] };
+    if family == CONTAINER_FAMILY {
+        return vec![own];
+    }
     match (role, &run.ffn) {
         (TensorRole::Query | TensorRole::Key | TensorRole::Value, _) => {
             let first = match role {
@@ -69,13 +73,26 @@ pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor)
     }
 }
 
-/// The rows of a head of `role`, where files of this family store its first half on even rows and its second half on odd
-/// ones.
-pub fn interleaved_rows(family: &str, attention: &Attention, role: TensorRole) -> Option<u64> {
-    match order(family, attention, role) {
-        Rows::Interleaved { head } => Some(head),
-        Rows::Runs { .. } => None,
-    }
+/// Where a file that slimfit writes has a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPlace {
+    /// The stored tensor.
+    pub name: String,
+    /// Its row where the tensor begins: past 0 where several lie in one.
+    pub first: u64,
+    /// The rows of a head, where its first half lies on even rows and its second half on odd ones.
+    pub interleaved: Option<u64>,
+}
+
+/// Where a written file of this family has a tensor. Matrices of all experts lie above each other in one.
+pub fn stored_place(family: &str, architecture: &Architecture, tensor: &Tensor) -> StoredPlace {
+    let place = places(family, architecture, tensor).into_iter().next();
+    let Place { names, rows, .. } = place.expect("every tensor has a place");
+    let (first, interleaved) = match rows {
+        Rows::Runs { first, .. } => (first, None),
+        Rows::Interleaved { head } => (0, Some(head)),
+    };
+    StoredPlace { name: names.into_iter().next().expect("a place has a name"), first, interleaved }
 }
 
 /// What rotates together lies together.
@@ -93,7 +110,7 @@ fn stem(family: &str, role: TensorRole) -> &'static str {
         TensorRole::Embedding => "token_embd",
         TensorRole::PositionTable => "position_embd",
         TensorRole::EmbeddingNorm => "token_embd_norm",
-        // No family of GGUF factorises its embeddings; the names are of no file.
+        // No family of llama.cpp factorises its embeddings; slimfit's own container does.
         TensorRole::EmbeddingIn => "token_embd_in",
         TensorRole::EmbeddingOut => "token_embd_out",
         TensorRole::FfnNorm if family == "falcon" => "attn_norm",
