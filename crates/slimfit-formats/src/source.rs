@@ -15,7 +15,7 @@ pub trait TensorSource: Sync {
 
     /// Fills `bytes` with the rows from `first` on as `format` stores them in GGUF's layout, where the source has exactly
     /// that, so that nothing is rounded twice; false, where [`read`](Self::read) is the way. The rows of a vector are its
-    /// values.
+    /// values. They have [`stored_offset`](Self::stored_offset) in them.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -28,6 +28,13 @@ pub trait TensorSource: Sync {
     ) -> Result<bool, FormatsError> {
         let _ = (tensor, format, first, bytes);
         Ok(false)
+    }
+
+    /// What the stored values of a tensor have added to those that [`read`](Self::read) gives: 0 unless a file holds norms
+    /// that are offsets from 1 with the 1 in them.
+    fn stored_offset(&self, tensor: &Tensor) -> f32 {
+        let _ = tensor;
+        0.0
     }
 }
 
@@ -45,6 +52,10 @@ impl TensorSource for ModelWeights {
         bytes: &mut [u8],
     ) -> Result<bool, FormatsError> {
         Self::read_encoded(self, tensor, format, first, bytes)
+    }
+
+    fn stored_offset(&self, tensor: &Tensor) -> f32 {
+        Self::stored_offset(self, tensor)
     }
 }
 

@@ -32,6 +32,7 @@ pub struct GgufModel {
 struct Family {
     activation: Activation,
     placement: NormPlacement,
+    /// The model's norm weights are offsets from 1.
     plus_one: bool,
     /// Every how many layers there is a full one, where there is a window.
     full_every: Option<u64>,
@@ -39,8 +40,8 @@ struct Family {
 
 const PLAIN: Family =
     Family { activation: Activation::Silu, placement: NormPlacement::Pre, plus_one: false, full_every: None };
-// GGUF stores Gemma's norm weights with the 1 added.
-const GEMMA: Family = Family { activation: Activation::GeluTanh, ..PLAIN };
+// Files store these families' norm weights with the 1 added, which `ModelWeights` takes off again.
+const GEMMA: Family = Family { activation: Activation::GeluTanh, plus_one: true, ..PLAIN };
 
 const FAMILIES: &[(&str, Family)] = &[
     ("arcee", Family { activation: Activation::ReluSquared, ..PLAIN }),
@@ -52,7 +53,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("gptneox", Family { activation: Activation::Gelu, placement: NormPlacement::ParallelTwoNorms, ..PLAIN }),
     ("granite", PLAIN),
     ("llama", PLAIN),
-    ("nemotron", Family { activation: Activation::ReluSquared, ..PLAIN }),
+    ("nemotron", Family { activation: Activation::ReluSquared, plus_one: true, ..PLAIN }),
     ("olmo2", Family { placement: NormPlacement::PostBranch, full_every: Some(4), ..PLAIN }),
     ("phi2", Family { activation: Activation::GeluTanh, placement: NormPlacement::ParallelOneNorm, ..PLAIN }),
     ("phi3", PLAIN),

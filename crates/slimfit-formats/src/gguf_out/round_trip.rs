@@ -16,10 +16,13 @@ fn output(architecture: &Architecture, weights: NumberFormat) -> GgufOutput<'_> 
     GgufOutput { name: "sample", architecture, weights, context: 16, tokenizer: None }
 }
 
-/// The network as a file of it says it: norms with their 1 added, divisors one by one.
+/// Families whose norms are offsets from 1, which files hold with the 1 in them.
+const OFFSETS: [Family; 4] = [Family::Gemma, Family::Gemma2, Family::Gemma3, Family::Nemotron];
+
+/// The network as a file of it says it: norms as the family has them, divisors one by one.
 fn as_read(architecture: &Architecture) -> Architecture {
     let mut model = architecture.normalised();
-    model.norm.weight_plus_one = false;
+    model.norm.weight_plus_one = OFFSETS.contains(&gguf_family(architecture).unwrap());
     if let Some(divisors) = rope_divisors(&model) {
         let factors: Vec<f64> = divisors.into_iter().map(f64::from).collect();
         for rope in model.layers.iter_mut().filter_map(|run| run.attention.rope.as_mut()) {
@@ -34,7 +37,7 @@ fn as_read(architecture: &Architecture) -> Architecture {
     model
 }
 
-/// What is added to a tensor's values.
+/// What the model adds to a tensor's values.
 fn offset(architecture: &Architecture, tensor: &Tensor) -> f32 {
     let norm = tensor.role.is_norm() && tensor.part == TensorPart::Weight;
     if architecture.norm.weight_plus_one && norm { 1.0 } else { 0.0 }
@@ -64,6 +67,10 @@ impl TensorSource for AsStored {
     ) -> Result<bool, FormatsError> {
         self.0.read_encoded(tensor, format, first, bytes)
     }
+
+    fn stored_offset(&self, tensor: &Tensor) -> f32 {
+        self.0.stored_offset(tensor)
+    }
 }
 
 fn check(architecture: &Architecture, weights: NumberFormat) {
@@ -89,7 +96,7 @@ fn check(architecture: &Architecture, weights: NumberFormat) {
         read_back.read(&tensor, 0, &mut found).unwrap();
         let stored = tensor.stored_as(weights);
         assert_eq!(read_back.stored_as(&tensor).unwrap(), stored.name(), "{}", tensor.name());
-        let offset = offset(architecture, &tensor);
+        let offset = offset(architecture, &tensor) - offset(&model.architecture, &tensor);
         let close = if stored == NumberFormat::F32 { 0.0 } else { 0.2 };
         let far = found.iter().zip(values_from(&tensor, 0)).position(|(found, value)| {
             let error = (found - (value + offset)).abs();
@@ -108,6 +115,25 @@ fn check(architecture: &Architecture, weights: NumberFormat) {
     };
     again.write(&second, &AsStored(read_back)).unwrap();
     assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap(), "{family:?} {weights}");
+}
+
+/// Whatever its norms hold: 2⁻³⁰ does not survive 1 taken off and added again.
+#[test]
+fn norms_that_no_offset_gives_pass_from_file_to_file_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first.gguf"), folder.path().join("second.gguf"));
+    let mut model = sample(Family::Gemma2, &plain());
+    model.norm.weight_plus_one = false;
+    let tiny = |tensor: &Tensor, first: u64, slots: &mut [f32]| {
+        values(tensor, first, slots)?;
+        slots.iter_mut().for_each(|slot| *slot *= 2.0_f32.powi(-30));
+        Ok(())
+    };
+    output(&model, NumberFormat::F32).write(&first, &tiny).unwrap();
+    let (read, weights) = read(&first);
+    assert!(read.architecture.norm.weight_plus_one);
+    output(&read.architecture, NumberFormat::F32).write(&second, &weights).unwrap();
+    assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap());
 }
 
 proptest! {

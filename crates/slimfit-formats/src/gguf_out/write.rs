@@ -6,7 +6,7 @@ use super::metadata::Metadata;
 use super::{Family, gguf_family_in};
 use crate::gguf::{Tokenizer, rope_divisors};
 use crate::weights::layout::{StoredTensor, lay_out, norm_offset};
-use crate::weights::names::gguf::places;
+use crate::weights::names::{self, gguf::places};
 use crate::{FormatsError, TensorSource};
 use slimfit_arch::{Architecture, QkNorm, Tensor, TensorRole};
 use slimfit_document::{DocumentError, WrittenFile};
@@ -69,7 +69,8 @@ impl GgufOutput<'_> {
             first.expect("every tensor of a family has a name")
         };
         let format = |tensor: &Tensor| tensor.stored_as(self.weights);
-        let mut laid = lay_out(&model.tensors(), place, format, norm_offset(model.norm.weight_plus_one));
+        let offset = names::gguf::norm_offset(family.name(), model);
+        let mut laid = lay_out(&model.tensors(), place, format, norm_offset(offset));
         for stored in &mut laid {
             let Some(tensor) = stored.only() else { continue };
             let run = tensor.layer.and_then(|layer| model.each_layer().nth(layer as usize));

@@ -7,7 +7,7 @@ use crate::gguf_out::GgufOutput;
 use crate::samples::{Knobs, knobs, values, values_from};
 use crate::{FormatsError, ModelWeights, TensorSource, builtin, load_model};
 use proptest::prelude::*;
-use slimfit_arch::{Activation, Architecture, FeedForward, Loops, Tensor};
+use slimfit_arch::{Activation, Architecture, FeedForward, Loops, RopeScaling, Tensor};
 use slimfit_quantity::NumberFormat;
 use std::path::Path;
 
@@ -237,29 +237,55 @@ fn shards_are_listed_with_their_tensors_and_cut_between_them() {
     assert!(!folder.path().join("model.safetensors").exists());
 }
 
-#[test]
-fn a_model_goes_through_gguf_and_comes_back_the_same() {
-    let model = sample(Class::Llama, &plain());
+/// From safetensors to GGUF and back: the same class, the same bytes.
+fn check_through_gguf(class: Class, model: &Architecture, dtype: NumberFormat) {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
-    emit(&model, NumberFormat::F32, u64::MAX, &first, &values);
+    emit(model, dtype, u64::MAX, &first, &values);
     let (architecture, weights) = opened(&first);
     let path = folder.path().join("model.gguf");
     let gguf = GgufOutput {
         name: "through",
         architecture: &architecture,
-        weights: NumberFormat::F32,
+        weights: dtype,
         context: 512,
         tokenizer: None,
     };
     gguf.write(&path, &weights).unwrap();
     let (architecture, weights) = opened(&path);
-    emit(&architecture, NumberFormat::F32, u64::MAX, &second, &weights);
+    assert_eq!(standard_class(&architecture), Ok(class));
+    emit(&architecture, dtype, u64::MAX, &second, &weights);
     for file in ["config.json", "model.safetensors"] {
         assert!(
             std::fs::read(first.join(file)).unwrap() == std::fs::read(second.join(file)).unwrap(),
-            "{file}"
+            "{file} of {class:?} in {dtype}"
         );
+    }
+}
+
+#[test]
+fn a_model_goes_through_gguf_and_comes_back_the_same() {
+    check_through_gguf(Class::Llama, &sample(Class::Llama, &plain()), NumberFormat::F32);
+}
+
+/// Its norms are offsets from 1 here and sums there.
+#[test]
+fn gemma_of_every_generation_goes_through_gguf_and_comes_back_as_its_own_class() {
+    let scaled = Some(RopeScaling::Linear { factor: 8.0 });
+    for (class, every, scaling) in [
+        (Class::Gemma, 1, None),
+        (Class::Gemma2, 2, None),
+        (Class::Gemma3, 6, None),
+        (Class::Gemma3, 6, scaled),
+    ] {
+        let mut knobs = Knobs { depth: 7, every, scaling, activation: Activation::GeluTanh, ..plain() };
+        // Tied, with windows; its caps are Gemma 2's alone, which llama.cpp always applies.
+        (knobs.flags[1], knobs.flags[9]) = (true, true);
+        (knobs.flags[4], knobs.flags[10]) = (class == Class::Gemma2, class == Class::Gemma2);
+        let model = sample(class, &knobs);
+        for dtype in [NumberFormat::F32, NumberFormat::Bf16] {
+            check_through_gguf(class, &model, dtype);
+        }
     }
 }
 

@@ -161,7 +161,8 @@ impl Part {
         bytes: &mut [u8],
     ) -> Result<(), WriteFailed> {
         let first = self.first + first;
-        if self.offset == 0.0 && source.read_encoded(&self.tensor, format, first, bytes)? {
+        let as_stored = self.offset == source.stored_offset(&self.tensor);
+        if as_stored && source.read_encoded(&self.tensor, format, first, bytes)? {
             return Ok(());
         }
         let codec = codec(format);
@@ -185,11 +186,10 @@ fn codec(format: NumberFormat) -> WeightFormat {
     known.expect("every number format has kernels, and so a codec")
 }
 
-/// What is added to the values of a tensor in files that store a norm's weight with the 1 that the model adds.
-pub(crate) fn norm_offset(weight_plus_one: bool) -> impl Fn(&Tensor) -> f32 {
+/// What is added to the values of a tensor in files that hold `offset` added to the weights of norms.
+pub(crate) fn norm_offset(offset: f32) -> impl Fn(&Tensor) -> f32 {
     move |tensor| {
-        let shifted = weight_plus_one && tensor.role.is_norm() && tensor.part == TensorPart::Weight;
-        if shifted { 1.0 } else { 0.0 }
+        if tensor.role.is_norm() && tensor.part == TensorPart::Weight { offset } else { 0.0 }
     }
 }
 

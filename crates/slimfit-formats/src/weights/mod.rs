@@ -31,6 +31,8 @@ type Key = (TensorRole, TensorPart, Option<u64>);
 pub struct ModelWeights {
     table: Table,
     views: HashMap<Key, View>,
+    /// What the files hold added to the weights of norms.
+    norm_offset: f32,
 }
 
 impl ModelWeights {
@@ -58,9 +60,9 @@ impl ModelWeights {
     pub fn open_gguf(path: &Path, architecture: &Architecture) -> Result<Self, FormatsError> {
         let file = crate::gguf::GgufFile::open(path)?;
         let family = file.family()?.to_owned();
-        Self::resolve(Table::of_gguf(file), architecture, |tensor| {
-            names::gguf::places(&family, architecture, tensor)
-        })
+        let places = |tensor: &Tensor| names::gguf::places(&family, architecture, tensor);
+        let norm_offset = names::gguf::norm_offset(&family, architecture);
+        Ok(Self { norm_offset, ..Self::resolve(Table::of_gguf(file), architecture, places)? })
     }
 
     /// Opens `model.safetensors`, or the files that `model.safetensors.index.json` lists, of a folder; `family` is the
@@ -96,7 +98,7 @@ impl ModelWeights {
             views.insert((tensor.role, tensor.part, tensor.layer), view);
         }
         table.refuse_unread()?;
-        Ok(Self { table, views })
+        Ok(Self { table, views, norm_offset: 0.0 })
     }
 
     /// Writes the values `first..first + values.len()` of `tensor`, counted row-major.
@@ -104,11 +106,17 @@ impl ModelWeights {
     /// # Errors
     /// The files' architecture has no such tensor or none so large, or a file can no longer be read.
     pub fn read(&self, tensor: &Tensor, first: u64, values: &mut [f32]) -> Result<(), FormatsError> {
-        self.view(tensor)?.read(&self.table, first, values)
+        self.view(tensor)?.read(&self.table, first, values)?;
+        let offset = self.stored_offset(tensor);
+        if offset != 0.0 {
+            values.iter_mut().for_each(|value| *value -= offset);
+        }
+        Ok(())
     }
 
     /// The stored bytes of the rows `first..first + rows` of a matrix, where they are rows of `format` in GGUF's layout
-    /// already, so that nothing is rounded twice. False, and nothing read, where they are not.
+    /// already, so that nothing is rounded twice; with [`stored_offset`](Self::stored_offset) in them. False, and nothing
+    /// read, where they are not.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -120,6 +128,12 @@ impl ModelWeights {
         bytes: &mut [u8],
     ) -> Result<bool, FormatsError> {
         self.view(tensor)?.read_encoded(&self.table, format, first, bytes)
+    }
+
+    /// What the files hold added to each value of a tensor: 1 for norms whose weights are offsets from it, in llama.cpp's
+    /// files.
+    pub fn stored_offset(&self, tensor: &Tensor) -> f32 {
+        if tensor.role.is_norm() && tensor.part == TensorPart::Weight { self.norm_offset } else { 0.0 }
     }
 
     /// The format in which a tensor lies in the files, by its GGUF name: `bf16`, `q5_k`, …

@@ -73,6 +73,11 @@ pub(crate) fn places(family: &str, architecture: &Architecture, tensor: &Tensor)
     }
 }
 
+/// What files of this family hold added to the weights of norms: the converter adds the 1 that the model adds.
+pub(crate) fn norm_offset(family: &str, architecture: &Architecture) -> f32 {
+    if architecture.norm.weight_plus_one && family != CONTAINER_FAMILY { 1.0 } else { 0.0 }
+}
+
 /// Where a file that slimfit writes has a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPlace {
