@@ -3,6 +3,7 @@
 use super::entry::put_text;
 use crate::gguf::{ALIGNMENT, GgufType};
 use crate::storage_out::{require_room, write_whole};
+use crate::weights::encode::write_tensors;
 use crate::weights::layout::{StoredTensor, WriteFailed};
 use crate::{FormatsError, TensorSource};
 use slimfit_document::WrittenFile;
@@ -88,10 +89,9 @@ impl Laid {
     fn fill(&self, source: &dyn TensorSource, file: &mut dyn Write) -> Result<(), WriteFailed> {
         let put = |file: &mut dyn Write, bytes: &[u8]| file.write_all(bytes).map_err(WriteFailed::File);
         put(file, &self.head)?;
-        for tensor in &self.tensors {
-            tensor.write(source, file)?;
-            pad(file, tensor.bytes()?).map_err(WriteFailed::File)?;
-        }
+        write_tensors(&self.tensors, source, file, |file, tensor| {
+            pad(file, tensor.bytes()?).map_err(WriteFailed::File)
+        })?;
         if let Some(divisors) = &self.divisors {
             let bytes: Vec<u8> = divisors.iter().flat_map(|divisor| divisor.to_le_bytes()).collect();
             put(file, &bytes)?;

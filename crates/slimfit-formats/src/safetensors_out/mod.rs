@@ -8,6 +8,7 @@ mod tests;
 
 use crate::config_out::{CUSTOM_MODEL_TYPE, Class};
 use crate::storage_out::{require_room, write_whole};
+use crate::weights::encode::write_tensors;
 use crate::weights::layout::{StoredTensor, WriteFailed, lay_out};
 use crate::weights::names::huggingface;
 use crate::{FormatsError, TensorSource};
@@ -201,7 +202,7 @@ fn write_all(
         let path: PathBuf = folder.join(&shard.name);
         written.push(write_whole(&path, "safetensors", |file| {
             file.write_all(&shard.head).map_err(WriteFailed::File)?;
-            shard.tensors.iter().try_for_each(|tensor| tensor.write(source, file))
+            write_tensors(&shard.tensors, source, file, |_, _| Ok(()))
         })?);
     }
     if shards.len() > 1 {

@@ -7,7 +7,6 @@ use slimfit_arch::{Tensor, TensorPart};
 use slimfit_kernels::WeightFormat;
 use slimfit_quantity::NumberFormat;
 use std::collections::HashMap;
-use std::io::Write;
 
 /// Values that are held at a time, unless a single head or row has more.
 const CHUNK: u64 = 1 << 20;
@@ -119,35 +118,71 @@ impl StoredTensor {
         row.checked_mul(rows).ok_or_else(|| refused("it has more bytes than 64 bits can count".to_owned()))
     }
 
-    /// Writes its bytes, piece by piece.
-    pub(crate) fn write(&self, source: &dyn TensorSource, file: &mut dyn Write) -> Result<(), WriteFailed> {
-        let (mut values, mut rows, mut ordered) = (Vec::new(), Vec::new(), Vec::new());
-        for part in &self.parts {
-            let columns = columns(&part.tensor);
-            let row_bytes = row_bytes(self.format, columns);
+    /// The pieces in which it is encoded, in their order; one without rows where it has none.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let last = self.parts.len() - 1;
+        self.parts.iter().enumerate().flat_map(move |(index, part)| {
             // What lies in another order is read by whole heads.
             let unit = if let Rows::Interleaved { head } = part.order { head } else { 1 };
-            let step = (CHUNK / columns / unit).max(1) * unit;
-            for first in (0..part.rows).step_by(step as usize) {
-                let count = step.min(part.rows - first);
-                rows.resize((count * row_bytes) as usize, 0);
-                part.fetch(source, self.format, first, &mut values, &mut rows)?;
-                let bytes = match part.order {
-                    Rows::Runs { .. } => &rows,
-                    Rows::Interleaved { .. } => {
-                        ordered.resize(rows.len(), 0);
-                        for (row, bytes) in (0..).zip(rows.chunks_exact(row_bytes as usize)) {
-                            let place = (part.order.of(row) * row_bytes) as usize;
-                            ordered[place..place + bytes.len()].copy_from_slice(bytes);
-                        }
-                        &ordered
-                    }
-                };
-                file.write_all(bytes).map_err(WriteFailed::File)?;
-            }
-        }
-        Ok(())
+            let step = (CHUNK / columns(&part.tensor) / unit).max(1) * unit;
+            let count = part.rows.div_ceil(step).max(1);
+            (0..count).map(move |number| {
+                let first = number * step;
+                let rows = step.min(part.rows - first);
+                Chunk { part: index, first, rows, last: index == last && number + 1 == count }
+            })
+        })
     }
+
+    /// The bytes of a chunk.
+    ///
+    /// # Errors
+    /// What `source` reports.
+    pub(crate) fn encode(
+        &self,
+        chunk: &Chunk,
+        source: &dyn TensorSource,
+        buffers: &mut Buffers,
+    ) -> Result<Vec<u8>, FormatsError> {
+        let part = &self.parts[chunk.part];
+        let row_bytes = row_bytes(self.format, columns(&part.tensor)) as usize;
+        let mut bytes = vec![0; chunk.rows as usize * row_bytes];
+        let Rows::Interleaved { .. } = part.order else {
+            part.fetch(source, self.format, chunk.first, &mut buffers.values, &mut bytes)?;
+            return Ok(bytes);
+        };
+        buffers.rows.resize(bytes.len(), 0);
+        part.fetch(source, self.format, chunk.first, &mut buffers.values, &mut buffers.rows)?;
+        for (row, stored) in (0..).zip(buffers.rows.chunks_exact(row_bytes)) {
+            let place = part.order.of(row) as usize * row_bytes;
+            bytes[place..place + row_bytes].copy_from_slice(stored);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Rows of a tensor that are encoded together.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    part: usize,
+    /// The first of them in its part.
+    first: u64,
+    rows: u64,
+    last: bool,
+}
+
+impl Chunk {
+    /// Whether its tensor ends with it.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+/// What is used again from chunk to chunk.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    values: Vec<f32>,
+    rows: Vec<u8>,
 }
 
 impl Part {
@@ -159,7 +194,7 @@ impl Part {
         first: u64,
         values: &mut Vec<f32>,
         bytes: &mut [u8],
-    ) -> Result<(), WriteFailed> {
+    ) -> Result<(), FormatsError> {
         let first = self.first + first;
         let as_stored = self.offset == source.stored_offset(&self.tensor);
         if as_stored && source.read_encoded(&self.tensor, format, first, bytes)? {

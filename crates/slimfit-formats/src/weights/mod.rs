@@ -6,6 +6,7 @@
 //! [`ModelWeights::open`] finds it, checks shapes, and refuses a file that lacks a tensor or has one that nothing reads.
 
 mod blocks;
+pub(crate) mod encode;
 pub(crate) mod layout;
 pub(crate) mod names;
 mod table;
