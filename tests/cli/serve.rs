@@ -1,5 +1,7 @@
 //! `slimfit serve`: the page live on this machine.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use crate::harness::{Slimfit, validate};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -4,6 +4,7 @@ use crate::activate::{ActivateArgs, ActivationFunction};
 use crate::attend::AttendArgs;
 use crate::cache::CacheShape;
 use crate::embed::EmbedArgs;
+use crate::gguf::FileOf;
 use crate::kv::KvFormat;
 use crate::matmul::{self, MatMulArgs, WeightFormat, products};
 use crate::norm::{NormArgs, NormFormula};
@@ -25,6 +26,8 @@ pub const KEY_BYTES: usize = 768;
 pub(crate) const CHUNK: usize = 16;
 /// The instructions that this was made for.
 pub(crate) const TIER: Isa = Isa::Avx2;
+/// What its files say of themselves.
+pub(crate) const FILE: FileOf = FileOf { family: "llama", architecture: None };
 
 /// Activations: a row for each token of a step.
 #[derive(Clone, Copy)]
