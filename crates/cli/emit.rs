@@ -13,8 +13,9 @@ use slimfit_document::{DocumentError, NewFolder, WrittenFile, suggestion};
 use slimfit_emit::card::{Artefacts, GgufArtefact};
 use slimfit_emit::{Emission, emit_config};
 use slimfit_formats::config_out::HeldBy;
-use slimfit_formats::gguf_out::GgufOutput;
-use slimfit_formats::load_model;
+use slimfit_formats::gguf::CONTAINER_FAMILY;
+use slimfit_formats::gguf_out::{ContainerOutput, Family, GgufOutput, NoFamily, gguf_family_in};
+use slimfit_formats::{FormatsError, Origin, load_model};
 use slimfit_hardware::HardwareProfile;
 use slimfit_quantity::NumberFormat;
 use slimfit_study::{Front, FrontPoint, InputKind, Study};
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `emit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  slimfit emit --study reports/2026-01-31-run --pick knee --what hf,safetensors,gguf,kernels --out my-model\n  slimfit emit --model architecture.yaml --out my-model\n  slimfit emit --model trained --what gguf --weights q4_0 --out my-model"
+    after_help = "Example:\n  slimfit emit --study reports/2026-01-31-run --pick knee --what hf,safetensors,gguf,kernels --out my-model\n  slimfit emit --model architecture.yaml --out my-model\n  slimfit emit --model trained --what gguf --weights q4_0 --out my-model\n  slimfit emit --model trained --what kernels,container --weights q4_0 --out my-model"
 )]
 pub struct Arguments {
     /// The study whose front is picked from.
@@ -76,6 +77,8 @@ enum What {
     Safetensors,
     /// A file that llama.cpp loads.
     Gguf,
+    /// Weights of any model in one file for its kernels and for slimfit, which llama.cpp cannot load.
+    Container,
     /// A stand-alone Rust crate: kernels for the model's shapes on the device, and its step.
     Kernels,
 }
@@ -95,6 +98,8 @@ struct Chosen {
     described: Described,
     commands: Vec<String>,
     source: WeightSource,
+    /// The `general.architecture` of the GGUF file that it was read from.
+    own_family: Option<String>,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
@@ -114,7 +119,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
             return Err(error.found(found).hint("leave out `--standard-only`").into());
         }
         if arguments.wants(What::Gguf) {
-            point.gguf().bytes()?;
+            point.gguf().bytes().map_err(with_container_hint)?;
+        }
+        if arguments.wants(What::Container) {
+            ContainerOutput(point.gguf()).bytes()?;
         }
     }
     let device = if arguments.wants(What::Kernels) { Some(kernel_device(arguments, output)?) } else { None };
@@ -124,9 +132,9 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
         let folder = if single { whole.path().to_owned() } else { whole.path().join(&point.name) };
         let shown = if single { arguments.out.clone() } else { arguments.out.join(&point.name) };
         files.extend(write(arguments, point, class, device.as_ref(), &folder)?);
-        emitted.push(entry(point, class));
+        emitted.push(entry(arguments, point, class));
         if !output.is_json() {
-            output.text(&told(point, class, device.as_ref(), &shown))?;
+            output.text(&told(arguments, point, class, device.as_ref(), &shown))?;
         }
     }
     whole.finish(&mut files)?;
@@ -150,8 +158,7 @@ fn write(
         context: point.context,
     };
     let mut artefacts = Artefacts::config_only(&point.architecture);
-    artefacts.given_weights =
-        !point.source.initial && (arguments.wants(What::Safetensors) || arguments.wants(What::Gguf));
+    artefacts.given_weights = !point.source.initial && arguments.wants_values();
     let mut files = emit_config(&emission, folder)?;
     if arguments.wants(What::Safetensors) {
         artefacts.safetensors = true;
@@ -161,6 +168,11 @@ fn write(
         let file = format!("model-{}.gguf", point.weights);
         files.push(point.source.gguf(&point.gguf(), &folder.join(&file))?);
         artefacts.gguf = GgufArtefact::Written { file, family: point.gguf().family()?.name().to_owned() };
+    }
+    if arguments.wants(What::Container) {
+        let file = point.container_file();
+        files.push(point.source.container(&point.gguf(), &folder.join(&file))?);
+        artefacts.container = Some(file);
     }
     if let Some(device) = device {
         artefacts.kernels = true;
@@ -172,7 +184,8 @@ fn write(
             kv: point.kv,
             threads: arguments.threads.or(point.threads),
             context: point.context,
-            predicted: &point.described.facts.predicted,
+            family: point.kernel_family(arguments),
+            facts: &point.described.facts,
             command: &point.commands.join("\n"),
         };
         files.extend(device.write(&model, &folder.join("kernels"))?);
@@ -193,7 +206,7 @@ fn write(
     Ok(files)
 }
 
-fn entry(point: &Chosen, class: &HeldBy) -> Value {
+fn entry(arguments: &Arguments, point: &Chosen, class: &HeldBy) -> Value {
     let mut entry = json!({
         "id": point.id,
         "name": point.name,
@@ -203,16 +216,33 @@ fn entry(point: &Chosen, class: &HeldBy) -> Value {
     if let Some(reason) = class.reason() {
         entry["why"] = reason.to_string().into();
     }
+    if let (true, Err(reason)) = (arguments.wants(What::Container), point.llama_cpp()) {
+        entry["no_gguf"] = reason.to_string().into();
+    }
     entry
 }
 
 /// What was written, for people.
-fn told(point: &Chosen, class: &HeldBy, device: Option<&KernelDevice>, folder: &Path) -> String {
+fn told(
+    arguments: &Arguments,
+    point: &Chosen,
+    class: &HeldBy,
+    device: Option<&KernelDevice>,
+    folder: &Path,
+) -> String {
     let parameters = point.architecture.parameters().total;
     let name = class.class_name();
     let mut text = format!("{}: {name}, {parameters} parameters, in {}", point.name, folder.display());
     if let Some(reason) = class.reason() {
         text += &format!("\n  with code of its own, as {reason}; load it with trust_remote_code=True");
+    }
+    if arguments.wants(What::Container) {
+        let why = match point.llama_cpp() {
+            Ok(family) => format!("`--what gguf` writes a file that it runs as `{}`", family.name()),
+            Err(reason) => reason.to_string(),
+        };
+        let file = point.container_file();
+        text += &format!("\n  {file} for kernels and slimfit; llama.cpp cannot load it: {why}");
     }
     if let Some(device) = device {
         let place = folder.join("kernels");
@@ -252,6 +282,7 @@ fn from_study(arguments: &Arguments, folder: &Path) -> Result<Vec<Chosen>, Failu
             described: facts.describe(point, &title, arguments.seed())?,
             commands: study_commands(&front.head, &point.id, &arguments.flags()),
             source: WeightSource::initial(&point.architecture, arguments.seed()),
+            own_family: None,
             title,
         })
     };
@@ -287,8 +318,7 @@ fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Fai
     let described =
         arguments.card.describe(&model.name, &id, &model.architecture, (weights, kv), arguments.seed())?;
     // Files are only opened where values are wanted of them.
-    let wants_values = arguments.wants(What::Safetensors) || arguments.wants(What::Gguf);
-    let source = if wants_values {
+    let source = if arguments.wants_values() {
         WeightSource::of(&model, arguments.seed)?
     } else {
         WeightSource::initial(&model.architecture, arguments.seed())
@@ -305,6 +335,7 @@ fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Fai
         described,
         commands: vec![arguments.card.command(reference, &arguments.flags())],
         source,
+        own_family: matches!(model.origin, Origin::Gguf(_)).then_some(model.family),
     }])
 }
 
@@ -318,11 +349,52 @@ impl Chosen {
             tokenizer: None,
         }
     }
+
+    fn container_file(&self) -> String {
+        format!("slimfit-{}.gguf", self.weights)
+    }
+
+    /// What llama.cpp runs it as, or what stands in the way.
+    fn llama_cpp(&self) -> Result<Family, NoFamily> {
+        gguf_family_in(&self.architecture, self.weights)
+    }
+
+    /// Whose files kernels read: of what is written beside them the container, else llama.cpp's; else of what is there the
+    /// model's own file; else of what can be written.
+    fn kernel_family(&self, arguments: &Arguments) -> &str {
+        let written = self.llama_cpp().map(Family::name);
+        let own = self
+            .own_family
+            .as_deref()
+            .filter(|own| *own == CONTAINER_FAMILY || Family::ALL.iter().any(|family| family.name() == *own));
+        match (written, own) {
+            _ if arguments.wants(What::Container) => CONTAINER_FAMILY,
+            (_, Some(own)) if !arguments.wants(What::Gguf) => own,
+            (Ok(family), _) => family,
+            (Err(_), _) => CONTAINER_FAMILY,
+        }
+    }
+}
+
+/// Says what can be written where llama.cpp's file cannot.
+fn with_container_hint(error: FormatsError) -> Failure {
+    let error = error.into_document();
+    if error.code != "no-gguf" || error.hint.is_some() {
+        return error.into();
+    }
+    error
+        .hint("`--what container` writes the weights for kernels and slimfit, though not for llama.cpp")
+        .into()
 }
 
 impl Arguments {
     fn wants(&self, what: What) -> bool {
         self.what.contains(&what)
+    }
+
+    /// Whether anything is written that holds weights.
+    fn wants_values(&self) -> bool {
+        [What::Safetensors, What::Gguf, What::Container].into_iter().any(|what| self.wants(what))
     }
 
     fn seed(&self) -> u64 {

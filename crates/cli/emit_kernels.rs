@@ -5,18 +5,14 @@ use crate::failure::Failure;
 use crate::output::Output;
 use slimfit_arch::{Architecture, Positions};
 use slimfit_document::{DocumentError, WrittenFile};
-use slimfit_emit::card::PredictedFigure;
-use slimfit_emit::kernels::{KernelCrate, Measured};
-use slimfit_formats::gguf_out;
+use slimfit_emit::card::CardFacts;
+use slimfit_emit::kernels::KernelCrate;
 use slimfit_hardware::HardwareProfile;
 use slimfit_kernels::pool::allowed_cpus;
 use slimfit_kernels::{Isa, Kernels, Tuning};
 use slimfit_plan::{Plan, PlanOptions};
 use slimfit_quantity::NumberFormat;
 use std::path::Path;
-
-/// Whose GGUF files a crate reads where no architecture of llama.cpp holds the model: those that slimfit alone writes.
-const OWN_FAMILY: &str = "slimfit";
 
 /// The device that kernels are for.
 pub struct KernelDevice {
@@ -36,8 +32,10 @@ pub struct KernelModel<'a> {
     pub kv: NumberFormat,
     pub threads: Option<u32>,
     pub context: u64,
-    /// What its card predicts.
-    pub predicted: &'a [PredictedFigure],
+    /// The `general.architecture` of the files that it reads.
+    pub family: &'a str,
+    /// What its card says.
+    pub facts: &'a CardFacts,
     pub command: &'a str,
 }
 
@@ -87,9 +85,6 @@ impl KernelDevice {
         for step in &plan.steps {
             Kernels::supports(&step.operation).map_err(|error| refused(&error))?;
         }
-        let family = gguf_out::gguf_family_in(model.architecture, model.weights)
-            .map_or(OWN_FAMILY, gguf_out::Family::name);
-        let measured: Vec<Measured> = model.predicted.iter().filter_map(Measured::predicted).collect();
         let emitted = KernelCrate {
             name: model.name,
             title: model.title,
@@ -97,9 +92,9 @@ impl KernelDevice {
             plan: &plan,
             tier: self.tier,
             tuning: &self.tuning,
-            family,
+            family: model.family,
             device: &self.name,
-            measured: &measured,
+            facts: model.facts,
             command: model.command,
         };
         let files = emitted.files()?;

@@ -5,7 +5,7 @@ use slimfit_arch::Architecture;
 use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_formats::config_out::HeldBy;
 use slimfit_formats::gguf::{GgufFile, Tokenizer};
-use slimfit_formats::gguf_out::GgufOutput;
+use slimfit_formats::gguf_out::{ContainerOutput, GgufOutput};
 use slimfit_formats::{
     InitialWeights, LoadedModel, ModelWeights, Origin, SHARD_BYTES, SafetensorsOutput, TensorNames,
     TensorSource,
@@ -76,6 +76,15 @@ impl WeightSource {
     pub fn gguf(&self, output: &GgufOutput<'_>, path: &Path) -> Result<WrittenFile, Failure> {
         let output = GgufOutput { tokenizer: self.tokenizer.as_ref(), ..*output };
         Ok(output.write(path, &*self.source)?)
+    }
+
+    /// Writes slimfit's own container.
+    ///
+    /// # Errors
+    /// Rows that are no whole blocks, no room on the disk, or a source that cannot be read.
+    pub fn container(&self, output: &GgufOutput<'_>, path: &Path) -> Result<WrittenFile, Failure> {
+        let output = GgufOutput { tokenizer: self.tokenizer.as_ref(), ..*output };
+        Ok(ContainerOutput(output).write(path, &*self.source)?)
     }
 }
 

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use libloading::Library;
 use slimfit_arch::Architecture;
+use slimfit_emit::card::CardFacts;
 use slimfit_emit::kernels::KernelCrate;
 use slimfit_kernels::{Isa, Tuning};
 use slimfit_plan::Plan;
@@ -60,7 +61,7 @@ impl EmittedLibrary {
             tuning,
             family: "llama",
             device: "this machine",
-            measured: &[],
+            facts: &CardFacts::default(),
             command: "cargo xtask bench emit",
         };
         let crate_name = emitted.crate_name()?;

@@ -27,7 +27,7 @@ pub(crate) const CHUNK: usize = 16;
 /// The instructions that this was made for.
 pub(crate) const TIER: Isa = Isa::Avx2;
 /// What its files say of themselves.
-pub(crate) const FILE: FileOf = FileOf { family: "llama", architecture: None };
+pub(crate) const FILE: FileOf = FileOf { family: "slimfit", architecture: Some(0x16e8_27bc_022f_87d9) };
 
 /// Activations: a row for each token of a step.
 #[derive(Clone, Copy)]
@@ -107,8 +107,8 @@ impl Layer1 {
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
                 &[
-                    Stored::interleaved(format!("blk.{layer}.attn_q.weight"), 128, 32),
-                    Stored::interleaved(format!("blk.{layer}.attn_k.weight"), 64, 32),
+                    Stored::plain(format!("blk.{layer}.attn_q.weight"), 128),
+                    Stored::plain(format!("blk.{layer}.attn_k.weight"), 64),
                     Stored::plain(format!("blk.{layer}.attn_v.weight"), 64),
                 ],
             )?,
@@ -178,8 +178,8 @@ impl Layer2 {
                 loader,
                 products::layout(WeightFormat::Q8_0, isa),
                 &[
-                    Stored::interleaved(format!("blk.{layer}.attn_q.weight"), 128, 32),
-                    Stored::interleaved(format!("blk.{layer}.attn_k.weight"), 64, 32),
+                    Stored::plain(format!("blk.{layer}.attn_q.weight"), 128),
+                    Stored::plain(format!("blk.{layer}.attn_k.weight"), 64),
                     Stored::plain(format!("blk.{layer}.attn_v.weight"), 64),
                 ],
             )?,

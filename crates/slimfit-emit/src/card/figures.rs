@@ -1,7 +1,7 @@
 //! Predicted and measured figures, in tables of their own: no column holds both.
 
 use super::numbers::{cells, value};
-use super::{Card, MeasuredRun, text};
+use super::{Card, CardFacts, MeasuredRun, NOT_RUN, text};
 use slimfit_quantity::Figure;
 use slimfit_study::{RunFigures, objective_label};
 
@@ -11,21 +11,7 @@ pub(super) fn predicted(card: &Card<'_>) -> String {
         "## Predicted\n\nWhat a model of the device and a law of quality say, with 90 % intervals. The loss \
                        is that of a model trained as below; none of these was trained.\n\n"
             .to_owned();
-    for (label, words) in &facts.setting {
-        section.push_str(&format!("- {}: {}\n", text::markdown(label), text::sentence(words)));
-    }
-    if !facts.setting.is_empty() {
-        section.push('\n');
-    }
-    let rows: Vec<Vec<String>> = facts
-        .predicted
-        .iter()
-        .map(|predicted| {
-            let [value, interval, source] = cells(&predicted.name, &predicted.figure);
-            vec![text::markdown(&objective_label(&predicted.name)), value, interval, source]
-        })
-        .collect();
-    section.push_str(&text::table(&["", "Predicted", "90 % interval", "Source"], &rows));
+    section.push_str(&predicted_table(facts));
     for remark in &facts.remarks {
         section.push_str(&format!("\n{}\n", text::sentence(remark)));
     }
@@ -40,16 +26,38 @@ pub(super) fn predicted(card: &Card<'_>) -> String {
     section
 }
 
+/// What predictions are for, and the predictions.
+pub(crate) fn predicted_table(facts: &CardFacts) -> String {
+    let mut table = String::new();
+    for (label, words) in &facts.setting {
+        table.push_str(&format!("- {}: {}\n", text::markdown(label), text::sentence(words)));
+    }
+    if !facts.setting.is_empty() {
+        table.push('\n');
+    }
+    let rows: Vec<Vec<String>> = facts
+        .predicted
+        .iter()
+        .map(|predicted| {
+            let [value, interval, source] = cells(&predicted.name, &predicted.figure);
+            vec![text::markdown(&objective_label(&predicted.name)), value, interval, source]
+        })
+        .collect();
+    table + &text::table(&["", "Predicted", "90 % interval", "Source"], &rows)
+}
+
 pub(super) fn measured(card: &Card<'_>) -> String {
     let facts = card.facts;
     if facts.measured.is_empty() {
         return format!("## Measured\n\nNothing: {}.\n", text::sentence(&facts.not_measured));
     }
-    let mut section = "## Measured\n\nRuns for real: medians with quartiles.\n".to_owned();
-    for run in &facts.measured {
-        section.push_str(&format!("\n{}:\n\n{}", text::sentence(&run.setting), table(run)));
-    }
-    section
+    format!("## Measured\n\nRuns for real: medians with quartiles.\n{}", measured_runs(facts))
+}
+
+/// Each run: what ran where and how, and its figures.
+pub(crate) fn measured_runs(facts: &CardFacts) -> String {
+    let run = |run: &MeasuredRun| format!("\n{}:\n\n{}", text::sentence(&run.setting), table(run));
+    facts.measured.iter().map(run).collect()
 }
 
 fn table(run: &MeasuredRun) -> String {
@@ -64,6 +72,7 @@ fn table(run: &MeasuredRun) -> String {
     ];
     let rows: Vec<Vec<String>> = picks
         .into_iter()
+        .filter(|(.., pick)| pick(&run.measured).reason.as_deref() != Some(NOT_RUN))
         .map(|(label, name, pick)| {
             let [measured, quartiles, source] = cells(name, pick(&run.measured));
             let predicted = match pick(&run.predicted).value {

@@ -12,7 +12,7 @@ pub(super) fn front_matter(card: &Card<'_>) -> String {
         ConfigClass::Standard { model_type, .. } => tags.push(model_type),
         ConfigClass::Slimfit { .. } => tags.push("custom_code"),
     }
-    if matches!(card.artefacts.gguf, GgufArtefact::Written { .. }) {
+    if matches!(card.artefacts.gguf, GgufArtefact::Written { .. }) || card.artefacts.container.is_some() {
         tags.push("gguf");
     }
     let tags: String = tags.iter().map(|tag| format!("- {tag}\n")).collect();

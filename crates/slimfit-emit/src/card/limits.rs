@@ -1,11 +1,11 @@
 //! What this is not.
 
-use super::{Card, GgufArtefact};
+use super::Card;
 
 pub(super) fn section(card: &Card<'_>) -> String {
     let mut limits = vec![if card.artefacts.given_weights {
         "The weights are those of the model that was given; slimfit only wrote them anew.".to_owned()
-    } else if card.artefacts.safetensors || matches!(card.artefacts.gguf, GgufArtefact::Written { .. }) {
+    } else if card.artefacts.has_weights() {
         "The weights are initial ones: the model is untrained, and its words are noise.".to_owned()
     } else {
         "No trained weights lie here.".to_owned()

@@ -14,7 +14,7 @@ mod tests;
 mod text;
 mod training;
 
-pub(crate) use numbers::cells;
+pub(crate) use figures::{measured_runs, predicted_table};
 
 use slimfit_arch::Architecture;
 use slimfit_formats::training_recipe::TrainingRecipe;
@@ -24,6 +24,9 @@ use slimfit_study::RunFigures;
 
 /// The picture that the card shows, beside it.
 pub const PICTURE_FILE: &str = "architecture.png";
+
+/// The reason of a figure that a run was not for: its table has no line for it.
+pub const NOT_RUN: &str = "not part of this run";
 
 /// Everything a card says.
 #[derive(Debug, Clone)]
@@ -113,6 +116,8 @@ pub struct Artefacts {
     pub given_weights: bool,
     /// The GGUF file.
     pub gguf: GgufArtefact,
+    /// slimfit's own container of the weights, by its file's name.
+    pub container: Option<String>,
     /// Whether the kernels' crate lies there.
     pub kernels: bool,
 }
@@ -170,7 +175,12 @@ impl Artefacts {
             Ok(family) => GgufArtefact::Possible { family: family.name().to_owned() },
             Err(reason) => GgufArtefact::Impossible { reason: reason.to_string() },
         };
-        Self { class, safetensors: false, given_weights: false, gguf, kernels: false }
+        Self { class, safetensors: false, given_weights: false, gguf, container: None, kernels: false }
+    }
+
+    /// Whether weights lie there.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.safetensors || matches!(self.gguf, GgufArtefact::Written { .. }) || self.container.is_some()
     }
 }
 
@@ -199,10 +209,9 @@ impl Card<'_> {
         let name = text::markdown(self.name);
         let [total, layers] = [self.architecture.parameters().total, self.architecture.depth()];
         let artefacts = self.artefacts;
-        let written = artefacts.safetensors || matches!(artefacts.gguf, GgufArtefact::Written { .. });
         let state = if artefacts.given_weights {
             "The weights are those of the model that was given."
-        } else if written {
+        } else if artefacts.has_weights() {
             "The weights are initial ones, drawn from a seed: **untrained**."
         } else {
             "There are **no trained weights** here: this is an architecture to train."

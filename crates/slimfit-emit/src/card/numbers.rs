@@ -59,7 +59,7 @@ fn short(value: f64) -> String {
 }
 
 /// The cells of a figure: value, interval, source. What is no number counts as unavailable, and says so.
-pub(crate) fn cells(name: &str, figure: &Figure) -> [String; 3] {
+pub(super) fn cells(name: &str, figure: &Figure) -> [String; 3] {
     let Some(central) = figure.value.filter(|value| value.is_finite()) else {
         let reason = figure.reason.as_deref().unwrap_or("not recorded");
         return ["unavailable".to_owned(), "–".to_owned(), format!("unavailable: {}", sentence(reason))];

@@ -5,12 +5,31 @@ use super::{Card, ConfigClass, GgufArtefact, text};
 pub(super) fn section(card: &Card<'_>) -> String {
     let mut parts = vec!["## How to run\n".to_owned(), transformers(card), llama_cpp(card), slimfit(card)];
     if card.artefacts.kernels {
+        let weights = card.artefacts.container.as_ref();
+        let weights =
+            weights.map_or_else(String::new, |file| format!("; they read `{file}`, which lies here"));
         parts.push(format!(
-            "**Kernels** of exactly these shapes, without slimfit or any other runtime:\n\n{}",
+            "**Kernels** of exactly these shapes, without slimfit or any other runtime{weights}:\n\n{}",
             text::code("sh", "cd kernels && cargo build --release")
         ));
     }
+    parts.extend(card.artefacts.container.as_ref().map(|file| container(card, file)));
     parts.join("\n")
+}
+
+/// What the container is, and what it is not.
+fn container(card: &Card<'_>, file: &str) -> String {
+    let why = match &card.artefacts.gguf {
+        GgufArtefact::Impossible { reason } => format!(": {reason}"),
+        GgufArtefact::Written { file, .. } => format!("; that one's file is `{file}`"),
+        GgufArtefact::Possible { .. } => "; `slimfit emit --what gguf` writes a file for that one".to_owned(),
+    };
+    format!(
+        "**`{file}`** holds the weights in slimfit's own container, a GGUF file with the whole architecture in it. slimfit and \
+         its kernels read it. **llama.cpp cannot load it**{}.\n\n{}",
+        text::sentence(&why),
+        text::code("sh", &format!("slimfit measure {file}"))
+    )
 }
 
 fn transformers(card: &Card<'_>) -> String {
@@ -55,7 +74,10 @@ fn llama_cpp(card: &Card<'_>) -> String {
              trained weights.\n"
         ),
         GgufArtefact::Impossible { reason } => {
-            format!("**llama.cpp** cannot run it, and no GGUF file lies here: {}.\n", text::sentence(reason))
+            format!(
+                "**llama.cpp** cannot run it, and no file for it lies here: {}.\n",
+                text::sentence(reason)
+            )
         }
     }
 }

@@ -107,6 +107,21 @@ fn a_whole_card() {
 }
 
 #[test]
+fn a_container_is_no_file_of_llama_cpps() {
+    let contained = |more: &str| {
+        rendered("a looped model", more, &facts(), |artefacts| {
+            (artefacts.container, artefacts.kernels) = (Some("slimfit-q8_0.gguf".to_owned()), true);
+        })
+    };
+    let looped = contained("loops: {first: 0, layers: 30, count: 2}, ");
+    assert!(looped.contains("they read `slimfit-q8_0.gguf`, which lies here"), "{looped}");
+    assert!(looped.contains("**llama.cpp cannot load it**: llama.cpp has no architecture"), "{looped}");
+    assert!(looped.contains("`loops` must be") && looped.contains("**untrained**"), "{looped}");
+    let plain = contained("");
+    assert!(plain.contains("`slimfit emit --what gguf` writes a file for that one"), "{plain}");
+}
+
+#[test]
 fn the_front_matter_is_yaml_that_the_hub_understands() {
     let card = rendered("x", "", &facts(), |artefacts| {
         artefacts.gguf =

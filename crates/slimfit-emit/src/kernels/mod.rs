@@ -13,9 +13,8 @@ mod products;
 mod readme;
 mod text;
 
-pub use readme::Measured;
-
 use crate::EmitError;
+use crate::card::CardFacts;
 use model::ModelText;
 use slimfit_arch::Architecture;
 use slimfit_kernels::{Isa, Tuning, WeightFormat, sources};
@@ -40,8 +39,8 @@ pub struct KernelCrate<'a> {
     pub family: &'a str,
     /// The device, in words.
     pub device: &'a str,
-    /// What was measured or predicted there.
-    pub measured: &'a [Measured],
+    /// What was measured and predicted of it.
+    pub facts: &'a CardFacts,
     /// The command that writes it again.
     pub command: &'a str,
 }

@@ -2,32 +2,12 @@
 
 use super::KernelCrate;
 use super::text::grouped;
-use crate::card::{PredictedFigure, cells};
-use slimfit_study::objective_label;
+use crate::card::{CardFacts, measured_runs, predicted_table};
+use slimfit_formats::gguf::CONTAINER_FAMILY;
 use std::collections::BTreeMap;
 
-/// A figure of the model on the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Measured {
-    /// What it is.
-    pub what: String,
-    /// Its value with its unit.
-    pub value: String,
-    /// `measured`, `modelled`, …
-    pub source: String,
-}
-
-impl Measured {
-    /// A figure of the model's card; none where there is none.
-    pub fn predicted(predicted: &PredictedFigure) -> Option<Self> {
-        predicted.figure.value?;
-        let [value, interval, source] = cells(&predicted.name, &predicted.figure);
-        Some(Self { what: objective_label(&predicted.name), value: format!("{value} ({interval})"), source })
-    }
-}
-
 pub(super) fn text(emitted: &KernelCrate<'_>, name: &str) -> String {
-    let KernelCrate { title, plan, tier, family, device, measured, command, .. } = emitted;
+    let KernelCrate { title, plan, tier, family, device, facts, command, .. } = emitted;
     let options = &plan.options;
     let mut shapes: BTreeMap<(u64, u64, &str), Vec<&str>> = BTreeMap::new();
     for slot in &plan.matrices {
@@ -41,15 +21,16 @@ pub(super) fn text(emitted: &KernelCrate<'_>, name: &str) -> String {
         let places = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         table += &format!("| {} | {} | {format} | {places} |\n", grouped(*rows), grouped(*columns));
     }
-    let mut figures = String::new();
-    for figure in *measured {
-        figures += &format!("| {} | {} | {} |\n", figure.what, figure.value, figure.source);
-    }
-    let figures = if figures.is_empty() {
-        "No figures were at hand; `cargo bench` measures them here.\n".to_owned()
+    let reads = if *family == CONTAINER_FAMILY {
+        "It reads slimfit's own container of this very model, which `slimfit emit --what container` writes: a GGUF file of the\n\
+         architecture `slimfit`, which llama.cpp does not load. Matrices and their formats:"
+            .to_owned()
     } else {
-        format!("| what | value | source |\n|---|---|---|\n{figures}")
+        format!(
+            "It reads GGUF files of the architecture `{family}` with the tensors of this model, in these formats:"
+        )
     };
+    let (measured, predicted) = (measured(facts), predicted(facts));
     let threads = options.threads;
     format!(
         r#"# {name}
@@ -79,12 +60,15 @@ From C, `include/{name}.h`:
 const float *logits = {name}_decode_step(model, 1);
 ```
 
-It reads GGUF files of the architecture `{family}` with the tensors of this model, in these formats:
+{reads}
 
 {table}
-## Figures
+## Measured
 
-{figures}
+{measured}
+## Predicted
+
+{predicted}
 ## How it is laid out
 
 - `src/model.rs`: the model as it is computed, one call for each operation of a layer.
@@ -103,4 +87,23 @@ Written by slimfit {version}:
         context = grouped(options.context),
         version = env!("CARGO_PKG_VERSION"),
     )
+}
+
+/// Runs of the study. They are of slimfit's runtime, which executes the same operations by the same kernels.
+fn measured(facts: &CardFacts) -> String {
+    if facts.measured.is_empty() {
+        return "Not measured yet: `cargo bench` measures it here.\n".to_owned();
+    }
+    format!(
+        "Runs for real before this crate was written, with the same kernels: medians with quartiles. `cargo bench` measures \
+         this crate.\n{}",
+        measured_runs(facts)
+    )
+}
+
+fn predicted(facts: &CardFacts) -> String {
+    if facts.predicted.iter().all(|known| known.figure.value.is_none()) {
+        return "Nothing was predicted.\n".to_owned();
+    }
+    predicted_table(facts)
 }
