@@ -4,8 +4,10 @@
 use super::{GgufFile, GgufValue};
 use crate::FormatsError;
 use crate::architecture_file::{architecture_json, read_architecture};
+use serde_json::Value;
 use slimfit_arch::Architecture;
 use slimfit_document::Document;
+use std::collections::BTreeMap;
 
 /// Its `general.architecture`.
 pub const CONTAINER_FAMILY: &str = "slimfit";
@@ -16,7 +18,19 @@ pub(crate) const CONTEXT_KEY: &str = "slimfit.context_length";
 
 /// What a container of a (validated) architecture says under its key: the same text for the same model.
 pub fn architecture_text(architecture: &Architecture) -> String {
-    architecture_json(&architecture.normalised()).to_string()
+    sorted(architecture_json(&architecture.normalised())).to_string()
+}
+
+/// Whatever order of keys the JSON library was built for.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<String, Value> = fields.into_iter().collect();
+            Value::Object(fields.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 /// The architecture, and the context where it is said.

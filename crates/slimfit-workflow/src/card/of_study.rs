@@ -3,14 +3,15 @@
 use super::{Described, use_tokens, with_missing, workload_words};
 use crate::WorkflowError;
 use slimfit_document::Document;
-use slimfit_emit::card::{CardFacts, MeasuredRun, PredictedFigure};
+use slimfit_emit::card::{CardFacts, MeasuredRun, NOT_RUN, PredictedFigure};
 use slimfit_emit::{TrainingRequest, training_recipe};
 use slimfit_hardware::HardwareProfile;
 use slimfit_quality::{QualityModel, Recipe, TRAINING_CONTEXT};
-use slimfit_quantity::{Figure, Source, format_count};
+use slimfit_quantity::{Figure, Measured, Predicted, Source, format_count};
 use slimfit_search::Workload;
 use slimfit_study::{
-    Front, FrontPoint, InputKind, Measurement, Study, Verification, WeightsSource, objective_label,
+    ExternalEngine, Front, FrontPoint, InputKind, Measurement, RunFigures, Study, Verification,
+    VerificationRow, WeightsSource, objective_label,
 };
 
 /// The records of a study, read once for all of its points.
@@ -187,12 +188,17 @@ impl StudyFacts {
 
     fn measured(&self, point: &FrontPoint) -> Vec<MeasuredRun> {
         let runs = self.measurements.iter().filter(|run| run.id == point.id);
-        runs.map(|run| MeasuredRun {
+        let runs = runs.map(|run| MeasuredRun {
             setting: run_words(run),
             measured: run.measured.clone(),
             predicted: run.predicted.clone(),
-        })
-        .collect()
+        });
+        let verified = self.verification.iter().flat_map(|verification| {
+            let rows = verification.rows.iter();
+            let rows = rows.filter(|row| row.id == point.id && row.impossible.is_none());
+            rows.filter_map(|row| verified_run(row, verification.engine.as_ref()))
+        });
+        runs.chain(verified).collect()
     }
 
     fn not_predicted(&self) -> Vec<(String, String)> {
@@ -223,10 +229,58 @@ fn verified(verification: &Verification) -> Option<String> {
     })
 }
 
+fn engine_words(engine: Option<&ExternalEngine>) -> String {
+    engine.map_or_else(|| "slimfit".to_owned(), |engine| format!("{} {}", engine.name, engine.version))
+}
+
+/// A cell of a verification, in which one quantity was measured; none where it is of a phase that a card has no line for.
+pub(super) fn verified_run(row: &VerificationRow, engine: Option<&ExternalEngine>) -> Option<MeasuredRun> {
+    let (what, pick): (String, fn(&mut RunFigures) -> &mut Figure) = match row.phase.as_str() {
+        "decode" => {
+            (format!("a token decoded at a depth of {}", row.depth_tokens), |run| &mut run.tpot_seconds)
+        }
+        "prefill" => {
+            (format!("a prompt of {} tokens", row.prompt_tokens), |run| &mut run.prefill_tokens_per_s)
+        }
+        "memory" => ("memory".to_owned(), |run| &mut run.peak_memory_bytes),
+        _ => return None,
+    };
+    // Cells have seconds, and prompts are told as tokens a second.
+    let prompt = row.phase == "prefill";
+    let told = |value: f64| if prompt { row.prompt_tokens as f64 / value } else { value };
+    let tests = [Some(row.measured), row.retest].into_iter().flatten().map(told).collect();
+    let mut measured = not_run();
+    *pick(&mut measured) = Measured::new(tests)?.figure();
+    let [mut low, mut high] = [row.predicted.low, row.predicted.high].map(told);
+    if prompt {
+        (low, high) = (high, low);
+    }
+    let mut predicted = not_run();
+    *pick(&mut predicted) = Predicted { value: told(row.predicted.value), low, high }.figure();
+    let setting = format!(
+        "`{}` on the machine of the study, {}, in a verification: {what}; random weights in `{}`, KV cache `{}`",
+        engine_words(engine),
+        threads(row.threads),
+        row.weights,
+        row.kv
+    );
+    Some(MeasuredRun { setting, measured, predicted })
+}
+
+fn not_run() -> RunFigures {
+    let none = || Figure::unavailable(NOT_RUN);
+    RunFigures {
+        prefill_tokens_per_s: none(),
+        decode_tokens_per_s: none(),
+        ttft_seconds: none(),
+        tpot_seconds: none(),
+        peak_memory_bytes: none(),
+        joules_per_token: none(),
+    }
+}
+
 fn run_words(run: &Measurement) -> String {
-    let engine = run.engine.as_ref();
-    let engine =
-        engine.map_or_else(|| "slimfit".to_owned(), |engine| format!("{} {}", engine.name, engine.version));
+    let engine = engine_words(run.engine.as_ref());
     format!(
         "`{engine}` on the machine of the study, {}, `{}`; {} weights in `{}`, KV cache `{}`; a prompt of {} tokens, {} \
          generated at a depth of {}",

@@ -70,3 +70,35 @@ fn what_the_law_refuses_is_said_and_the_recipe_stays() {
     assert!(loss.reason.as_deref().is_some_and(|reason| reason.contains("tokens")), "{loss:?}");
     assert!(described.training.law.extrapolated);
 }
+
+#[test]
+fn a_cell_of_a_verification_is_a_run_of_one_quantity() {
+    let architecture = serde_json::json!({"hidden_size": 64, "vocabulary_size": 96, "layers": [
+        {"attention": {"heads": 2, "kv_heads": 1, "head_size": 32}, "ffn": {"kind": "dense", "size": 64}}]});
+    let row = |phase: &str, retest: Option<f64>| -> slimfit_study::VerificationRow {
+        serde_json::from_value(serde_json::json!({
+            "id": "0123456789ab", "architecture": architecture, "parameters": 1, "weights": "q8_0", "kv": "f16",
+            "threads": 1, "phase": phase, "prompt_tokens": 128, "depth_tokens": 512,
+            "predicted": {"value": 0.5, "low": 0.4, "high": 0.8}, "measured": 0.25, "retest": retest,
+            "sentinel_ratio": 1.0,
+        }))
+        .unwrap()
+    };
+    let told = |phase: &str, retest| of_study::verified_run(&row(phase, retest), None).unwrap();
+    let decode = told("decode", Some(0.25));
+    assert_eq!((decode.measured.tpot_seconds.value, decode.measured.tpot_seconds.n), (Some(0.25), 2));
+    assert_eq!(decode.measured.tpot_seconds.source, Source::Measured);
+    assert_eq!(decode.predicted.tpot_seconds.high, Some(0.8));
+    assert!(
+        decode.setting.contains("at a depth of 512") && decode.setting.contains("1 thread,"),
+        "{decode:?}"
+    );
+    assert_eq!(decode.measured.ttft_seconds.value, None);
+    // A prompt of 128 tokens in a quarter of a second.
+    let prefill = told("prefill", None);
+    assert_eq!(prefill.measured.prefill_tokens_per_s.value, Some(512.0));
+    let predicted = &prefill.predicted.prefill_tokens_per_s;
+    assert_eq!((predicted.low, predicted.value, predicted.high), (Some(160.0), Some(256.0), Some(320.0)));
+    assert_eq!(told("memory", None).measured.peak_memory_bytes.value, Some(0.25));
+    assert!(of_study::verified_run(&row("decode_p95", None), None).is_none());
+}
