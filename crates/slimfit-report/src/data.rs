@@ -1,6 +1,7 @@
 //! The records as the page carries them: one JSON value in `script#slimfit-data`.
 
 use crate::cloud::{PackedCloud, packed};
+use crate::differences::comparison_sentences;
 use crate::roofline::{bandwidths, peaks, placed};
 use crate::shape::shape_cells;
 use crate::staircase::staircase;
@@ -8,12 +9,15 @@ use crate::unit::{Unit, objective_label};
 use crate::{ReportError, ReportInput};
 use serde::Serialize;
 use serde_json::{Value, json};
-use slimfit_hardware::HardwareProfile;
-use slimfit_study::{Explanation, Front, FrontPoint, Objective, OperationCost, RunningSearch};
+use slimfit_hardware::{Bandwidth, HardwareProfile};
+use slimfit_study::{Candidates, Explanation, Front, FrontPoint, Objective, OperationCost, RunningSearch};
 use std::collections::{BTreeMap, HashMap};
 
 /// The schema of the page's records.
 pub(crate) const REPORT_SCHEMA: &str = "slimfit/report/v1";
+/// What draws the page's charts, with its licence.
+pub(crate) const CHART_LIBRARY: &str = "Apache ECharts 6.1.0, Apache-2.0";
+
 /// Bytes that the parts of the records may take which grow with the study.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
@@ -31,15 +35,16 @@ impl Budget {
         let of = |bytes: f64| (bytes * part) as usize;
         Self { full: of(600e3), columns: of(450e3), cloud: of(400e3) }
     }
+
+    /// The bytes of all parts.
+    pub(crate) fn bytes(self) -> usize {
+        self.full + self.columns + self.cloud
+    }
 }
 
 /// The JSON of `input`, safe inside a `<script>` element whatever the names hold, and how many points of the front it
 /// leaves out.
-pub(crate) fn embedded(
-    input: &ReportInput,
-    budget: Budget,
-    revision: Option<&str>,
-) -> Result<(String, usize), ReportError> {
+pub(crate) fn embedded(input: &ReportInput, budget: Budget) -> Result<(String, usize), ReportError> {
     let objectives: Vec<Value> =
         input.front.iter().flat_map(|front| &front.head.objectives).map(objective).collect();
     let cloud: Option<PackedCloud> = input
@@ -61,13 +66,15 @@ pub(crate) fn embedded(
         "explanations": input.explanations.iter().map(explanation_value).collect::<Vec<_>>(),
         "references": input.references,
         "comparison": input.comparison,
+        "sentences": input.comparison.as_ref().map(comparison_sentences),
         "running": input.running.as_ref().map(running_value).transpose()?,
-        "revision": revision,
-        "labels": revision.map(|_| of_objectives(|name| json!(objective_label(name)))),
-        "units": revision.map(|_| of_objectives(|name| json!(Unit::of_objective(name).key()))),
         "cloud": cloud,
         "roofline": input.profile.as_ref().map(roofline_value),
         "staircase": input.profile.as_ref().map(staircase_value),
+        "kv_cache": input.front.iter().flat_map(crate::section::picks).map(kv_value).collect::<Vec<_>>(),
+        "existing": input.front.as_ref().map(|front| existing_value(&front.head.existing)),
+        "counts": counts(input),
+        "chart_library": CHART_LIBRARY,
     });
     Ok((script_safe(&serde_json::to_string(&data)?), left_out))
 }
@@ -79,28 +86,8 @@ fn objective(objective: &Objective) -> Value {
     })
 }
 
-/// What objectives are called and counted in: those of a search that begins after the page was made, too.
-fn of_objectives(of: impl Fn(&str) -> Value) -> Value {
-    const NAMES: [&str; 13] = [
-        "loss",
-        "loss_per_byte",
-        "ttft_seconds",
-        "tpot_seconds",
-        "ttft_p95_seconds",
-        "tpot_p95_seconds",
-        "seconds_per_byte",
-        "memory_bytes",
-        "file_bytes",
-        "joules_per_token",
-        "training_flops",
-        "training_seconds",
-        "parameters",
-    ];
-    NAMES.into_iter().map(|name| (name.to_owned(), of(name))).collect()
-}
-
 /// A search that is not finished, with what its objectives are called and counted in.
-fn running_value(running: &RunningSearch) -> Result<Value, ReportError> {
+pub(crate) fn running_value(running: &RunningSearch) -> Result<Value, ReportError> {
     let mut value = serde_json::to_value(running)?;
     let all = |of: &dyn Fn(&str) -> Value| -> Value {
         running.objectives.iter().map(|name| (name.clone(), of(name))).collect()
@@ -110,26 +97,73 @@ fn running_value(running: &RunningSearch) -> Result<Value, ReportError> {
     Ok(value)
 }
 
+/// Contexts at which the page says what the KV cache takes.
+const CONTEXTS: [u64; 6] = [512, 2048, 4096, 8192, 16_384, 32_768];
+
+/// Tokens and bytes of a point's KV cache; nothing where its format does not fit its shape.
+pub(crate) fn kv_cache(point: &FrontPoint) -> Vec<(u64, u64)> {
+    let bytes = |tokens: u64| Some((tokens, point.architecture.kv_cache_bytes(point.kv, tokens).ok()?));
+    CONTEXTS.into_iter().filter_map(bytes).collect()
+}
+
+fn kv_value(point: &FrontPoint) -> Value {
+    let contexts =
+        kv_cache(point).into_iter().map(|(tokens, bytes)| json!({ "tokens": tokens, "bytes": bytes }));
+    json!({ "id": point.id, "contexts": contexts.collect::<Vec<_>>() })
+}
+
+/// What the page counts itself in longer records, by the names its paths use.
+fn counts(input: &ReportInput) -> Value {
+    let points = input.front.as_ref().map_or(&[][..], |front| &front.points);
+    let kernels = input.profile.iter().flat_map(|profile| &profile.kernels);
+    json!({
+        "points": points.len(),
+        "broken": input.front.as_ref().map(crate::section::front::broken),
+        "extrapolated": points.iter().filter(|point| point.flags.iter().any(|flag| flag == "extrapolated")).count(),
+        "tied": points.iter().filter(|point| !point.representative && point.picks.is_empty()).count(),
+        "kernels_without_place": kernels.filter(|kernel| placed(kernel).is_none()).count(),
+    })
+}
+
+/// The models that exist as far as the page lists them, each in its recommended format.
+fn existing_value(existing: &Candidates) -> Value {
+    let listed: Vec<Value> = crate::section::existing::listed(existing)
+        .into_iter()
+        .map(|(place, model)| {
+            let mut value = json!(model);
+            value["place"] = json!(place + 1);
+            value["formats"] = json!(&model.formats[..1]);
+            value
+        })
+        .collect();
+    json!({
+        "count": existing.candidates.len(),
+        "listed": listed.len(),
+        "candidates": listed,
+        "candidates_ranked_by": existing.candidates_ranked_by,
+        "candidates_skipped": existing.candidates_skipped,
+    })
+}
+
 /// The roof, and the place of every kernel that has one.
 fn roofline_value(profile: &HardwareProfile) -> Value {
     let kernels: Vec<Value> = profile
         .kernels
         .iter()
-        .filter_map(|kernel| {
-            let words = format!(
-                "{} {}, {} × {}, batch {}, threads {}",
-                kernel.variant, kernel.format, kernel.rows, kernel.columns, kernel.batch, kernel.threads
-            );
-            Some(json!({ "label": words, "place": placed(kernel)? }))
-        })
+        .enumerate()
+        .filter_map(|(index, kernel)| Some(json!({ "place": placed(kernel)?, "index": index })))
         .collect();
     json!({ "kernels": kernels, "peaks": peaks(profile), "bandwidths": bandwidths(profile) })
 }
 
 /// The lines of the bandwidth chart.
 fn staircase_value(profile: &HardwareProfile) -> Value {
-    let steps = staircase(profile);
-    steps.into_iter().map(|step| json!({ "threads": step.threads, "points": step.points })).collect()
+    let index = |point: &Bandwidth| profile.bandwidth.iter().position(|known| std::ptr::eq(known, point));
+    let steps = staircase(profile).into_iter().map(|step| {
+        let places: Vec<Option<usize>> = step.points.iter().map(|point| index(point)).collect();
+        json!({ "threads": step.threads, "points": step.points, "index": places })
+    });
+    steps.collect()
 }
 
 /// Escapes what could end the element or start a comment in it; JSON reads the same.
@@ -169,23 +203,25 @@ pub(crate) fn tied(front: &Front) -> BTreeMap<u64, u64> {
 fn front_value(front: &Front, budget: Budget) -> Result<Value, ReportError> {
     let mut value = serde_json::to_value(&front.head)?;
     if let Some(head) = value.as_object_mut() {
-        // The page writes out what it shows of them; `front.json` holds them all.
-        head.remove("candidates");
+        // `existing` holds what the page shows of them, `front.json` holds them all.
+        for part in ["candidates", "candidates_ranked_by", "candidates_skipped"] {
+            head.remove(part);
+        }
     }
     let mut points = Vec::new();
     let mut more = Columns::default();
     let (mut bytes, mut left_out) = (0, 0);
     let tied = tied(front);
     for point in by_weight(front) {
-        let shape = shape_cells(&point.architecture);
-        if bytes < budget.full {
+        // Rows that the page writes itself show intervals, which columns leave out.
+        if bytes < budget.full || points.len() < crate::section::front::WRITTEN_ROWS {
             let mut full = serde_json::to_value(point)?;
-            full["shape"] = json!(shape);
+            full["shape"] = json!(shape_cells(&point.architecture));
             full["tied"] = json!(if point.representative { tied[&point.tie_group] } else { 0 });
             bytes += full.to_string().len();
             points.push(full);
         } else if more.bytes < budget.columns {
-            more.push(front, point, shape, &tied);
+            more.push(front, point, &tied);
         } else {
             left_out += 1;
         }
@@ -246,10 +282,10 @@ impl Serialize for Texts {
 }
 
 impl Columns {
-    fn push(&mut self, front: &Front, point: &FrontPoint, shape: [String; 4], tied: &BTreeMap<u64, u64>) {
+    fn push(&mut self, front: &Front, point: &FrontPoint, tied: &BTreeMap<u64, u64>) {
         let texts = &mut self.texts;
         self.id.push(point.id.clone());
-        self.shape.push(shape.map(|text| texts.place(&text)));
+        self.shape.push(shape_cells(&point.architecture).map(|text| texts.place(&text)));
         self.weights.push(texts.place(point.weights.name()));
         self.kv.push(texts.place(point.kv.name()));
         self.parameters.push(point.parameters.total);
@@ -267,8 +303,9 @@ impl Columns {
     }
 }
 
-/// The explanation with operations that differ only in their layer folded into one that lists its layers.
-fn explanation_value(explanation: &Explanation) -> Value {
+/// The operations of an explanation, those that differ only in their layer as one with the layers they stand in. What
+/// stands in no layer has none.
+pub(crate) fn folded(explanation: &Explanation) -> Vec<(OperationCost, Vec<u64>)> {
     let mut folded: Vec<(OperationCost, Vec<u64>)> = Vec::new();
     for operation in &explanation.operations {
         let bare = OperationCost { layer: None, ..operation.clone() };
@@ -280,7 +317,12 @@ fn explanation_value(explanation: &Explanation) -> Value {
             (_, layer) => folded.push((bare, layer.into_iter().collect())),
         }
     }
-    let operations: Vec<Value> = folded
+    folded
+}
+
+/// The explanation with its operations folded.
+fn explanation_value(explanation: &Explanation) -> Value {
+    let operations: Vec<Value> = folded(explanation)
         .into_iter()
         .map(|(operation, layers)| {
             let mut value = json!(operation);

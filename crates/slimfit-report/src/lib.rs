@@ -1,9 +1,8 @@
-//! HTML, PNG, SVG and CSV from finished records; never computes a new number.
+//! HTML, PNG, SVG, CSV, JSON and Markdown from finished records; never computes a new number.
 #![doc = include_str!("../README.md")]
 
 mod chart;
 mod cloud;
-mod csv;
 mod data;
 mod differences;
 mod error;
@@ -16,6 +15,7 @@ mod roofline;
 mod section;
 mod shape;
 mod staircase;
+mod table;
 mod unit;
 mod write;
 
@@ -24,5 +24,5 @@ pub use differences::comparison_sentences;
 pub use error::ReportError;
 pub use input::ReportInput;
 pub use live::LiveReport;
-pub use page::render_html;
+pub use page::{PageParts, render_html, render_parts};
 pub use write::{WrittenFile, write_report};

@@ -1,6 +1,7 @@
 //! The page live on this machine while a search or a measurement goes on: loopback only, and nothing can be changed.
 
-use crate::page::render_live;
+use crate::data::running_value;
+use crate::page::{render_live, render_parts};
 use crate::{ReportError, ReportInput};
 use serde_json::json;
 use slimfit_study::Study;
@@ -14,18 +15,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A page that is made anew whenever the study has something new.
 ///
-/// It answers `GET /` with the page and `GET /running.json` with how far an unfinished search is, to requests of this
-/// machine's own browsers: it is bound to the loopback address, and a request that names another host (a page somewhere that
+/// It answers `GET /` with the page, `GET /running.json` with how far an unfinished search is and which state of the study
+/// there is, and `GET /parts.json` with what an open page needs to show that state, to requests of this machine's own browsers: it is bound to the loopback address, and a request that names another host (a page somewhere that
 /// points a name of its own here) is refused.
 pub struct LiveReport {
     server: Server,
     address: SocketAddr,
 }
 
-/// The page of one state of the study.
+/// What was made of one state of the study.
 struct Made {
     revision: String,
     page: String,
+    parts: String,
 }
 
 impl LiveReport {
@@ -83,14 +85,21 @@ impl LiveReport {
             (405, "text/plain", "this page can only be read".to_owned())
         } else {
             let body = match path.as_str() {
-                "/" | "/report.html" => page(study, describe, made).map(|page| ("text/html", page)),
+                "/" | "/report.html" => {
+                    self::made(study, describe, made).map(|made| ("text/html", made.page.clone()))
+                }
+                "/parts.json" => {
+                    self::made(study, describe, made).map(|made| ("application/json", made.parts.clone()))
+                }
                 "/running.json" => running(study).map(|json| ("application/json", json)),
                 _ => Ok(("", String::new())),
             };
             match body {
-                Ok(("", _)) => {
-                    (404, "text/plain", "there is nothing here but `/` and `/running.json`".to_owned())
-                }
+                Ok(("", _)) => (
+                    404,
+                    "text/plain",
+                    "there is nothing here but `/`, `/running.json` and `/parts.json`".to_owned(),
+                ),
                 Ok((kind, text)) => (200, kind, text),
                 // Another process may be writing; the page asks again.
                 Err(error) => (503, "text/plain", error.to_string()),
@@ -122,25 +131,31 @@ impl LiveReport {
     }
 }
 
-/// The page of the study as it is.
-fn page(
+/// What is shown of the study as it is.
+fn made<'a>(
     study: &Study,
     describe: &dyn Fn(&mut ReportInput),
-    made: &mut Option<Made>,
-) -> Result<String, ReportError> {
+    made: &'a mut Option<Made>,
+) -> Result<&'a Made, ReportError> {
     let revision = study.revision()?;
-    if let Some(known) = made.as_ref().filter(|known| known.revision == revision) {
-        return Ok(known.page.clone());
+    if made.as_ref().is_some_and(|known| known.revision != revision) {
+        *made = None;
+    }
+    if let Some(known) = made {
+        return Ok(known);
     }
     let mut input = ReportInput::from_study(study)?;
     describe(&mut input);
     let page = render_live(&input, &revision)?;
-    *made = Some(Made { revision, page: page.clone() });
-    Ok(page)
+    let parts = render_parts(&input)?;
+    let parts =
+        json!({ "revision": revision, "records": parts.records, "sections": parts.sections }).to_string();
+    Ok(made.insert(Made { revision, page, parts }))
 }
 
 /// How far an unfinished search is, and which state of the study a page should show.
 fn running(study: &Study) -> Result<String, ReportError> {
     let (revision, running) = (study.revision()?, study.running_search()?);
-    Ok(serde_json::to_string(&json!({ "revision": revision, "running": running }))?)
+    let running = running.as_ref().map(running_value).transpose()?;
+    Ok(json!({ "revision": revision, "running": running }).to_string())
 }

@@ -8,6 +8,8 @@ use slimfit_report::{ReportInput, write_report};
 use slimfit_study::Study;
 use std::path::{Path, PathBuf};
 
+/// Holds what `tables/front.csv` does in twice the bytes.
+const LEFT_OUT: &str = "tables/front.json";
 /// Dominated points that the example keeps.
 const CLOUD: usize = 3000;
 
@@ -44,11 +46,15 @@ fn the_committed_example_is_what_its_records_give() {
     let input: ReportInput = serde_json::from_str(&text).unwrap();
     if study.is_some() || std::env::var_os("SLIMFIT_UPDATE_EXAMPLE").is_some() {
         write_report(&input, &folder()).unwrap();
+        std::fs::remove_file(folder().join(LEFT_OUT)).unwrap();
     }
     let fresh = tempfile::tempdir().unwrap();
     for file in write_report(&input, fresh.path()).unwrap() {
-        let name = PathBuf::from(&file.path).file_name().unwrap().to_owned();
-        let committed = std::fs::read(folder().join(&name)).unwrap_or_default();
+        let name = Path::new(&file.path).strip_prefix(fresh.path()).unwrap();
+        if name == Path::new(LEFT_OUT) {
+            continue;
+        }
+        let committed = std::fs::read(folder().join(name)).unwrap_or_default();
         assert!(
             committed == std::fs::read(&file.path).unwrap(),
             "`reports/example/{}` is not what `records.json` gives; `SLIMFIT_UPDATE_EXAMPLE=1` writes it anew",

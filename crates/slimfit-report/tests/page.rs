@@ -278,7 +278,7 @@ fn measured_scores_and_trainings_are_shown_as_what_they_are() {
     picked.picks.push("best-hellaswag".to_owned());
     let page = without_scripts(&render_html(&input).unwrap());
     for words in [
-        "<span data-source=\"measured\">47.3 %</span>",
+        "/objectives/score_hellaswag\">47.3 %</span>",
         "a measured score stands in its place",
         "≥ 35.0 %",
         "data-key=\"score_hellaswag\" aria-sort=\"descending\"",
@@ -383,7 +383,7 @@ fn existing_models_are_ranked_with_their_reasons_and_without_the_folders_of_thei
         "54.3",
         "Leaderboard of tests",
         "breaks a limit",
-        "limit <span data-source=\"read\">100 MiB</span>",
+        "data-at=\"limit\">100 MiB</span>",
         "predicted to be beaten by ",
         "a new model, point ",
         "broken.gguf: damaged",
@@ -409,6 +409,14 @@ fn files_are_what_the_list_says_and_the_same_each_time() {
         "roofline.svg",
         "bandwidth.png",
         "front.csv",
+        "front.json",
+        "front.md",
+        "throughput.json",
+        "errors.md",
+        "public-models.csv",
+        "predicted-operations.json",
+        "measured-operations.md",
+        "quality-noises.csv",
         "report.html",
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
@@ -424,6 +432,14 @@ fn files_are_what_the_list_says_and_the_same_each_time() {
             }
             "svg" => assert!(bytes.starts_with(b"<svg")),
             "csv" => assert!(bytes.contains(&b',')),
+            "json" => {
+                let rows: Vec<serde_json::Map<String, serde_json::Value>> =
+                    serde_json::from_slice(&bytes).unwrap();
+                let csv = std::fs::read_to_string(one.path.replace(".json", ".csv")).unwrap();
+                assert_eq!(rows.len(), csv.lines().count() - 1, "{}", one.path);
+                assert_eq!(rows[0].len(), csv.lines().next().unwrap().split(',').count(), "{}", one.path);
+            }
+            "markdown" => assert!(bytes.starts_with(b"| ") && bytes.windows(5).any(|part| part == b"| ---")),
             _ => assert!(bytes.starts_with(b"<!DOCTYPE html>")),
         }
     }
@@ -438,7 +454,12 @@ fn the_words_and_markup_of_a_small_report() {
 
 #[test]
 fn vendored_files_are_the_ones_whose_checksums_are_stated() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor");
+    for folder in ["vendor", "tests/vendor"] {
+        stated_checksums_hold(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    }
+}
+
+fn stated_checksums_hold(folder: &Path) {
     let list = std::fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
     let stated: Vec<(&str, &str)> = list.lines().filter_map(|line| line.split_once("  ")).collect();
     for (digest, name) in &stated {
@@ -446,7 +467,7 @@ fn vendored_files_are_the_ones_whose_checksums_are_stated() {
         let found: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(*digest, found, "{name}");
     }
-    let files = std::fs::read_dir(&folder).unwrap().count();
+    let files = std::fs::read_dir(folder).unwrap().count();
     assert_eq!(files, stated.len() + 2, "every file but README.md and SHA256SUMS is listed");
 }
 

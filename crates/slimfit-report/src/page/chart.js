@@ -1,6 +1,9 @@
 // What all charts share: colours of the theme, axes, and drawing anew when theme or size change.
 
-const drawn = [];
+let drawn = [];
+/** The chart library stands behind this script, so that the page answers before it is read. */
+const libraryIsRead = () => typeof echarts !== 'undefined';
+if (!libraryIsRead()) document.addEventListener('DOMContentLoaded', () => redrawAll());
 
 /** Draws `option(colours)` into an element now and after each change of theme. Nothing where the element is missing. */
 function chart(node, option) {
@@ -9,7 +12,7 @@ function chart(node, option) {
   drawn.push(entry);
   watcher.observe(node);
   entry.redraw = () => {
-    if (node.offsetParent === null) return;
+    if (node.offsetParent === null || !libraryIsRead()) return;
     if (!entry.instance) {
       entry.instance = echarts.init(node, null, { renderer: 'canvas' });
       if (entry.ready) entry.ready(entry.instance);
@@ -20,7 +23,53 @@ function chart(node, option) {
   return entry;
 }
 
-function redrawAll() { drawn.forEach(entry => entry.redraw()); }
+/** Changes parts of a drawn chart, which the library finds by their `id`; nothing where it is not drawn yet. */
+function change(entry, part) {
+  if (entry && entry.instance && entry.node.offsetParent !== null) entry.instance.setOption(part, { lazyUpdate: false });
+}
+
+/** Forgets the charts whose place is gone, as when a section was written anew. */
+function forgetCharts() {
+  drawn = drawn.filter(entry => {
+    if (entry.node.isConnected) return true;
+    watcher.unobserve(entry.node);
+    if (entry.instance) entry.instance.dispose();
+    return false;
+  });
+}
+
+/** The chart as it stands, as a `data:` address of a PNG at twice its size. */
+function chartPng(entry) {
+  return entry.instance.getDataURL({ type: 'png', pixelRatio: 2, backgroundColor: colours().surface });
+}
+
+/** The chart as it stands, drawn anew as SVG. */
+function chartSvg(entry) {
+  const { clientWidth: width, clientHeight: height } = entry.node;
+  const again = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
+  again.setOption({ animation: false, backgroundColor: colours().surface, textStyle: { fontFamily: 'sans-serif' }, ...entry.option(colours()) });
+  const text = again.renderToSVGString();
+  again.dispose();
+  return text;
+}
+
+let waiting = [];
+
+/** Draws charts one after the other, so that the page answers between them. */
+function redraw(entries) {
+  const idle = !waiting.length;
+  waiting = waiting.concat(entries.filter(entry => !waiting.includes(entry)));
+  const next = () => {
+    const entry = waiting[0];
+    if (entry && entry.node.isConnected) entry.redraw();
+    waiting.shift();
+    if (waiting.length) setTimeout(next, 0); else if (libraryIsRead() && !performance.getEntriesByName('slimfit-drawn').length) performance.mark('slimfit-drawn');
+  };
+  if (idle && waiting.length) setTimeout(next, 0);
+}
+
+function redrawAll() { redraw(drawn); }
+function drawMissing() { drawn.forEach(entry => { if (!entry.instance) entry.redraw(); }); }
 function resizeAll() { drawn.forEach(entry => entry.instance && entry.node.offsetParent !== null && entry.instance.resize()); }
 
 // Marks, and how many fit an axis, depend on the width, so a chart whose box changed is drawn anew.
@@ -68,7 +117,7 @@ function roundValues(low, high, log, binary) {
   const rough = (high - low) / 6;
   if (!(rough > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map(factor => factor * power).find(size => size >= rough) || power * 10;
+  const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(size => size >= rough) || power * 10;
   const values = [];
   for (let index = Math.ceil(low / step); index * step <= high * (1 + 1e-9); index++) values.push(index * step);
   return values;
@@ -92,7 +141,7 @@ function extent(values, log) {
 function axis(theme, name, [low, high], log, label, vertical, binary) {
   const place = value => log ? Math.log10(value) : value;
   const narrow = window.innerWidth < 640;
-  const short = value => label(value).replace(/\.0+(?= |$)/, '');
+  const short = value => label(value).replace(/(\.\d*?)0+(?= |$)/, '$1').replace(/\.(?= |$)/, '');
   let marks = roundValues(low, high, log, binary);
   if (narrow && !vertical) while (marks.length > 5) marks = marks.filter((_, index) => index % 2 === 0);
   const customValues = marks.map(place);

@@ -6,20 +6,30 @@ const SECONDS = [[1, 's'], [1e-3, 'ms'], [1e-6, 'µs'], [1e-9, 'ns']];
 const DURATIONS = [[86400, 'days'], [3600, 'h'], [60, 'min'], [1, 's']];
 const COUNTS = [[1e12, 'T'], [1e9, 'B'], [1e6, 'M'], [1e3, 'k'], [1, '']];
 
+/** As `toFixed`, but a value in the middle goes to the even neighbour, as the page's own text has it. */
+function fixed(value, places) {
+  const scale = 10 ** places;
+  if (Math.abs(value * scale) % 1 === 0.5 && /^50*$/.test(Math.abs(value).toFixed(places + 60).split('.')[1].slice(places))) {
+    const below = Math.floor(value * scale), even = below % 2 === 0 ? below : below + 1;
+    return (even / scale).toFixed(places);
+  }
+  return value.toFixed(places);
+}
+
 function digits(value) {
   const size = Math.abs(value);
   if (value === 0) return '0';
-  if (size >= 100) return value.toFixed(0);
-  if (size >= 10) return value.toFixed(1);
-  if (size >= 0.01) return value.toFixed(2);
+  if (size >= 100) return fixed(value, 0);
+  if (size >= 10) return fixed(value, 1);
+  if (size >= 0.01) return fixed(value, 2);
   return value.toExponential(1).replace('e+', 'e');
 }
 
 function scaled(value, units, whole) {
   const [size, name] = units.find(([size]) => Math.abs(value) >= size) || units[units.length - 1];
   const number = value / size;
-  if (whole && (value === 0 || (size === 1 && Number.isInteger(number)))) return `${number.toFixed(0)} ${name}`;
-  if (whole) return `${number.toFixed(Math.abs(number) < 10 ? 2 : Math.abs(number) < 100 ? 1 : 0)} ${name}`;
+  if (whole && (value === 0 || (size === 1 && Number.isInteger(number)))) return `${fixed(number, 0)} ${name}`;
+  if (whole) return `${fixed(number, Math.abs(number) < 10 ? 2 : Math.abs(number) < 100 ? 1 : 0)} ${name}`;
   return `${digits(number)} ${name}`;
 }
 
@@ -30,7 +40,7 @@ function show(unit, value) {
     case 'seconds': return scaled(value, SECONDS, true);
     case 'duration': return scaled(value, DURATIONS, true);
     case 'operations': return prefixed('FLOP');
-    case 'percent': return `${value.toFixed(1)} %`;
+    case 'percent': return `${fixed(value, 1)} %`;
     case 'money': return digits(value);
     case 'bytes': return scaled(value, BYTES, true);
     case 'bytes_per_s': return prefixed('B/s');
@@ -41,7 +51,7 @@ function show(unit, value) {
     case 'watts': return `${digits(value)} W`;
     case 'fraction': return `${digits(value * 100)} %`;
     case 'count': return scaled(value, COUNTS, true).replace(' ', '');
-    default: return value.toFixed(4);
+    default: return fixed(value, 4);
   }
 }
 
@@ -69,4 +79,23 @@ function make(tag, text, attributes) {
   return made;
 }
 
-const data = JSON.parse(element('slimfit-data').textContent);
+/** Copies text; files opened from disk may lack the clipboard interface, so there is an older way too. */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = make('textarea', text, { style: 'position:fixed;opacity:0', 'aria-hidden': 'true' });
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    return done;
+  }
+}
+
+/** A button says for a moment what came of it. */
+function said(button, done, name) {
+  button.textContent = done ? 'Copied' : 'Select and copy by hand';
+  setTimeout(() => { button.textContent = name; }, 2000);
+}

@@ -53,30 +53,16 @@ function choosePick(id) {
     tab.tabIndex = chosen ? 0 : -1;
   }
   for (const panel of document.querySelectorAll('.panel')) panel.hidden = panel.dataset.model !== id;
-  redrawAll();
-}
-
-/** Copies text; files opened from disk may lack the clipboard interface, so there is an older way too. */
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = make('textarea', text, { style: 'position:fixed;opacity:0', 'aria-hidden': 'true' });
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand('copy');
-    area.remove();
-    return done;
-  }
+  redraw(drawn.filter(entry => entry.node.closest('.panel:not([hidden])')));
 }
 
 function startModel() {
   for (const node of document.querySelectorAll('.layer-chart')) {
-    const explanation = data.explanations.find(found => found.id === node.dataset.model && found.phase === node.dataset.phase);
-    if (!explanation) continue;
+    const place = data.explanations.findIndex(found => found.id === node.dataset.model && found.phase === node.dataset.phase);
+    if (place < 0) continue;
+    const explanation = data.explanations[place];
     node.style.height = `${Math.max(180, 64 + layerRows(explanation).length * 15)}px`;
-    chart(node, layerOption(explanation));
+    traceMarks(chart(node, layerOption(explanation)), ({ operation }) => operation && { path: `/explanations/${place}/operations/${explanation.operations.indexOf(operation)}`, source: 'modelled', shown: `${operation.name}: ${show('seconds', operation.seconds)}` });
   }
   const tabs = [...document.querySelectorAll('.tabs [role=tab]')];
   tabs.forEach((tab, index) => {
@@ -93,9 +79,6 @@ function startModel() {
   if (tabs.length) choosePick(tabs[0].dataset.pick);
   for (const link of document.querySelectorAll('.card[data-pick] a')) link.addEventListener('click', () => choosePick(link.closest('.card').dataset.pick));
   for (const button of document.querySelectorAll('.copy')) {
-    button.addEventListener('click', async () => {
-      button.textContent = await copyText(element(button.dataset.copy).textContent) ? 'Copied' : 'Select and copy by hand';
-      setTimeout(() => { button.textContent = 'Copy'; }, 2000);
-    });
+    button.addEventListener('click', async () => said(button, await copyText(element(button.dataset.copy).textContent), 'Copy'));
   }
 }

@@ -3,7 +3,7 @@
 use super::nothing;
 use crate::ReportInput;
 use crate::data::{by_weight, tied};
-use crate::mark::{count, range, read, source_name};
+use crate::mark::{count, range, read, segment, source_name};
 use crate::shape::{SHAPE_COLUMNS, leading, shape_cells};
 use crate::unit::{Unit, is_maximised, objective_label, quantity};
 use maud::{Markup, html};
@@ -12,7 +12,7 @@ use slimfit_study::{Front, FrontPoint, Objective};
 use std::collections::BTreeMap;
 
 /// Rows written without the help of the page's script; it adds the others.
-const WRITTEN_ROWS: usize = 100;
+pub(crate) const WRITTEN_ROWS: usize = 100;
 
 /// The sliders: name, label, the objectives it may limit.
 const SLIDERS: [(&str, &str, &[&str]); 4] = [
@@ -34,31 +34,40 @@ pub(crate) fn section(input: &ReportInput, left_out: usize) -> Markup {
                         em { "predicted" } @if front.head.quality_table.is_some() { ", but for the measured scores that the search was given" }
                         ". Left and down is better unless an axis says otherwise." }
                     (missing_note(front))
+                    (sliders(Some(front)))
                     (controls(front))
+                    div #region hidden {
+                        p #region-words role="status" {}
+                        p.actions {
+                            button #region-zoom type="button" { "Zoom to it" } " "
+                            button #region-clear type="button" { "List all again" }
+                        }
+                    }
                     figure.chart {
                         div #pareto-chart role="img" aria-label="Scatter of the front; the table below holds the same values" {}
                         figcaption #pareto-caption {
-                            "Filled: points of the front, large where a point stands for all that differ from it by less than the noise (≈), small where a cheaper one does. Ringed: picks. "
+                            "Filled: points of the front, large where a point stands for all that differ from it by less than the noise (≈), small where a cheaper one does. Ringed: picks, the recommended one thickest. "
                             "Diamonds: public models priced on the same device. "
                             @if !input.cloud.is_empty() { "Grey dust: a sample of dominated points." }
                             @else { "The study kept no dominated points to draw beneath." }
+                            " Choose a mark to see all of it, with its intervals."
                         }
                     }
                 }
-                Some(_) => { (nothing("The front is empty, so there is nothing to draw.")) }
-                None => { (nothing("This study holds no front yet.")) }
+                Some(_) => { (nothing("The front is empty, so there is nothing to draw.")) (sliders(front)) }
+                None => { (nothing("This study holds no front yet.")) (sliders(None)) }
             }
-            (sliders(front))
+            article #chosen.card role="region" aria-label="The chosen point" aria-live="polite" hidden {}
             (table(front))
             @if left_out > 0 {
-                p.flag { "To keep this file small, " (count(left_out as u64)) " points that tie with others are left out of this page; " code { "front.csv" } " holds them all." }
+                p.flag { "To keep this file small, " (count("/front/left_out", left_out as u64)) " points that tie with others are left out of this page; " code { "tables/front.csv" } " holds them all." }
             }
         }
     }
 }
 
-/// Says which points cannot be drawn, and why.
-fn missing_note(front: &Front) -> Markup {
+/// How many points lack an objective or hold no finite number for it.
+pub(crate) fn broken(front: &Front) -> usize {
     let whole = |point: &&FrontPoint| {
         front
             .head
@@ -66,10 +75,15 @@ fn missing_note(front: &Front) -> Markup {
             .iter()
             .all(|objective| point.objectives.get(&objective.name).is_some_and(|value| value.is_finite()))
     };
-    let broken = front.points.len() - front.points.iter().filter(whole).count();
+    front.points.len() - front.points.iter().filter(whole).count()
+}
+
+/// Says which points cannot be drawn, and why.
+fn missing_note(front: &Front) -> Markup {
+    let broken = broken(front);
     html! {
         @if broken > 0 {
-            p.flag { (count(broken as u64)) " of " (count(front.points.len() as u64))
+            p.flag { (count("/counts/broken", broken as u64)) " of " (count("/counts/points", front.points.len() as u64))
                 " points lack an objective or hold no finite number for it: the table says unavailable there, and the chart leaves them out where that axis is shown." }
         }
         @if front.points.len() == 1 {
@@ -101,7 +115,9 @@ fn controls(front: &Front) -> Markup {
             label { input #log-y type="checkbox"; " log up" }
             label { input #show-intervals type="checkbox"; " intervals" }
             label { input #show-references type="checkbox" checked; " public models" }
-            button #zoom-reset type="button" { "Reset zoom" }
+            button #select-box type="button" aria-pressed="false" { "Select a region" }
+            button #zoom-reset type="button" hidden { "Reset zoom" }
+            span #colour-scale.scale {}
         }
     }
 }
@@ -131,17 +147,21 @@ fn sliders(front: Option<&Front>) -> Markup {
                         Some((objective, low, high)) => {
                             input id=(name) type="range" name=(name) data-objective=(objective)
                                 min=(low) max=(high) step="any" value=(high) aria-describedby={ (name) "-value" };
-                            output id={ (name) "-value" } for=(name) data-source="read" { "no limit" }
+                            output id={ (name) "-value" } for=(name) data-source="read" data-at={ "/live/limits/" (segment(objective)) "/limit" } { "no limit" }
                         }
                         None => {
                             input id=(name) type="range" name=(name) min="0" max="1" step="any" value="1" disabled
                                 aria-describedby={ (name) "-value" };
-                            output id={ (name) "-value" } for=(name) data-source="unavailable" { "unavailable: no point holds it" }
+                            output id={ (name) "-value" } for=(name) data-source="unavailable" data-at="/objectives" { "unavailable: no point holds it" }
                         }
                     }
                 }
             }
-            p #fit-count role="status" aria-live="polite" data-source="measured" {}
+            div.outcome role="status" aria-live="polite" {
+                p #recommendation {}
+                p #public-answer {}
+                p { span #fit-count data-source="measured" data-at="/live/budget" {} " " button #budgets-clear type="button" { "Clear budgets" } }
+            }
         }
     }
 }
@@ -199,15 +219,14 @@ fn table(front: Option<&Front>) -> Markup {
     html! {
         @if ties > 0 {
             p.controls {
-                label { input #show-ties type="checkbox"; span { "also list the " (count(ties as u64))
-                    " points that tie with a cheaper one (they differ by less than the noise of the prediction)" } }
+                label { input #show-ties type="checkbox"; span { "also list points that tie with a cheaper one" } }
+                span.small { (count("/counts/tied", ties as u64)) " of them differ from it by less than the noise of the prediction" }
             }
         }
         @if points.is_empty() { (nothing("The table is empty: there is no point to list.")) }
         (crate::mark::scroll("Table of the front", &content))
         @if points.len() > WRITTEN_ROWS {
-            noscript { p.flag { "Without scripts, the first " (count(WRITTEN_ROWS as u64)) " of "
-                (count(points.len() as u64)) " points are listed; " code { "front.csv" } " holds them all." } }
+            noscript { p.flag { "Without scripts, only the first of the " (count("/counts/points", points.len() as u64)) " points are listed; " code { "tables/front.csv" } " holds them all." } }
         }
     }
 }
@@ -224,17 +243,17 @@ fn heading(key: &str, label: &str, sorted: &str) -> Markup {
 fn row(front: Option<&Front>, point: &FrontPoint, tied: &BTreeMap<u64, u64>) -> Markup {
     let objectives = front.map(|front| front.head.objectives.as_slice()).unwrap_or_default();
     html! {
-        tr data-id=(point.id) data-tie=(point.tie_group) class=[(!point.picks.is_empty()).then_some("picked")] hidden[!point.representative && point.picks.is_empty()] {
-            td data-value=(point.id) { (read(&point.id))
+        tr data-id=(point.id) data-under={ "/front/points/id=" (segment(&point.id)) } data-tie=(point.tie_group) class=[(!point.picks.is_empty()).then_some("picked")] hidden[!point.representative && point.picks.is_empty()] {
+            td data-value=(point.id) { (read("id", &point.id))
                 @for pick in &point.picks { " " span.badge { (pick) } }
                 @for flag in &point.flags { " " span.badge.warn { (flag) } }
             }
-            td data-value=(point.parameters.total) { (read(format_count(point.parameters.total as f64))) }
+            td data-value=(point.parameters.total) { (read("parameters/total", format_count(point.parameters.total as f64))) }
             @for objective in objectives { (objective_cell(point, &objective.name)) }
-            @for text in shape_cells(&point.architecture) { td data-value=[leading(&text)] { (read(text)) } }
-            td data-value={ (point.weights) " / " (point.kv) } { (read(format!("{} / {}", point.weights, point.kv))) }
-            td data-value=(point.threads) { (read(point.threads)) }
-            td data-value=(point.tie_group) { (read(tie_text(point, tied))) }
+            @for (index, text) in shape_cells(&point.architecture).iter().enumerate() { td data-value=[leading(text)] { (read(format!("shape/{index}"), text)) } }
+            td data-value={ (point.weights) " / " (point.kv) } { (read("weights kv", format!("{} / {}", point.weights, point.kv))) }
+            td data-value=(point.threads) { (read("threads", point.threads)) }
+            td data-value=(point.tie_group) { (read("tie_group tied", tie_text(point, tied))) }
         }
     }
 }
@@ -253,13 +272,13 @@ fn objective_cell(point: &FrontPoint, name: &str) -> Markup {
     html! {
         @match point.objectives.get(name) {
             Some(value) if value.is_finite() => {
-                td data-value=(value) { span data-source=(source_name(source)) { (unit.show(*value))
+                td data-value=(value) { span data-source=(source_name(source)) data-at={ "objectives/" (segment(name)) } { (unit.show(*value))
                     @if let Some(range) = point.intervals.get(name).and_then(|interval| range(unit, interval.low, interval.high)) {
                         " " span.range { (range) }
                     }
                 } }
             }
-            _ => { td data-value="" { span.unavailable data-source="unavailable" { "unavailable" } } }
+            _ => { td data-value="" { span.unavailable data-source="unavailable" data-at={ "objectives/" (segment(name)) } { "unavailable" } } }
         }
     }
 }

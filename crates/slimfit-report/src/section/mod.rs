@@ -2,7 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod device;
-mod existing;
+pub(crate) mod existing;
 pub(crate) mod front;
 pub(crate) mod model;
 mod pair;
@@ -30,12 +30,13 @@ fn ticked(text: &str) -> Markup {
     }
 }
 
-fn warnings(warnings: &[Warning]) -> Markup {
+/// Warnings; `at` is the path of their list.
+fn warnings(at: &str, warnings: &[Warning]) -> Markup {
     html! {
         @if !warnings.is_empty() {
             ul.warnings {
-                @for warning in warnings {
-                    li { strong { (warning.code) } ": " span data-source="read" { (ticked(&warning.message)) } }
+                @for (index, warning) in warnings.iter().enumerate() {
+                    li { strong { (warning.code) } ": " span data-source="read" data-at={ (at) "/" (index) "/message" } { (ticked(&warning.message)) } }
                 }
             }
         }

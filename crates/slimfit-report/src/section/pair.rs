@@ -31,7 +31,7 @@ pub(super) fn controls(input: &ReportInput) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Two models side by side" {
             table #pair-table hidden {
                 caption { "Two models of the front: values are predicted unless marked, each with its interval" }
-                thead { tr { th scope="col" { "" } th scope="col" data-side="first" { "First" } th scope="col" data-side="second" { "Second" } th scope="col" { "From the first to the second" } th scope="col" { "Against the noise" } } }
+                thead { tr { th scope="col" { "Quantity" } th scope="col" data-side="first" { "First" } th scope="col" data-side="second" { "Second" } th scope="col" { "Second over first" } th scope="col" { "Against the noise" } } }
                 tbody {}
             }
         }

@@ -24,15 +24,17 @@ pub(crate) fn panel(input: &ReportInput) -> Markup {
 fn words(running: &RunningSearch) -> Markup {
     let labels: Vec<String> =
         running.objectives.iter().map(|name| objective_label(name).to_lowercase()).collect();
+    let counted = |name: &str, text: String| number(format!("/running/{name}"), Source::Measured, text);
     html! {
-        "Search " (read(running.id.to_string())) " of " (read(running.space.as_deref().unwrap_or("a space")))
-        " for " (labels.join(", ")) ", begun " (read(&running.began)) ": "
-        (number(Source::Measured, format_integer(&running.settled)))
-        @if let Some(size) = &running.size { " of " (count(size)) }
+        "Search " (read("/running/id", running.id.to_string()))
+        " of " (read("/running/space", running.space.as_deref().unwrap_or("a space")))
+        " for " (labels.join(", ")) ", begun " (read("/running/began", &running.began)) ": "
+        (counted("settled", format_integer(&running.settled)))
+        @if let Some(size) = &running.size { " of " (count("/running/size", size)) }
         " points settled"
-        @if running.passes > 1 { " in pass " (read(running.passes)) }
-        ", " (number(Source::Measured, format_integer(running.known))) " kept, after "
-        (number(Source::Measured, Unit::Duration.show(running.seconds))) " of work. "
+        @if running.passes > 1 { " in pass " (read("/running/passes", running.passes)) }
+        ", " (counted("known", format_integer(running.known))) " kept, after "
+        (counted("seconds", Unit::Duration.show(running.seconds))) " of work. "
         @if running.at_work { "It is at work." } @else { "No process is at work on it: the same command takes it up where it is." }
     }
 }

@@ -1,7 +1,7 @@
 //! Compare: two studies side by side, in words and as tables.
 
 use super::ticked;
-use crate::differences::{against_noise, by, comparison_sentences, figure_label, unit_of};
+use crate::differences::{against_noise, comparison_sentences, figure_label, unit_of};
 use crate::mark::{figure, number, read, scroll, unavailable};
 use crate::unit::{Unit, digits};
 use maud::{Markup, html};
@@ -14,15 +14,17 @@ const LISTED: usize = 40;
 pub(super) fn compared(comparison: &Comparison) -> Markup {
     let (first, second) = (&comparison.first.label, &comparison.second.label);
     html! {
-        h3 #compare-studies { "Two studies: " (read(first)) " and " (read(second)) }
-        ul.sentences { @for sentence in comparison_sentences(comparison) { li data-source="read" { (ticked(&sentence)) } } }
+        h3 #compare-studies { "Two studies: " (read("/comparison/first/label", first)) " and " (read("/comparison/second/label", second)) }
+        ul.sentences { @for (index, sentence) in comparison_sentences(comparison).iter().enumerate() { li { (read(format!("/sentences/{index}"), ticked(sentence))) } } }
         @if !comparison.conditions.is_empty() { (conditions(&comparison.conditions, first, second)) }
         @if let Some(fronts) = &comparison.fronts {
-            @if !fronts.best.is_empty() { (scroll("Best values of two studies", &changes(&html! { "The best value of each objective" }, &fronts.best, (first, second)))) }
-            @for pick in &fronts.picks { (picked(pick, first, second)) }
+            @if !fronts.best.is_empty() { (scroll("Best values of two studies", &changes("/comparison/fronts/best", &html! { "The best value of each objective" }, &fronts.best, (first, second)))) }
+            @for (index, pick) in fronts.picks.iter().enumerate() { (picked(index, pick, first, second)) }
         }
-        @for run in &comparison.runs {
-            (scroll("A model that ran in both studies", &changes(&html! { (read(run.name.as_ref().unwrap_or(&run.id))) ", run with " (read(&run.conditions)) }, &run.changes, (first, second))))
+        @for (index, run) in comparison.runs.iter().enumerate() {
+            @let at = format!("/comparison/runs/{index}");
+            @let named = if run.name.is_some() { "name" } else { "id" };
+            (scroll("A model that ran in both studies", &changes(&format!("{at}/changes"), &html! { (read(format!("{at}/{named}"), run.name.as_ref().unwrap_or(&run.id))) ", run with " (read(format!("{at}/conditions"), &run.conditions)) }, &run.changes, (first, second))))
         }
         @if let Some(devices) = &comparison.devices { (device(devices, first, second)) }
     }
@@ -32,37 +34,42 @@ fn conditions(conditions: &[Condition], first: &str, second: &str) -> Markup {
     let content = html! {
         table {
             caption { "What the two were given" }
-            thead { tr { th scope="col" { "" } th scope="col" { (first) } th scope="col" { (second) } } }
-            tbody { @for condition in conditions {
-                tr { th scope="row" { (condition.what) } td { (read(&condition.first)) } td { (read(&condition.second)) } }
+            thead { tr { th scope="col" { "What" } th scope="col" { (first) } th scope="col" { (second) } } }
+            tbody { @for (index, condition) in conditions.iter().enumerate() {
+                tr data-under=(format!("/comparison/conditions/{index}")) { th scope="row" { (condition.what) } td { (read("first", &condition.first)) } td { (read("second", &condition.second)) } }
             } }
         }
     };
     scroll("What two studies were given", &content)
 }
 
-fn picked(pick: &ComparedPick, first: &str, second: &str) -> Markup {
+fn picked(index: usize, pick: &ComparedPick, first: &str, second: &str) -> Markup {
+    let at = format!("/comparison/fronts/picks/{index}");
+    let id = |side: &str, id: &str| read(format!("{at}/{side}"), id);
     let caption = html! {
         (pick.pick) ": "
-        @if pick.first == pick.second { (read(&pick.first)) " in both" } @else { (read(&pick.first)) " and " (read(&pick.second)) }
+        @if pick.first == pick.second { (id("first", &pick.first)) " in both" } @else { (id("first", &pick.first)) " and " (id("second", &pick.second)) }
     };
-    scroll("A pick in two studies", &changes(&caption, &pick.changes, (first, second)))
+    scroll(
+        "A pick in two studies",
+        &changes(&format!("{at}/changes"), &caption, &pick.changes, (first, second)),
+    )
 }
 
-/// Both figures, each with its source, and what lies between them.
-fn changes(caption: &Markup, changes: &[Change], (first, second): (&str, &str)) -> Markup {
+/// Both figures, each with its source, and what lies between them; `at` is the path of the list.
+fn changes(at: &str, caption: &Markup, changes: &[Change], (first, second): (&str, &str)) -> Markup {
     html! {
         table {
             caption { (caption) }
-            thead { tr { th scope="col" { "" } th scope="col" { (first) } th scope="col" { (second) } th scope="col" { "From the first to the second" } th scope="col" { "Against the noise" } } }
-            tbody { @for change in changes {
-                tr {
+            thead { tr { th scope="col" { "Quantity" } th scope="col" { (first) } th scope="col" { (second) } th scope="col" { "Second over first" } th scope="col" { "Against the noise" } } }
+            tbody { @for (index, change) in changes.iter().enumerate() {
+                tr data-under=(format!("{at}/{index}")) {
                     th scope="row" { (figure_label(&change.name)) }
-                    td { (figure(unit_of(&change.name), &change.first)) }
-                    td { (figure(unit_of(&change.name), &change.second)) }
+                    td { (figure("first", unit_of(&change.name), &change.first)) }
+                    td { (figure("second", unit_of(&change.name), &change.second)) }
                     td { @match change.ratio {
-                        Some(ratio) => { (number(Source::Modelled, by(ratio))) }
-                        None => { (unavailable("one of the two is 0")) }
+                        Some(ratio) => { (number("ratio", source(change), format!("{} ×", digits(ratio)))) }
+                        None => { (unavailable("ratio", "one of the two is 0")) }
                     } }
                     td { (against_noise(change)) }
                 }
@@ -71,22 +78,28 @@ fn changes(caption: &Markup, changes: &[Change], (first, second): (&str, &str)) 
     }
 }
 
+/// What is computed from two measurements is measured; a prediction in it makes it one.
+fn source(change: &Change) -> Source {
+    if change.first.source == change.second.source { change.first.source } else { Source::Modelled }
+}
+
 fn device(devices: &ComparedDevices, first: &str, second: &str) -> Markup {
     let parts = html! {
         table {
             caption { "Figures of the two devices: how much the second’s are of the first’s" }
-            thead { tr { th scope="col" { "" } th scope="col" { "Figures in both" } th scope="col" { "More than the noise" } th scope="col" { "In the middle" } th scope="col" { "Least" } th scope="col" { "Most" } } }
-            tbody { @for part in &devices.parts {
-                tr {
+            thead { tr { th scope="col" { "Part" } th scope="col" { "Figures in both" } th scope="col" { "More than the noise" } th scope="col" { "In the middle" } th scope="col" { "Least" } th scope="col" { "Most" } } }
+            tbody { @for (index, part) in devices.parts.iter().enumerate() {
+                tr data-under=(format!("/comparison/devices/parts/{index}")) {
                     th scope="row" { (part.part) }
-                    td { (read(part.n)) } td { (read(part.beyond_noise)) }
-                    @for ratio in [part.ratio, part.low, part.high] { td { (number(Source::Measured, format!("{} ×", digits(ratio)))) } }
+                    td { (read("n", part.n)) } td { (read("beyond_noise", part.beyond_noise)) }
+                    @for (name, ratio) in [("ratio", part.ratio), ("low", part.low), ("high", part.high)] { td { (number(name, Source::Measured, format!("{} ×", digits(ratio)))) } }
                 }
             } }
         }
     };
-    let mut moved: Vec<_> = devices.figures.iter().filter(|figure| figure.beyond_noise).collect();
-    moved.sort_by(|a, b| b.ratio.ln().abs().total_cmp(&a.ratio.ln().abs()));
+    let mut moved: Vec<_> =
+        devices.figures.iter().enumerate().filter(|(_, figure)| figure.beyond_noise).collect();
+    moved.sort_by(|(_, a), (_, b)| b.ratio.ln().abs().total_cmp(&a.ratio.ln().abs()));
     let unit = |part: &str| match part {
         "bandwidth" => Unit::BytesPerSecond,
         "peak" => Unit::OperationsPerSecond,
@@ -95,13 +108,13 @@ fn device(devices: &ComparedDevices, first: &str, second: &str) -> Markup {
     };
     let figures = html! {
         table {
-            caption { "The figures that differ most, of " (read(moved.len())) " that differ by more than the noise" }
+            caption { "The figures that differ most" }
             thead { tr { th scope="col" { "Part" } th scope="col" { "Figure" } th scope="col" { (first) } th scope="col" { (second) } th scope="col" { "Second over first" } } }
-            tbody { @for figure in moved.iter().take(LISTED) {
-                tr {
-                    td { (figure.part) } th scope="row" { (read(&figure.what)) }
-                    @for value in [figure.first, figure.second] { td { (number(Source::Measured, unit(&figure.part).show(value))) } }
-                    td { (number(Source::Measured, format!("{} ×", digits(figure.ratio)))) }
+            tbody { @for (index, figure) in moved.iter().take(LISTED) {
+                tr data-under=(format!("/comparison/devices/figures/{index}")) {
+                    td { (figure.part) } th scope="row" { (read("what", &figure.what)) }
+                    @for (side, value) in [("first", figure.first), ("second", figure.second)] { td { (number(side, Source::Measured, unit(&figure.part).show(value))) } }
+                    td { (number("ratio", Source::Measured, format!("{} ×", digits(figure.ratio)))) }
                 }
             } }
         }

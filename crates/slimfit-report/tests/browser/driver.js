@@ -1,3 +1,18 @@
+/** Checks that find nothing prove nothing, so each is shown one fault of its kind; those that it does not see. */
+async function blindSpots() {
+  const holder = document.createElement('div');
+  holder.innerHTML = '<p style="position:absolute;top:300px;left:40px">one text</p><p style="position:absolute;top:302px;left:44px">another text</p><p style="overflow:hidden;width:40px;white-space:nowrap">a text that is cut off</p><img src="data:,"><span data-source="read" data-at="/version">12345.678</span>';
+  document.querySelector('main').prepend(holder);
+  const layout = layoutFaults(), access = await accessFaults(holder), figures = figureFaults(holder).faults;
+  holder.remove();
+  return [
+    ['overlap', layout.some(fault => fault.startsWith('overlap') && fault.includes('another text'))],
+    ['cut off', layout.some(fault => fault.startsWith('cut off'))],
+    ['no alternative', access.some(fault => fault.startsWith('image-alt'))],
+    ['wrong figure', figures.some(fault => fault.startsWith('12345.678 is not'))],
+  ].filter(([, found]) => !found).map(([name]) => name);
+}
+
 // Uses a report as a reader would and writes what it saw into `pre#test-result`, for `browser.rs` to judge.
 (async () => {
   const seen = { errors: window.testErrors, steps: {} };
@@ -5,6 +20,7 @@
   const all = selector => [...document.querySelectorAll(selector)];
   const data = JSON.parse(document.getElementById('slimfit-data').textContent);
   try {
+    for (let tries = 0; tries < 200 && !performance.getEntriesByName('slimfit-drawn').length; tries++) await wait(50);
     await wait(300);
     seen.width = window.innerWidth;
     seen.overflow = document.documentElement.scrollWidth - window.innerWidth;
@@ -30,6 +46,16 @@
       return [plain(known), again ? plain(again) : 'the row is missing'];
     }).filter(([known, again]) => known !== again);
 
+    seen.layout = layoutFaults();
+    if (!window.testBrief) {
+      seen.blind = await blindSpots();
+      all('details').forEach(part => { part.open = true; });
+      await wait(50);
+      seen.figures = figureFaults();
+      all('details').forEach(part => { part.open = false; });
+      seen.access = await accessFaults();
+    }
+
     const slider = document.querySelector('input[name=max_tpot]');
     if (slider && !slider.disabled) {
       const expected = limit => data.front.points.filter(point => !(point.objectives.tpot_seconds <= limit)).length;
@@ -40,6 +66,12 @@
       seen.steps.greyed = all('#front-table tr.out').length;
       seen.steps.greyedExpected = expected(Number(slider.value)) + (data.front.more ? NaN : 0);
       seen.steps.fitText = document.getElementById('fit-count').textContent;
+      seen.steps.recommendation = document.getElementById('recommendation').textContent;
+      const fitting = data.front.points.filter(point => point.objectives.tpot_seconds <= Number(slider.value) && Number.isFinite(point.objectives.loss));
+      const best = fitting.reduce((found, point) => !found || point.objectives.loss < found.objectives.loss ? point : found, null);
+      seen.steps.recommended = [document.querySelector('#recommendation [data-choose]')?.dataset.choose, best && best.id];
+      seen.steps.publicAnswer = document.getElementById('public-answer').textContent;
+      seen.steps.figuresUnderBudget = figureFaults(document.querySelector('.sliders')).faults;
       slider.value = slider.max;
       slider.dispatchEvent(new Event('input', { bubbles: true }));
       seen.steps.greyedAfter = all('#front-table tr.out').length;
@@ -64,6 +96,19 @@
         await wait(100);
         seen.steps.tooltip = document.getElementById('pareto-chart').textContent;
       }
+      const canvas = document.querySelector('#pareto-chart canvas');
+      const frame = canvas.getBoundingClientRect();
+      const press = (type, [x, y]) => canvas.dispatchEvent(new MouseEvent(type, { bubbles: true, cancelable: true, clientX: frame.left + x * frame.width, clientY: frame.top + y * frame.height, button: 0, buttons: type === 'mouseup' ? 0 : 1, which: 1 }));
+      const listed = () => all('#front-table tbody tr:not([hidden])').length;
+      seen.steps.listed = listed();
+      document.getElementById('select-box').click();
+      for (const [type, place] of [['mousemove', [0.3, 0.2]], ['mousedown', [0.3, 0.2]], ['mousemove', [0.5, 0.5]], ['mousemove', [0.7, 0.8]], ['mouseup', [0.7, 0.8]]]) { press(type, place); await wait(50); }
+      await wait(300);
+      seen.steps.region = [document.getElementById('region-words').textContent, all('#front-table tbody tr:not([hidden])').length];
+      document.getElementById('region-zoom').click();
+      document.getElementById('region-clear').click();
+      document.getElementById('zoom-reset').click();
+      seen.steps.unregion = listed();
       for (const id of ['axis-x', 'axis-y', 'axis-colour']) {
         const select = document.getElementById(id);
         select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
@@ -106,6 +151,34 @@
       pair.dispatchEvent(new Event('input', { bubbles: true }));
       seen.steps.pairBack = cells().length;
     }
+
+    const row = document.querySelector('#front-table tbody tr[tabindex="0"]');
+    if (row) {
+      const key = (node, name) => node.dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }));
+      row.focus();
+      key(row, 'ArrowDown');
+      key(document.activeElement, 'Enter');
+      seen.steps.chosen = [document.activeElement.dataset.id, document.querySelector('#chosen h3')?.textContent.split(' ')[0]];
+      document.getElementById('tracing').click();
+      const figure = document.querySelector('#chosen [data-at]');
+      figure.focus();
+      key(figure, 'Enter');
+      seen.steps.traced = [!document.getElementById('trace').hidden, document.activeElement.id];
+      key(document.activeElement, 'Escape');
+      seen.steps.untraced = [document.getElementById('trace').hidden, document.activeElement === figure];
+      key(figure, 'Enter');
+    }
+    all('details').forEach(part => { part.open = true; });
+    await wait(200);
+    seen.layoutOpen = layoutFaults();
+    if (!window.testBrief) seen.accessOpen = await accessFaults();
+    seen.tables = all('.scroll table').filter(table => table.tBodies[0].rows.length).map(table => {
+      const label = table.closest('.scroll').getAttribute('aria-label'), shown = [...table.tBodies[0].rows].filter(line => !line.hidden).length;
+      const csv = window.slimfit.tableText(table, 'CSV'), records = JSON.parse(window.slimfit.tableText(table, 'JSON')), markdown = window.slimfit.tableText(table, 'Markdown');
+      const bar = table.closest('.scroll').nextElementSibling;
+      return [label, records.length === shown && markdown.trim().split('\n').length === shown + 2 && csv.trim().split('\n').length >= shown + 1 && bar.classList.contains('exports')];
+    });
+    seen.pictures = all('figure.chart .exports').filter(bar => bar.checkVisibility()).length;
 
     const theme = document.getElementById('theme');
     seen.steps.themes = [];

@@ -1,0 +1,198 @@
+// The scatter of the front: cloud, points, picks, public models, and what the pointer is on.
+
+const axisChoice = id => objectiveByName.get(element(id).value);
+
+/** What the scatter is drawn with, so that parts of it can be drawn anew alone. */
+let view = null;
+
+function frontView(theme) {
+  const x = axisChoice('axis-x'), y = axisChoice('axis-y'), colour = axisChoice('axis-colour');
+  if (!x || !y) return null;
+  const visible = points.filter(point => Number.isFinite(value(point, x.name)) && Number.isFinite(value(point, y.name)));
+  const models = element('show-references').checked ? data.references.map((model, index) => ({ model, index })).filter(({ model }) => Number.isFinite(model.objectives[x.name]) && Number.isFinite(model.objectives[y.name])) : [];
+  const valuesOf = objective => visible.map(point => value(point, objective.name)).concat(models.map(({ model }) => model.objectives[objective.name]));
+  const [allX, allY] = [valuesOf(x), valuesOf(y)];
+  const logX = element('log-x').checked && allX.every(value => value > 0), logY = element('log-y').checked && allY.every(value => value > 0);
+  const rangeX = (state.zoom && state.zoom.x) || extent(allX, logX), rangeY = (state.zoom && state.zoom.y) || extent(allY, logY);
+  if (!rangeX || !rangeY) return null;
+  const marks = objective => at => objective.unit === 'plain' ? digits(at) : show(objective.unit, at);
+  const mixed = objective => visible.some(point => sourceOf(point, objective.name) === 'measured');
+  const title = objective => `${objective.label}${objective.unit === 'plain' ? `, ${objective.unit_text}` : ''} (${mixed(objective) ? 'measured or predicted' : 'predicted'}${objective.direction === 'max' ? ', more is better' : ''})`;
+  const across = axis(theme, title(x), rangeX, logX, marks(x), false, x.unit === 'bytes');
+  const up = axis(theme, title(y), rangeY, logY, marks(y), true, y.unit === 'bytes');
+  const shades = colour ? visible.map(point => value(point, colour.name)).filter(Number.isFinite) : [];
+  let shadeRange = null;
+  if (shades.length) { shadeRange = [Infinity, -Infinity]; for (const shade of shades) { shadeRange[0] = Math.min(shadeRange[0], shade); shadeRange[1] = Math.max(shadeRange[1], shade); } }
+  return { theme, x, y, colour, visible, models, logX, logY, rangeX, rangeY, across, up, shadeRange, at: (a, b) => [across.place(a), up.place(b)] };
+}
+
+/** A hundred steps of colour are more than an eye tells apart, and marks of one colour share one text. */
+function shader({ theme, colour, shadeRange }) {
+  if (!colour || !shadeRange) return () => theme.memory;
+  const steps = Array.from({ length: 101 }, (_, step) => scaleColour(theme, step / 100));
+  const log = shadeRange[0] > 0 && shadeRange[1] / shadeRange[0] > 4;
+  const place = log ? Math.log : Number, low = place(shadeRange[0]), span = place(shadeRange[1]) - low;
+  return point => {
+    const found = value(point, colour.name);
+    if (Number.isNaN(found)) return theme.memory;
+    return steps[span > 0 ? Math.round(100 * (place(found) - low) / span) : 50];
+  };
+}
+
+const placeOf = (view, point) => view.at(value(point, view.x.name), value(point, view.y.name));
+
+/** The cloud as pairs of places within the axes, as the library's mode for many points takes them. */
+function dustSeries(view) {
+  const { theme, x, y, rangeX, rangeY } = view;
+  const [xs, ys] = [cloud.columns[x.name], cloud.columns[y.name]];
+  const dust = new Float32Array(2 * cloud.count);
+  let end = 0;
+  for (let index = 0; index < cloud.count; index++) {
+    if (xs[index] < rangeX[0] || xs[index] > rangeX[1] || ys[index] < rangeY[0] || ys[index] > rangeY[1]) continue;
+    dust[end++] = view.across.place(xs[index]);
+    dust[end++] = view.up.place(ys[index]);
+  }
+  return { id: 'dust', type: 'scatter', name: 'dominated', silent: true, large: true, largeThreshold: 500, progressive: 0, symbolSize: 2, itemStyle: { color: theme.dust, opacity: 0.6 }, data: dust.subarray(0, end), dimensions: ['x', 'y'], z: 1 };
+}
+
+/** The series that change when a budget does. */
+function pointSeries(view) {
+  const { theme, x, y, visible, models } = view;
+  const shade = shader(view), asked = limits();
+  const picked = visible.filter(point => point.picks.length || point === state.recommended);
+  const marks = [
+    ...picked.map(point => ({ point, place: placeOf(view, point), size: 17, must: true, font: '600 13px sans-serif', text: pickText(point) })),
+    ...models.map(({ model, index }) => ({ model, index, place: view.at(model.objectives[x.name], model.objectives[y.name]), size: 12, font: '12px sans-serif', text: model.name })),
+  ];
+  const box = plotBox(view);
+  // The recommended point is named first, then picks from left to right, then public models.
+  const order = marks.map((_, index) => index).sort((a, b) => (marks[b].point === state.recommended && Boolean(marks[b].point)) - (marks[a].point === state.recommended && Boolean(marks[a].point)) || a - b);
+  const sides = placedLabels(order.map(index => ({ ...marks[index], x: box.x(marks[index].place[0]), y: box.y(marks[index].place[1]) })), box);
+  order.forEach((index, place) => { marks[index].label = sides[place]; });
+  const label = (mark, more) => ({ show: mark.label !== undefined, formatter: () => mark.text, position: mark.label ? mark.label.side : 'right', distance: mark.label ? mark.label.distance : 5, textBorderColor: theme.surface, textBorderWidth: 3, ...more });
+  const lines = [];
+  for (const [name, limit] of asked) {
+    if (name === x.name) lines.push({ xAxis: view.across.place(limit) });
+    if (name === y.name) lines.push({ yAxis: view.up.place(limit) });
+  }
+  return [
+    {
+      id: 'front', type: 'scatter', name: 'front', z: 3, emphasis: { scale: 1.6 },
+      data: visible.map(point => ({
+        value: placeOf(view, point), point, symbolSize: isListed(point) ? 9 : 5.5,
+        itemStyle: { color: point.out ? theme.out : shade(point), opacity: point.out ? 0.5 : isListed(point) ? 1 : 0.55 },
+      })),
+    },
+    {
+      id: 'picks', type: 'scatter', name: 'picks', symbolSize: 17, z: 5, emphasis: { scale: 1.2 },
+      data: marks.filter(mark => mark.point).map(mark => {
+        const first = mark.point === state.recommended;
+        return {
+          value: mark.place, point: mark.point,
+          itemStyle: { color: 'transparent', borderColor: mark.point.out ? theme.out : first ? theme.pick : theme.ink, borderWidth: first ? 3 : 1.5 },
+          label: label(mark, { color: mark.point.out ? theme.muted : theme.ink, fontSize: 13, fontWeight: first ? 700 : 600 }),
+        };
+      }),
+      markLine: { silent: true, symbol: 'none', label: { show: false }, lineStyle: { color: theme.pick, type: 'dashed' }, data: lines },
+    },
+    {
+      id: 'public', type: 'scatter', name: 'public models', symbol: 'diamond', symbolSize: 12, z: 4,
+      data: marks.filter(mark => mark.model).map(mark => ({
+        value: mark.place, model: mark.model, index: mark.index, label: label(mark, { color: theme.muted, fontSize: 12 }),
+        itemStyle: { color: theme.reference, borderColor: theme.surface, borderWidth: 1, opacity: within(mark.model.objectives, asked.filter(([name]) => name in mark.model.objectives)) ? 1 : 0.3 },
+      })),
+    },
+  ];
+}
+
+const pickText = point => point === state.recommended && limits().length ? ['best within budgets', ...point.picks].join(', ') : point.picks.join(', ');
+
+/** From places on the axes to pixels inside the chart. */
+function plotBox(view) {
+  const node = element('pareto-chart'), { left, right, top, bottom } = grid();
+  const width = node.clientWidth, height = node.clientHeight;
+  const share = (at, range, place) => (at - place(range[0])) / (place(range[1]) - place(range[0]));
+  return {
+    left: left + 2, right: width - 2, top: 0, bottom: height - bottom,
+    x: at => left + share(at, view.rangeX, view.across.place) * (width - left - right),
+    y: at => height - bottom - share(at, view.rangeY, view.up.place) * (height - top - bottom),
+  };
+}
+
+/** Bars over the ninety-percent intervals of `some` points. */
+function intervalSeries(view, id, some, style) {
+  const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
+  const { x, y, rangeX, rangeY, across, up } = view;
+  const bars = some.filter(point => point.intervals[x.name] && point.intervals[y.name]).map(point => {
+    const [a, b] = [point.intervals[x.name], point.intervals[y.name]];
+    return [value(point, x.name), value(point, y.name), clamp(a.low, rangeX), clamp(a.high, rangeX), clamp(b.low, rangeY), clamp(b.high, rangeY)].map((number, index) => ([1, 4, 5].includes(index) ? up : across).place(number));
+  });
+  return {
+    id, type: 'custom', name: id, silent: true, data: bars, z: 2, encode: { x: [2, 3], y: [4, 5] },
+    renderItem: (_, api) => {
+      const line = (from, to) => ({ type: 'line', shape: { x1: from[0], y1: from[1], x2: to[0], y2: to[1] }, style });
+      const [px, py, lx, hx, ly, hy] = [0, 1, 2, 3, 4, 5].map(index => api.value(index));
+      return { type: 'group', children: [line(api.coord([lx, py]), api.coord([hx, py])), line(api.coord([px, ly]), api.coord([px, hy]))] };
+    },
+  };
+}
+
+/** The point under the pointer and the chosen one, with their intervals. */
+function focusSeries(view) {
+  const { theme } = view;
+  const shown = [state.chosen, state.hovered].filter((point, index, all) => point && all.indexOf(point) === index && view.visible.includes(point));
+  return [
+    { ...intervalSeries(view, 'focus-intervals', shown, { stroke: theme.accent, lineWidth: 2, opacity: 0.9 }), z: 6 },
+    { id: 'chosen', type: 'scatter', name: 'chosen', silent: true, symbolSize: 13, z: 6, data: state.chosen && view.visible.includes(state.chosen) ? [{ value: placeOf(view, state.chosen), itemStyle: { color: 'transparent', borderColor: theme.accent, borderWidth: 3 } }] : [] },
+  ];
+}
+
+function frontOption(theme) {
+  view = frontView(theme);
+  if (!view) return nothingToDraw(theme, 'No point has finite values for both axes.');
+  showScale(view.colour, view.shadeRange);
+  const bars = element('show-intervals').checked ? view.visible.filter(point => isListed(point) && !point.out) : [];
+  return {
+    grid: grid(), xAxis: view.across.option, yAxis: view.up.option, tooltip: tooltip(theme, frontTooltip), toolbox: { show: false },
+    series: [
+      ...(cloud ? [dustSeries(view)] : []),
+      intervalSeries(view, 'intervals', bars, { stroke: theme.muted, lineWidth: 1, opacity: 0.5 }),
+      ...pointSeries(view), ...focusSeries(view),
+    ],
+    brush: { xAxisIndex: 0, yAxisIndex: 0, brushType: 'rect', brushMode: 'single', transformable: false, throttleType: 'debounce', throttleDelay: 100, brushStyle: { color: 'rgba(128,128,128,.15)', borderColor: theme.accent }, outOfBrush: { colorAlpha: 1 } },
+  };
+}
+
+function frontTooltip(item) {
+  const point = item.data && item.data.point;
+  if (!point) {
+    const model = item.data && item.data.model;
+    if (!model) return '';
+    const lines = data.objectives.filter(objective => Number.isFinite(model.objectives[objective.name]))
+      .map(objective => `${escaped(objective.label)}: <i>${show(objective.unit, model.objectives[objective.name])}</i>`);
+    return `<b>${escaped(model.name)}</b>, public model<br>${show('count', model.parameters)} parameters, ${escaped(model.weights)}<br>${lines.join('<br>')}<br>predicted on this device`;
+  }
+  const lines = data.objectives.map(objective => {
+    const found = value(point, objective.name), interval = point.intervals[objective.name];
+    if (Number.isNaN(found)) return `${escaped(objective.label)}: unavailable`;
+    const measured = sourceOf(point, objective.name) === 'measured';
+    return `${escaped(objective.label)}: ${measured ? `${show(objective.unit, found)} measured` : `<i>${show(objective.unit, found)}</i>`}` + (interval ? ` <small>${showRange(objective.unit, interval.low, interval.high)}</small>` : '');
+  });
+  const mixed = data.objectives.some(objective => sourceOf(point, objective.name) === 'measured');
+  const predicted = mixed ? 'predicted unless marked as measured' : 'all predicted';
+  const [layers, heads, ffn, vocabulary] = point.shape.map(escaped);
+  const name = [escaped(point.id), ...point.picks.map(escaped)].join(' · ');
+  const flags = point.flags.length ? `<br>${point.flags.map(escaped).join(', ')}` : '';
+  return `<b>${name}</b><br>${show('count', point.parameters)} parameters, ${escaped(point.weights)} / ${escaped(point.kv)}, threads ${point.threads}<br>` +
+    `${layers} · heads ${heads} · FFN ${ffn} · vocabulary ${vocabulary}<br>${lines.join('<br>')}${flags}<br>${tieWords(point)}; ${predicted}`;
+}
+
+/** The colour scale in words beneath the chart's controls. */
+function showScale(objective, range) {
+  const scale = element('colour-scale');
+  scale.replaceChildren();
+  data.live.colour = {};
+  if (!objective || !range) return;
+  data.live.colour = { objective: objective.name, low: range[0], high: range[1] };
+  scale.append(figureNode('modelled', '/live/colour/low', show(objective.unit, range[0])), make('i'), figureNode('modelled', '/live/colour/high', show(objective.unit, range[1])));
+}
