@@ -40,7 +40,7 @@ function shortened(value) {
 function openTrace({ shown, source, paths, figure }) {
   const panel = element('trace');
   const all = paths.flatMap(path => {
-    const interval = path.replace(/^(\/front\/points\/[^/]+\/)objectives\//, '$1intervals/');
+    const interval = path.replace(/\/objectives\/(?=[^/]+$)/, '/intervals/');
     return interval !== path && resolve(interval).found ? [path, interval] : [path];
   });
   const records = all.map(path => {
