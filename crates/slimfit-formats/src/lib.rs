@@ -23,6 +23,7 @@ mod samples;
 mod source;
 mod storage;
 mod storage_out;
+mod tokenizer;
 pub mod training_recipe;
 mod weights;
 
@@ -34,5 +35,6 @@ pub use loader::{Loader, NotHeld};
 pub use model::{LoadedModel, Origin, load_model};
 pub use safetensors_out::{SHARD_BYTES, SafetensorsOutput, TensorNames};
 pub use source::TensorSource;
+pub use tokenizer::HuggingFaceTokenizer;
 pub use training_recipe::{TRAINING_RECIPE_SCHEMA, TrainingRecipe};
 pub use weights::ModelWeights;

@@ -12,6 +12,11 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
+    /// Of entries that were just made.
+    pub(crate) fn of_entries(entries: Vec<u8>, entry_count: u64, tokens: u64) -> Self {
+        Self { entries, entry_count, tokens: Some(tokens) }
+    }
+
     /// The entries as they lie in the file: keys, types and values.
     pub fn entries(&self) -> &[u8] {
         &self.entries

@@ -8,10 +8,14 @@ pub(super) enum Value {
     Bool(bool),
     Text(String),
     Bools(Vec<bool>),
+    Integers(Vec<i32>),
+    Floats(Vec<f32>),
+    Texts(Vec<String>),
 }
 
 /// Numbers of value types in the file.
 const UNSIGNED: u32 = 4;
+const INTEGER: u32 = 5;
 const FLOAT: u32 = 6;
 const BOOL: u32 = 7;
 const TEXT: u32 = 8;
@@ -39,9 +43,27 @@ pub(super) fn put_entry(bytes: &mut Vec<u8>, key: &str, value: &Value) {
             put_text(bytes, text);
         }
         Value::Bools(values) => {
-            put(LIST, &BOOL.to_le_bytes());
-            bytes.extend((values.len() as u64).to_le_bytes());
+            put_list(bytes, BOOL, values.len());
             bytes.extend(values.iter().map(|&value| u8::from(value)));
         }
+        Value::Integers(values) => {
+            put_list(bytes, INTEGER, values.len());
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        Value::Floats(values) => {
+            put_list(bytes, FLOAT, values.len());
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        Value::Texts(texts) => {
+            put_list(bytes, TEXT, texts.len());
+            texts.iter().for_each(|text| put_text(bytes, text));
+        }
     }
+}
+
+/// What begins a list: that it is one, of which type, how long.
+fn put_list(bytes: &mut Vec<u8>, kind: u32, count: usize) {
+    bytes.extend(LIST.to_le_bytes());
+    bytes.extend(kind.to_le_bytes());
+    bytes.extend((count as u64).to_le_bytes());
 }

@@ -21,6 +21,7 @@ mod round_trip;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod tokenizer;
 mod write;
 
 pub use container::ContainerOutput;
