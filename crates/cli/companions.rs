@@ -166,13 +166,13 @@ pub fn beside_emitted(study: &Study) -> Result<Vec<WrittenFile>, Failure> {
 }
 
 /// A path without the folders of whoever ran the command.
-fn last(reference: &str) -> String {
+pub fn last(reference: &str) -> String {
     let name = Path::new(reference).file_name();
     name.map_or_else(|| reference.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// An argument as a POSIX shell takes it.
-fn quoted(argument: &str) -> String {
+pub fn quoted(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+@:/".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();

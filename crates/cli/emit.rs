@@ -1,8 +1,9 @@
 //! `slimfit emit`.
 
 use crate::Outcome;
-use crate::companions::{CardArguments, Companion, SEED, render, study_commands};
+use crate::companions::{CardArguments, Companion, SEED, last, quoted, render, study_commands};
 use crate::emit_kernels::{KernelDevice, KernelModel};
+use crate::emit_tokenizer::{GgufTokenizer, TokenizerSource};
 use crate::emit_weights::{WeightSource, require_float};
 use crate::failure::Failure;
 use crate::layers_text::layers_text;
@@ -58,6 +59,10 @@ pub struct Arguments {
     /// The threads that kernels are for [default: the point's; all].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
+    /// The `tokenizer.json` of the model, for GGUF and to lie beside the config; `none`: none [default: what lies beside the
+    /// config of a `--model`, or is in its GGUF file].
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<String>,
     /// The seed of initial weights, which a model that has its own then gets, too [default: 0].
     #[arg(long)]
     seed: Option<u64>,
@@ -100,11 +105,14 @@ struct Chosen {
     source: WeightSource,
     /// The `general.architecture` of the GGUF file that it was read from.
     own_family: Option<String>,
+    tokenizer: TokenizerSource,
+    /// Where a GGUF file is written.
+    in_gguf: Option<GgufTokenizer>,
 }
 
 pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     require_float(arguments.dtype)?;
-    let chosen = match (&arguments.study, &arguments.model) {
+    let mut chosen = match (&arguments.study, &arguments.model) {
         (Some(study), _) => from_study(arguments, study)?,
         (None, Some(model)) => from_model(arguments, model)?,
         (None, None) => return Err(Failure::internal("neither a study nor a model was asked for")),
@@ -112,11 +120,22 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     let single = chosen.len() == 1;
     // All that can be refused is refused before the first file is written.
     let classes: Vec<HeldBy> = chosen.iter().map(|point| HeldBy::narrowest(&point.architecture)).collect();
-    for (point, class) in chosen.iter().zip(&classes) {
+    let mut warnings = Vec::new();
+    for (point, class) in chosen.iter_mut().zip(&classes) {
         if let (true, Some(reason)) = (arguments.standard_only, class.reason()) {
             let error = DocumentError::new("no-standard-class", reason.to_string());
             let found = format!("`{}` with {}", point.name, layers_text(&point.architecture));
             return Err(error.found(found).hint("leave out `--standard-only`").into());
+        }
+        if arguments.wants(What::Gguf) || arguments.wants(What::Container) {
+            let tokenizer = point.tokenizer.in_gguf(point.architecture.vocabulary_size)?;
+            for warning in &tokenizer.warnings {
+                // Points of a study share theirs.
+                if !warnings.contains(warning) {
+                    warnings.push(warning.clone());
+                }
+            }
+            point.in_gguf = Some(tokenizer);
         }
         if arguments.wants(What::Gguf) {
             point.gguf().bytes().map_err(with_container_hint)?;
@@ -139,7 +158,10 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<Outcome, Failure> {
     }
     whole.finish(&mut files)?;
     if output.is_json() {
-        output.object("emit", "emit", json!({ "files": files, "emitted": emitted }))?;
+        let fields = json!({ "warnings": warnings, "files": files, "emitted": emitted });
+        output.object("emit", "emit", fields)?;
+    } else {
+        output.warnings(&warnings);
     }
     Ok(Outcome::Done)
 }
@@ -160,6 +182,7 @@ fn write(
     let mut artefacts = Artefacts::config_only(&point.architecture);
     artefacts.given_weights = !point.source.initial && arguments.wants_values();
     let mut files = emit_config(&emission, folder)?;
+    files.extend(point.tokenizer.copy(folder)?);
     if arguments.wants(What::Safetensors) {
         artefacts.safetensors = true;
         files.extend(point.source.safetensors(&point.architecture, class, arguments.dtype, folder)?);
@@ -167,7 +190,9 @@ fn write(
     if arguments.wants(What::Gguf) {
         let file = format!("model-{}.gguf", point.weights);
         files.push(point.source.gguf(&point.gguf(), &folder.join(&file))?);
-        artefacts.gguf = GgufArtefact::Written { file, family: point.gguf().family()?.name().to_owned() };
+        let reads_text = point.in_gguf.as_ref().is_some_and(GgufTokenizer::reads_text);
+        let family = point.gguf().family()?.name().to_owned();
+        artefacts.gguf = GgufArtefact::Written { file, family, reads_text };
     }
     if arguments.wants(What::Container) {
         let file = point.container_file();
@@ -219,6 +244,9 @@ fn entry(arguments: &Arguments, point: &Chosen, class: &HeldBy) -> Value {
     if let (true, Err(reason)) = (arguments.wants(What::Container), point.llama_cpp()) {
         entry["no_gguf"] = reason.to_string().into();
     }
+    if let Some(tokenizer) = &point.in_gguf {
+        entry["tokenizer"] = tokenizer.about().clone();
+    }
     entry
 }
 
@@ -243,6 +271,9 @@ fn told(
         };
         let file = point.container_file();
         text += &format!("\n  {file} for kernels and slimfit; llama.cpp cannot load it: {why}");
+    }
+    if let Some(tokenizer) = &point.in_gguf {
+        text += &format!("\n  {}", tokenizer.words());
     }
     if let Some(device) = device {
         let place = folder.join("kernels");
@@ -283,6 +314,8 @@ fn from_study(arguments: &Arguments, folder: &Path) -> Result<Vec<Chosen>, Failu
             commands: study_commands(&front.head, &point.id, &arguments.flags()),
             source: WeightSource::initial(&point.architecture, arguments.seed()),
             own_family: None,
+            tokenizer: TokenizerSource::of(arguments.tokenizer.as_deref(), None),
+            in_gguf: None,
             title,
         })
     };
@@ -324,6 +357,8 @@ fn from_model(arguments: &Arguments, reference: &str) -> Result<Vec<Chosen>, Fai
         WeightSource::initial(&model.architecture, arguments.seed())
     };
     Ok(vec![Chosen {
+        tokenizer: TokenizerSource::of(arguments.tokenizer.as_deref(), Some(&model)),
+        in_gguf: None,
         title: model.name.clone(),
         name: model.name,
         id,
@@ -346,7 +381,7 @@ impl Chosen {
             architecture: &self.architecture,
             weights: self.weights,
             context: self.context,
-            tokenizer: None,
+            tokenizer: self.in_gguf.as_ref().and_then(|tokenizer| tokenizer.entries.as_ref()),
         }
     }
 
@@ -416,6 +451,7 @@ impl Arguments {
             ("kv", self.kv.map(|value| value.to_string())),
             ("threads", self.threads.map(|value| value.to_string())),
             ("seed", self.seed.map(|value| value.to_string())),
+            ("tokenizer", self.tokenizer.as_deref().map(|path| quoted(&last(path)))),
         ];
         for (name, value) in values {
             flags += &value.map_or_else(String::new, |value| format!(" --{name} {value}"));

@@ -4,11 +4,9 @@ use crate::failure::Failure;
 use slimfit_arch::Architecture;
 use slimfit_document::{DocumentError, WrittenFile};
 use slimfit_formats::config_out::HeldBy;
-use slimfit_formats::gguf::{GgufFile, Tokenizer};
 use slimfit_formats::gguf_out::{ContainerOutput, GgufOutput};
 use slimfit_formats::{
-    InitialWeights, LoadedModel, ModelWeights, Origin, SHARD_BYTES, SafetensorsOutput, TensorNames,
-    TensorSource,
+    InitialWeights, LoadedModel, ModelWeights, SHARD_BYTES, SafetensorsOutput, TensorNames, TensorSource,
 };
 use slimfit_quantity::NumberFormat;
 use std::path::Path;
@@ -16,8 +14,6 @@ use std::path::Path;
 /// Where a model's values come from.
 pub struct WeightSource {
     source: Box<dyn TensorSource>,
-    /// Of the file that they come from.
-    tokenizer: Option<Tokenizer>,
     /// How a file has most of them; initial ones are f32.
     stored: NumberFormat,
     /// Whether they mean nothing yet.
@@ -28,7 +24,7 @@ impl WeightSource {
     /// Initial values.
     pub fn initial(architecture: &Architecture, seed: u64) -> Self {
         let source = Box::new(InitialWeights::new(architecture, seed));
-        Self { source, tokenizer: None, stored: NumberFormat::F32, initial: true }
+        Self { source, stored: NumberFormat::F32, initial: true }
     }
 
     /// A model's own values, where it has files of them; initial ones where it has none, or where a seed is said.
@@ -40,12 +36,8 @@ impl WeightSource {
         let Some(own) = own else {
             return Ok(Self::initial(&model.architecture, seed.unwrap_or(crate::companions::SEED)));
         };
-        let tokenizer = match &model.origin {
-            Origin::Gguf(path) => GgufFile::open(path)?.tokenizer()?,
-            _ => None,
-        };
         let stored = model.weights_format.unwrap_or(NumberFormat::F32);
-        Ok(Self { source: Box::new(own), tokenizer, stored, initial: false })
+        Ok(Self { source: Box::new(own), stored, initial: false })
     }
 
     /// Writes safetensors beside a config: in `dtype`, else as they are stored where that is no quantised format.
@@ -74,7 +66,6 @@ impl WeightSource {
     /// # Errors
     /// No architecture of llama.cpp computes the model, no room on the disk, or a source that cannot be read.
     pub fn gguf(&self, output: &GgufOutput<'_>, path: &Path) -> Result<WrittenFile, Failure> {
-        let output = GgufOutput { tokenizer: self.tokenizer.as_ref(), ..*output };
         Ok(output.write(path, &*self.source)?)
     }
 
@@ -83,8 +74,7 @@ impl WeightSource {
     /// # Errors
     /// Rows that are no whole blocks, no room on the disk, or a source that cannot be read.
     pub fn container(&self, output: &GgufOutput<'_>, path: &Path) -> Result<WrittenFile, Failure> {
-        let output = GgufOutput { tokenizer: self.tokenizer.as_ref(), ..*output };
-        Ok(ContainerOutput(output).write(path, &*self.source)?)
+        Ok(ContainerOutput(*output).write(path, &*self.source)?)
     }
 }
 

@@ -13,6 +13,7 @@ mod devices;
 mod dump;
 mod emit;
 mod emit_kernels;
+mod emit_tokenizer;
 mod emit_weights;
 mod engine;
 mod evolve;

@@ -32,5 +32,6 @@ mod search_quality;
 mod serve;
 mod study;
 mod tails;
+mod tokenizer;
 mod why;
 mod workload;

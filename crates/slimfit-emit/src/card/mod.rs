@@ -148,6 +148,8 @@ pub enum GgufArtefact {
         file: String,
         /// The architecture of llama.cpp.
         family: String,
+        /// Whether it has a tokenizer, without which llama.cpp takes token ids alone.
+        reads_text: bool,
     },
     /// It was not asked for; llama.cpp holds the model.
     Possible {

@@ -61,14 +61,25 @@ fn transformers(card: &Card<'_>) -> String {
 
 fn llama_cpp(card: &Card<'_>) -> String {
     match &card.artefacts.gguf {
-        GgufArtefact::Written { file, family } if card.artefacts.given_weights => format!(
-            "**llama.cpp** runs it as `{family}`.\n\n{}",
-            text::code("sh", &format!("llama-bench -m {file}"))
-        ),
-        GgufArtefact::Written { file, family } => format!(
-            "**llama.cpp** runs it as `{family}`; with untrained weights that shows its speed, not its words.\n\n{}",
-            text::code("sh", &format!("llama-bench -m {file}"))
-        ),
+        GgufArtefact::Written { file, family, reads_text } => {
+            let untrained = if card.artefacts.given_weights {
+                ""
+            } else {
+                "; with untrained weights that shows its speed, not its words"
+            };
+            let (without, command) = if *reads_text && card.artefacts.given_weights {
+                ("", format!("llama-cli -m {file} -p \"Once upon a time\""))
+            } else if *reads_text {
+                ("", format!("llama-bench -m {file}"))
+            } else {
+                (
+                    " The file has no tokenizer, so it takes token ids, not text.",
+                    format!("llama-bench -m {file}"),
+                )
+            };
+            let code = text::code("sh", &command);
+            format!("**llama.cpp** runs it as `{family}`{untrained}.{without}\n\n{code}")
+        }
         GgufArtefact::Possible { family } => format!(
             "**llama.cpp** holds it as `{family}`. No GGUF file lies here; its own `convert_hf_to_gguf.py` makes one of \
              trained weights.\n"

@@ -124,8 +124,11 @@ fn a_container_is_no_file_of_llama_cpps() {
 #[test]
 fn the_front_matter_is_yaml_that_the_hub_understands() {
     let card = rendered("x", "", &facts(), |artefacts| {
-        artefacts.gguf =
-            GgufArtefact::Written { file: "model-q8_0.gguf".to_owned(), family: "llama".to_owned() };
+        artefacts.gguf = GgufArtefact::Written {
+            file: "model-q8_0.gguf".to_owned(),
+            family: "llama".to_owned(),
+            reads_text: true,
+        };
     });
     let (head, body) = card.strip_prefix("---\n").unwrap().split_once("---\n").unwrap();
     let fields: BTreeMap<String, serde_json::Value> =
@@ -135,6 +138,24 @@ fn the_front_matter_is_yaml_that_the_hub_understands() {
     assert_eq!(fields["tags"], serde_json::json!(["slimfit", "untrained", "llama", "gguf"]));
     assert!(!body.contains("\n---\n"), "a rule would end the front matter twice");
     assert!(body.contains("llama-bench -m model-q8_0.gguf"), "{body}");
+}
+
+#[test]
+fn what_llama_cpp_makes_of_text_depends_on_weights_and_tokenizer() {
+    let card = |given_weights, reads_text| {
+        rendered("x", "", &facts(), |artefacts| {
+            artefacts.given_weights = given_weights;
+            let (file, family) = ("model-q8_0.gguf".to_owned(), "llama".to_owned());
+            artefacts.gguf = GgufArtefact::Written { file, family, reads_text };
+        })
+    };
+    assert!(card(true, true).contains("llama-cli -m model-q8_0.gguf"));
+    for (given_weights, reads_text) in [(true, false), (false, true), (false, false)] {
+        let card = card(given_weights, reads_text);
+        assert!(card.contains("llama-bench -m") && !card.contains("llama-cli"), "{card}");
+        assert_eq!(card.contains("no tokenizer"), !reads_text, "{card}");
+        assert_eq!(card.contains("not its words"), !given_weights, "{card}");
+    }
 }
 
 #[test]
