@@ -28,17 +28,18 @@ const DRIVER: [&str; 4] = [
     include_str!("browser/driver.js"),
 ];
 const LIVE: &str = include_str!("browser/live.js");
-/// Writes when the page answered, and what a slider's move and a redraw take.
+/// Writes when the page answered, what drawing the scatter takes, and what a move of a slider takes with the scatter that
+/// follows it.
 const TIMES: &str = "(()=>{const interactive=performance.getEntriesByName('slimfit-interactive')[0].startTime;\
     const timed=act=>{const start=performance.now();act();return performance.now()-start};\
+    const box=document.getElementById('log-y'),redraw=()=>box.dispatchEvent(new Event('change'));\
+    const first=timed(redraw),again=timed(redraw);window.requestAnimationFrame=act=>{act();return 0};\
     const slider=document.querySelector('input[name=max_tpot]');let step=0;\
     const moves=Array.from({length:5},()=>timed(()=>{slider.value=slider.max*(0.8-0.1*step++);\
     slider.dispatchEvent(new Event('input'))}));\
-    const box=document.getElementById('log-y');\
-    const redraw=timed(()=>box.dispatchEvent(new Event('change')));\
     const p=document.createElement('pre');p.id='test-result';\
-    p.textContent=encodeURIComponent(JSON.stringify({interactive,slider:Math.max(...moves),redraw,\
-    marks:document.getElementsByTagName('tr').length}));document.body.append(p)})()";
+    p.textContent=encodeURIComponent(JSON.stringify({interactive,first,again,slider:Math.max(...moves),\
+    dust:JSON.parse(document.getElementById('slimfit-data').textContent).cloud.count}));document.body.append(p)})()";
 const AXE: &str = include_str!("vendor/axe.min.js");
 
 fn chromium() -> PathBuf {
@@ -245,6 +246,11 @@ fn a_reader_uses_the_whole_page_on_a_desktop() {
     );
     assert_eq!(steps["untraced"], serde_json::json!([true, true]), "Escape leads back to it");
     assert_eq!(seen["pictures"], 6, "each chart in sight can be saved");
+    let saved = serde_json::json!([["image/png", true, "PNG"], ["image/svg+xml", true, "svg"]]);
+    assert_eq!(seen["saved"].as_array().unwrap().len(), 12);
+    for pair in seen["saved"].as_array().unwrap().chunks(2) {
+        assert_eq!(pair, saved.as_array().unwrap());
+    }
     assert_eq!((&steps["sortedUp"], &steps["sortedDown"]), (&true.into(), &true.into()));
     assert!(steps["tooltip"].as_str().unwrap().contains("all predicted"), "{steps}");
     assert_eq!(steps["visibleRows"], 240, "ties are listed when asked for");

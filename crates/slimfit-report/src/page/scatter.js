@@ -41,18 +41,26 @@ function shader({ theme, colour, shadeRange }) {
 
 const placeOf = (view, point) => view.at(value(point, view.x.name), value(point, view.y.name));
 
-/** The cloud as pairs of places within the axes, as the library's mode for many points takes them. */
-function dustSeries(view) {
+/**
+ * The cloud as a picture beneath the marks: painted once for each view, so that a slider that changes the marks does not
+ * lay out tens of thousands of points again.
+ */
+function dustPicture(view) {
   const { theme, x, y, rangeX, rangeY } = view;
+  const box = plotBox(view), { left, right, top, bottom } = grid();
+  const width = box.width - left - right, height = box.height - top - bottom, density = window.devicePixelRatio || 1;
+  if (!(width > 0 && height > 0)) return [];
+  const sheet = make('canvas', undefined, { width: Math.round(width * density), height: Math.round(height * density) });
+  const pen = sheet.getContext('2d');
+  pen.scale(density, density);
+  pen.globalAlpha = 0.6;
+  pen.fillStyle = theme.dust;
   const [xs, ys] = [cloud.columns[x.name], cloud.columns[y.name]];
-  const dust = new Float32Array(2 * cloud.count);
-  let end = 0;
   for (let index = 0; index < cloud.count; index++) {
     if (xs[index] < rangeX[0] || xs[index] > rangeX[1] || ys[index] < rangeY[0] || ys[index] > rangeY[1]) continue;
-    dust[end++] = view.across.place(xs[index]);
-    dust[end++] = view.up.place(ys[index]);
+    pen.fillRect(box.x(view.across.place(xs[index])) - left - 1, box.y(view.up.place(ys[index])) - top - 1, 2, 2);
   }
-  return { id: 'dust', type: 'scatter', name: 'dominated', silent: true, large: true, largeThreshold: 500, progressive: 0, symbolSize: 2, itemStyle: { color: theme.dust, opacity: 0.6 }, data: dust.subarray(0, end), dimensions: ['x', 'y'], z: 1 };
+  return [{ id: 'dust', type: 'image', silent: true, z: -1, style: { image: sheet, x: left, y: top, width, height } }];
 }
 
 /** The series that change when a budget does. */
@@ -113,7 +121,7 @@ function plotBox(view) {
   const width = node.clientWidth, height = node.clientHeight;
   const share = (at, range, place) => (at - place(range[0])) / (place(range[1]) - place(range[0]));
   return {
-    left: left + 2, right: width - 2, top: 0, bottom: height - bottom,
+    width, height, left: left + 2, right: width - 2, top: 0, bottom: height - bottom,
     x: at => left + share(at, view.rangeX, view.across.place) * (width - left - right),
     y: at => height - bottom - share(at, view.rangeY, view.up.place) * (height - top - bottom),
   };
@@ -154,8 +162,8 @@ function frontOption(theme) {
   const bars = element('show-intervals').checked ? view.visible.filter(point => isListed(point) && !point.out) : [];
   return {
     grid: grid(), xAxis: view.across.option, yAxis: view.up.option, tooltip: tooltip(theme, frontTooltip), toolbox: { show: false },
+    graphic: cloud ? dustPicture(view) : [],
     series: [
-      ...(cloud ? [dustSeries(view)] : []),
       intervalSeries(view, 'intervals', bars, { stroke: theme.muted, lineWidth: 1, opacity: 0.5 }),
       ...pointSeries(view), ...focusSeries(view),
     ],

@@ -178,6 +178,12 @@ async function blindSpots() {
       const bar = table.closest('.scroll').nextElementSibling;
       return [label, records.length === shown && markdown.trim().split('\n').length === shown + 2 && csv.trim().split('\n').length >= shown + 1 && bar.classList.contains('exports')];
     });
+    const blobs = [];
+    URL.createObjectURL = blob => { blobs.push(blob); return 'data:,'; };
+    HTMLAnchorElement.prototype.click = () => {};
+    const bars = all('figure.chart .exports').filter(bar => bar.checkVisibility());
+    bars.forEach(bar => bar.querySelectorAll('button').forEach(button => button.click()));
+    seen.saved = await Promise.all(blobs.map(async blob => [blob.type, blob.size > 5000, (await blob.text()).slice(1, 4)]));
     seen.pictures = all('figure.chart .exports').filter(bar => bar.checkVisibility()).length;
 
     const theme = document.getElementById('theme');
