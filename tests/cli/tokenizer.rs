@@ -1,5 +1,7 @@
 //! The tokenizer of a model that `slimfit emit` writes: found, named, left out, refused.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use crate::harness::Slimfit;
 use serde_json::{Value, json};
 use std::path::Path;
