@@ -227,17 +227,13 @@ impl ModelText<'_> {
                     let middle = if norm { "1.0" } else { "0.0" };
                     let mut arguments = vec![parts, float(slot.scale)];
                     let method = if slot.plus_one && self.family == CONTAINER_FAMILY {
-                        "offsets"
+                        arguments.insert(0, "loader".to_owned());
+                        "Loader::offsets("
                     } else {
                         arguments.push(middle.to_owned());
-                        "vector"
+                        "loader.source.vector("
                     };
-                    list(
-                        &format!("loader.source.{method}("),
-                        &arguments,
-                        ")?",
-                        (12, 12 + field.name.len() + 2),
-                    )
+                    list(method, &arguments, ")?", (12, 12 + field.name.len() + 2))
                 }
             };
             text += &format!("            {}: {value},\n", field.name);

@@ -14,7 +14,7 @@ fn logits_are_those_of_the_runtime_bit_for_bit() {
 
 #[test]
 fn another_model_of_the_same_tensors_is_refused() {
-    let error = Model::open("other.gguf", 2).unwrap_err().to_string();
+    let error = Model::open("other.gguf", 2).err().unwrap().to_string();
     assert!(error.contains("`other.gguf` does not hold this model"), "{error}");
     assert!(error.contains("architecture"), "{error}");
 }

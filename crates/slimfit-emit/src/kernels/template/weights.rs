@@ -106,12 +106,6 @@ impl Source {
         self.shifted(parts, 0.0, scale, middle)
     }
 
-    /// The same of what the file holds as offsets from 1.
-    #[allow(dead_code, reason = "only some models store norms so")]
-    pub(crate) fn offsets(&self, parts: &[Stored], scale: f32) -> Result<Vec<f32>, ModelError> {
-        self.shifted(parts, 1.0, scale, 1.0)
-    }
-
     fn shifted(
         &self,
         parts: &[Stored],
@@ -164,6 +158,12 @@ impl<'a> Loader<'a> {
     /// For matrices of these lengths, in this order.
     pub(crate) fn new(source: &'a Source, lengths: &[usize]) -> Result<Self, ModelError> {
         Ok(Self { source, memory: AlignedBytes::zeroed_parts(lengths)?.into_iter() })
+    }
+
+    /// Vectors of a norm that the file holds as offsets from 1, one after the other, times `scale`.
+    #[allow(dead_code, reason = "only some models store norms so")]
+    pub(crate) fn offsets(&self, parts: &[Stored], scale: f32) -> Result<Vec<f32>, ModelError> {
+        self.source.shifted(parts, 1.0, scale, 1.0)
     }
 
     fn next(&mut self, bytes: usize) -> AlignedBytes {
