@@ -105,7 +105,9 @@ impl LiveReport {
                 Err(error) => (503, "text/plain", error.to_string()),
             }
         };
-        let mut response = Response::from_string(text).with_status_code(status);
+        // In one piece with its length, so that a browser knows when it has all.
+        let mut response =
+            Response::from_string(text).with_status_code(status).with_chunked_threshold(usize::MAX);
         for (name, value) in [
             ("Content-Type", format!("{kind}; charset=utf-8")),
             ("Cache-Control", "no-store".to_owned()),
