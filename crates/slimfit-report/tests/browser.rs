@@ -140,7 +140,7 @@ fn driven_with(first: &str, input: &ReportInput, phone: bool, dark: bool) -> Val
         if phone { &frame } else { &page },
         (1280, 900),
         dark,
-        &["--virtual-time-budget=60000", "--dump-dom"],
+        &["--virtual-time-budget=200000", "--dump-dom"],
     );
     result_of(&dom)
 }
@@ -343,6 +343,7 @@ fn hostile_names_and_studies_with_little_in_them_are_as_sound() {
         ("models that exist", ranked),
         ("nothing", ReportInput::default()),
     ] {
+        println!("{what}");
         assert_sound(&driven(&input, false, false), what);
     }
 }
@@ -360,7 +361,7 @@ fn an_open_page_takes_newer_records_and_keeps_what_the_reader_set() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("report.html");
     std::fs::write(&page, format!("{before}<script>{scripts}</script></body>{after}")).unwrap();
-    let seen = result_of(&run(&page, (1280, 900), false, &["--virtual-time-budget=60000", "--dump-dom"]));
+    let seen = result_of(&run(&page, (1280, 900), false, &["--virtual-time-budget=200000", "--dump-dom"]));
     assert_eq!(seen["errors"], serde_json::json!([]));
     assert_eq!((&seen["before"], &seen["first"], &seen["second"]), (&0.into(), &12.into(), &240.into()));
     assert_eq!(seen["kept"][0], seen["kept"][1]);
