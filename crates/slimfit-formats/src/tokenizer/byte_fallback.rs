@@ -79,7 +79,7 @@ impl Spaces {
             return Ok(Self { prefix, apart });
         }
         let error = document.error_at("normalizer", "spaces stay as they are").code("unsupported-tokenizer");
-        Err(error.allowed("spaces that become `▁`").hint(WITHOUT))
+        Err(error.found("no step that replaces spaces").allowed("spaces that become `▁`").hint(WITHOUT))
     }
 }
 
