@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  slimfit report --study reports/2026-01-31-run --open\n  slimfit report --study reports/2026-01-31-run --compare reports/2026-02-07-run"
+    after_help = "Example:\n  slimfit report --study reports/2026-01-31-run --open\n  slimfit report --study reports/2026-01-31-run --compare reports/2026-02-07-run"
 )]
 pub struct Arguments {
     /// The study's folder.

@@ -75,7 +75,7 @@ fn a_study_is_served_to_this_machine_alone_and_cannot_be_changed() {
     let state = serving.running();
     assert_eq!(state["running"], Value::Null);
     assert!(
-        page.contains(&format!("\"revision\":{}", state["revision"])),
+        page.contains(&format!("data-revision={}", state["revision"])),
         "the page knows which state it shows"
     );
 
@@ -122,7 +122,7 @@ fn a_record_that_arrives_changes_the_page_and_an_interrupt_ends_it_well() {
     let after = serving.running()["revision"].clone();
     assert_ne!(before, after);
     let (_, page) = serving.get("/");
-    assert!(page.contains(&format!("\"revision\":{after}")), "the page is made anew");
+    assert!(page.contains(&format!("data-revision={after}")), "the page is made anew");
 
     let signalled = Command::new("kill").args(["-INT", &serving.child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
