@@ -47,7 +47,7 @@ function chartPng(entry) {
 function chartSvg(entry) {
   const { clientWidth: width, clientHeight: height } = entry.node;
   const again = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
-  again.setOption({ animation: false, backgroundColor: colours().surface, textStyle: { fontFamily: 'sans-serif' }, ...entry.option(colours()) });
+  again.setOption({ animation: false, backgroundColor: colours().surface, textStyle: { fontFamily: 'sans-serif' }, ...entry.option(colours(), true) });
   const text = again.renderToSVGString();
   again.dispose();
   return text;

@@ -136,13 +136,13 @@ function budgetMoved() {
     state.waiting = false;
     if (!view || !state.scatter) return;
     const bars = element('show-intervals').checked ? view.visible.filter(point => isListed(point) && !point.out) : [];
-    change(state.scatter, { series: [...pointSeries(view), intervalSeries(view, 'intervals', bars, { stroke: view.theme.muted, lineWidth: 1, opacity: 0.5 })] });
+    change(state.scatter, { graphic: pointsPicture(view), series: [...pickSeries(view), intervalSeries(view, 'intervals', bars, { stroke: view.theme.muted, lineWidth: 1, opacity: 0.5 })] });
   });
 }
 
 function startScatter(instance) {
   instance.on('click', item => {
-    const { point, model, index } = item.data || {};
+    const { model, index } = item.data || {}, point = pointOf(item);
     if (model) { openTrace({ shown: model.name, source: 'published', paths: [`/references/${index}`], figure: null }); return; }
     if (point) choosePoint(point, true);
   });
@@ -151,7 +151,8 @@ function startScatter(instance) {
     state.hovered = point;
     if (view) change(state.scatter, { series: focusSeries(view) });
   };
-  instance.on('mouseover', item => hover((item.data && item.data.point) || null));
+  // One element holds all points, so the pointer moves from one to the next within it.
+  instance.on('mousemove', item => hover(pointOf(item)));
   instance.on('globalout', () => hover(null));
   instance.on('mouseout', () => hover(null));
   instance.on('brushEnd', event => {

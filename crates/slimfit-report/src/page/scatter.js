@@ -42,31 +42,88 @@ function shader({ theme, colour, shadeRange }) {
 const placeOf = (view, point) => view.at(value(point, view.x.name), value(point, view.y.name));
 
 /**
- * The cloud as a picture beneath the marks: painted once for each view, so that a slider that changes the marks does not
- * lay out tens of thousands of points again.
+ * An empty picture over the plot, and a pen whose strokes stand where the axes say. Many plain marks are painted: the library
+ * would lay out each of them as an element of its own, again at each move of a slider. `null` where the plot has no size.
  */
-function dustPicture(view) {
-  const { theme, x, y, rangeX, rangeY } = view;
+function sheetOf(view) {
   const box = plotBox(view), { left, right, top, bottom } = grid();
   const width = box.width - left - right, height = box.height - top - bottom, density = window.devicePixelRatio || 1;
-  if (!(width > 0 && height > 0)) return [];
+  if (!(width > 0 && height > 0)) return null;
   const sheet = make('canvas', undefined, { width: Math.round(width * density), height: Math.round(height * density) });
   const pen = sheet.getContext('2d');
   pen.scale(density, density);
-  pen.globalAlpha = 0.6;
-  pen.fillStyle = theme.dust;
-  const [xs, ys] = [cloud.columns[x.name], cloud.columns[y.name]];
+  const { rangeX: [lowX, highX], rangeY: [lowY, highY] } = view;
+  /** Pixels of a pair of values, or `null` outside the axes. */
+  const at = (a, b) => a < lowX || a > highX || b < lowY || b > highY ? null : [box.x(view.across.place(a)) - left, box.y(view.up.place(b)) - top];
+  return { pen, at, element: (id, z) => ({ id, type: 'image', silent: true, z, style: { image: sheet, x: left, y: top, width, height } }) };
+}
+
+/** The cloud, painted once for each view. */
+function dustPicture(view) {
+  const sheet = cloud && sheetOf(view);
+  if (!sheet) return [];
+  sheet.pen.globalAlpha = 0.6;
+  sheet.pen.fillStyle = view.theme.dust;
+  const [xs, ys] = [cloud.columns[view.x.name], cloud.columns[view.y.name]];
   for (let index = 0; index < cloud.count; index++) {
-    if (xs[index] < rangeX[0] || xs[index] > rangeX[1] || ys[index] < rangeY[0] || ys[index] > rangeY[1]) continue;
-    pen.fillRect(box.x(view.across.place(xs[index])) - left - 1, box.y(view.up.place(ys[index])) - top - 1, 2, 2);
+    const place = sheet.at(xs[index], ys[index]);
+    if (place) sheet.pen.fillRect(place[0] - 1, place[1] - 1, 2, 2);
   }
-  return [{ id: 'dust', type: 'image', silent: true, z: -1, style: { image: sheet, x: left, y: top, width, height } }];
+  return [sheet.element('dust', -1)];
+}
+
+/** How a point of the front is marked: its colour, its size across, and how opaque it is. */
+function markOf(point, shade, theme) {
+  return { colour: point.out ? theme.out : shade(point), size: isListed(point) ? 9 : 5.5, opacity: point.out ? 0.5 : isListed(point) ? 1 : 0.55 };
+}
+
+/** The points of the front, painted: what no longer fits beneath what does, ties beneath what they tie with. */
+function pointsPicture(view) {
+  const sheet = sheetOf(view);
+  if (!sheet) return [];
+  const shade = shader(view), groups = new Map();
+  for (const point of view.visible) {
+    const place = sheet.at(value(point, view.x.name), value(point, view.y.name));
+    if (!place) continue;
+    const mark = markOf(point, shade, view.theme), key = `${point.out ? 0 : 1} ${mark.size} ${mark.colour}`;
+    if (!groups.has(key)) groups.set(key, { key, mark, places: [] });
+    groups.get(key).places.push(place);
+  }
+  const { pen } = sheet;
+  for (const { mark, places } of [...groups.values()].sort((one, other) => one.key < other.key ? -1 : 1)) {
+    pen.globalAlpha = mark.opacity;
+    pen.fillStyle = mark.colour;
+    pen.beginPath();
+    for (const [x, y] of places) { pen.moveTo(x + mark.size / 2, y); pen.arc(x, y, mark.size / 2, 0, 2 * Math.PI); }
+    pen.fill();
+  }
+  return [sheet.element('points', 3)];
+}
+
+/** The point that something of the chart stands for. */
+function pointOf(item) {
+  if (item.seriesName === 'front' && view) return view.visible[item.dataIndex] || null;
+  return (item.data && item.data.point) || null;
+}
+
+/** The points of the front as the library knows them: unseen above their picture, to be pointed at; or drawn, for a file. */
+function frontSeries(view, drawn) {
+  const shade = shader(view);
+  if (drawn) {
+    return { id: 'front', type: 'scatter', name: 'front', z: 3, data: view.visible.map(point => {
+      const mark = markOf(point, shade, view.theme);
+      return { value: placeOf(view, point), symbolSize: mark.size, itemStyle: { color: mark.colour, opacity: mark.opacity } };
+    }) };
+  }
+  const places = new Float32Array(2 * view.visible.length);
+  view.visible.forEach((point, index) => { [places[2 * index], places[2 * index + 1]] = placeOf(view, point); });
+  return { id: 'front', type: 'scatter', name: 'front', z: 3, large: true, largeThreshold: 0, progressive: 0, symbolSize: 9, itemStyle: { opacity: 0 }, dimensions: ['x', 'y'], data: places };
 }
 
 /** The series that change when a budget does. */
-function pointSeries(view) {
+function pickSeries(view) {
   const { theme, x, y, visible, models } = view;
-  const shade = shader(view), asked = limits();
+  const asked = limits();
   const picked = visible.filter(point => point.picks.length || point === state.recommended);
   const marks = [
     ...picked.map(point => ({ point, place: placeOf(view, point), size: 17, must: true, font: '600 13px sans-serif', text: pickText(point) })),
@@ -84,13 +141,6 @@ function pointSeries(view) {
     if (name === y.name) lines.push({ yAxis: view.up.place(limit) });
   }
   return [
-    {
-      id: 'front', type: 'scatter', name: 'front', z: 3, emphasis: { scale: 1.6 },
-      data: visible.map(point => ({
-        value: placeOf(view, point), point, symbolSize: isListed(point) ? 9 : 5.5,
-        itemStyle: { color: point.out ? theme.out : shade(point), opacity: point.out ? 0.5 : isListed(point) ? 1 : 0.55 },
-      })),
-    },
     {
       id: 'picks', type: 'scatter', name: 'picks', symbolSize: 17, z: 5, emphasis: { scale: 1.2 },
       data: marks.filter(mark => mark.point).map(mark => {
@@ -151,28 +201,32 @@ function focusSeries(view) {
   const shown = [state.chosen, state.hovered].filter((point, index, all) => point && all.indexOf(point) === index && view.visible.includes(point));
   return [
     { ...intervalSeries(view, 'focus-intervals', shown, { stroke: theme.accent, lineWidth: 2, opacity: 0.9 }), z: 6 },
-    { id: 'chosen', type: 'scatter', name: 'chosen', silent: true, symbolSize: 13, z: 6, data: state.chosen && view.visible.includes(state.chosen) ? [{ value: placeOf(view, state.chosen), itemStyle: { color: 'transparent', borderColor: theme.accent, borderWidth: 3 } }] : [] },
+    {
+      id: 'chosen', type: 'scatter', name: 'chosen', silent: true, symbolSize: 13, z: 6,
+      data: shown.map(point => ({ value: placeOf(view, point), itemStyle: { color: 'transparent', borderColor: theme.accent, borderWidth: point === state.chosen ? 3 : 1.5 } })),
+    },
   ];
 }
 
-function frontOption(theme) {
+/** The scatter; `drawn` where it becomes a file, whose points are shapes of their own. */
+function frontOption(theme, drawn = false) {
   view = frontView(theme);
   if (!view) return nothingToDraw(theme, 'No point has finite values for both axes.');
   showScale(view.colour, view.shadeRange);
   const bars = element('show-intervals').checked ? view.visible.filter(point => isListed(point) && !point.out) : [];
   return {
     grid: grid(), xAxis: view.across.option, yAxis: view.up.option, tooltip: tooltip(theme, frontTooltip), toolbox: { show: false },
-    graphic: cloud ? dustPicture(view) : [],
+    graphic: drawn ? dustPicture(view) : [...dustPicture(view), ...pointsPicture(view)],
     series: [
       intervalSeries(view, 'intervals', bars, { stroke: theme.muted, lineWidth: 1, opacity: 0.5 }),
-      ...pointSeries(view), ...focusSeries(view),
+      frontSeries(view, drawn), ...pickSeries(view), ...focusSeries(view),
     ],
     brush: { xAxisIndex: 0, yAxisIndex: 0, brushType: 'rect', brushMode: 'single', transformable: false, throttleType: 'debounce', throttleDelay: 100, brushStyle: { color: 'rgba(128,128,128,.15)', borderColor: theme.accent }, outOfBrush: { colorAlpha: 1 } },
   };
 }
 
 function frontTooltip(item) {
-  const point = item.data && item.data.point;
+  const point = pointOf(item);
   if (!point) {
     const model = item.data && item.data.model;
     if (!model) return '';
