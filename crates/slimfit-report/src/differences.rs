@@ -226,6 +226,9 @@ fn moved(change: &Change, labels: &Labels<'_>) -> String {
 
 /// Whether a difference passes what its two figures are uncertain by, in words.
 pub(crate) fn against_noise(change: &Change) -> &'static str {
+    if change.first.value == change.second.value {
+        return "the same";
+    }
     match (change.beyond_noise, change.first.source, change.second.source) {
         (true, _, _) => "more than the noise",
         (false, Source::Modelled, Source::Modelled) => "within the intervals of both predictions",

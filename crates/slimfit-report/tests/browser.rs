@@ -3,13 +3,13 @@
 //! A driver script is added to a copy of the page; the page itself carries no test code.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod chromium;
 mod fixture;
 
 use serde_json::Value;
 use slimfit_report::{ReportInput, render_html, render_parts};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 /// Catches what goes wrong before the driver starts.
 const CATCHER: &str = "<script>window.testErrors=[];\
@@ -42,71 +42,9 @@ const TIMES: &str = "(()=>{const interactive=performance.getEntriesByName('slimf
     dust:JSON.parse(document.getElementById('slimfit-data').textContent).cloud.count}));document.body.append(p)})()";
 const AXE: &str = include_str!("vendor/axe.min.js");
 
-fn chromium() -> PathBuf {
-    let named = std::env::var_os("SLIMFIT_CHROMIUM").map(PathBuf::from);
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&folders).flat_map(|folder| {
-        ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-            .map(|name| folder.join(name))
-    });
-    named.into_iter().chain(found).find(|path| path.is_file()).unwrap_or_else(|| {
-        panic!(
-            "no Chromium on this machine, so the report cannot be tried in a browser\n\
-             hint: `cargo xtask test` installs it; or set `SLIMFIT_CHROMIUM` to the program"
-        )
-    })
-}
-
-/// Runs Chromium on a page with `arguments`; standard output, or a panic that says what it printed.
-fn run(page: &Path, (width, height): (u32, u32), dark: bool, arguments: &[&str]) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let output = tempfile::NamedTempFile::new().unwrap();
-    let errors = tempfile::NamedTempFile::new().unwrap();
-    let mut child = Command::new(chromium())
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--hide-scrollbars",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-        ])
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
-        .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)))
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("--window-size={width},{height}"))
-        .args(arguments)
-        .arg(format!("file://{}", page.display()))
-        .stdin(Stdio::null())
-        .stdout(output.reopen().unwrap())
-        .stderr(errors.reopen().unwrap())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(300);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    let said = std::fs::read_to_string(errors.path()).unwrap_or_default();
-    match status {
-        Some(status) if status.success() => {}
-        Some(status) => panic!("Chromium ended with {status}:\n{said}"),
-        None => panic!("Chromium did not finish within five minutes:\n{said}"),
-    }
-    std::fs::read_to_string(output.path()).unwrap()
+/// Runs Chromium on a page that lies on the disk.
+fn run(page: &Path, size: (u32, u32), dark: bool, arguments: &[&str]) -> String {
+    chromium::run(&format!("file://{}", page.display()), size, dark, arguments)
 }
 
 /// A window of Chromium is never narrower than 500 pixels, so a phone is a frame in one.

@@ -376,7 +376,8 @@ fn existing_models_are_ranked_with_their_reasons_and_without_the_folders_of_thei
     let mut input = fixture::full();
     input.front.as_mut().unwrap().head.existing = fixture::candidates();
     let page = without_scripts(&render_html(&input).unwrap());
-    let section = &page[page.find("Models that exist, ranked").unwrap()..page.find("Two studies: ").unwrap()];
+    let section =
+        &page[page.find("Models that exist, ranked").unwrap()..page.find("Made by slimfit").unwrap()];
     for part in [
         "id=\"candidates-table\"",
         "best-known",

@@ -1,6 +1,6 @@
 //! Compare: models that ran side by side, and public models on the same device.
 
-use super::nothing;
+use super::{nothing, ticked};
 use crate::ReportInput;
 use crate::mark::{code, figure, number, predicted, read, scroll, segment, unavailable};
 use crate::unit::{Unit, objective_label};
@@ -20,10 +20,15 @@ const FIGURES: [FigureRow; 6] = [
     ("Energy per token", Unit::Joules, "joules_per_token", |run| &run.joules_per_token),
 ];
 
+/// Places of models in their table, in words: what opens on a click is no figure itself.
+const ORDINALS: [&str; 10] =
+    ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+
 pub(crate) fn section(input: &ReportInput) -> Markup {
     html! {
         section #compare aria-labelledby="compare-title" {
             h2 #compare-title { "Compare" }
+            @if let Some(comparison) = &input.comparison { (super::studies::compared(comparison)) }
             (super::pair::controls(input))
             h3 { "Models that ran here" }
             @if input.measurements.is_empty() {
@@ -40,9 +45,8 @@ pub(crate) fn section(input: &ReportInput) -> Markup {
                 (references(input))
             }
             @if let Some(front) = &input.front { (super::existing::ranked(&front.head)) }
-            @match &input.comparison {
-                Some(comparison) => { (super::studies::compared(comparison)) }
-                None => { p.small { "This page shows one study. `slimfit report --compare` puts another beside it." } }
+            @if input.comparison.is_none() {
+                p.small { (ticked("This page shows one study. `slimfit report --compare` puts another beside it.")) }
             }
         }
     }
@@ -127,7 +131,7 @@ fn operations(index: usize, run: &Measurement) -> Markup {
     };
     html! {
         @if !run.operations.is_empty() {
-            details data-under=(at(index)) { summary { "Where the measured time went" } p.small { "Of " (named(run)) } (scroll(&format!("Measured operations of {}", name(run)), &content)) }
+            details data-under=(at(index)) { summary { "Where the measured time of the " (ORDINALS.get(index).unwrap_or(&"next")) " model went" } p.small { "Of " (named(run)) } (scroll(&format!("Measured operations of {}", name(run)), &content)) }
         }
     }
 }

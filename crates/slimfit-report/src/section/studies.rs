@@ -19,7 +19,7 @@ pub(super) fn compared(comparison: &Comparison) -> Markup {
         @if !comparison.conditions.is_empty() { (conditions(&comparison.conditions, first, second)) }
         @if let Some(fronts) = &comparison.fronts {
             @if !fronts.best.is_empty() { (scroll("Best values of two studies", &changes("/comparison/fronts/best", &html! { "The best value of each objective" }, &fronts.best, (first, second)))) }
-            @for (index, pick) in fronts.picks.iter().enumerate() { (picked(index, pick, first, second)) }
+            @for (index, pick, names) in distinct(&fronts.picks) { (picked(index, pick, &names, first, second)) }
         }
         @for (index, run) in comparison.runs.iter().enumerate() {
             @let at = format!("/comparison/runs/{index}");
@@ -43,11 +43,23 @@ fn conditions(conditions: &[Condition], first: &str, second: &str) -> Markup {
     scroll("What two studies were given", &content)
 }
 
-fn picked(index: usize, pick: &ComparedPick, first: &str, second: &str) -> Markup {
+/// Each pair of points once, with all names that it carries.
+fn distinct(picks: &[ComparedPick]) -> Vec<(usize, &ComparedPick, String)> {
+    let pair = |pick: &ComparedPick| (pick.first.clone(), pick.second.clone());
+    let first_of = |pick: &ComparedPick| picks.iter().position(|known| pair(known) == pair(pick));
+    let names = |pick: &ComparedPick| {
+        let same = picks.iter().filter(|other| pair(other) == pair(pick));
+        same.map(|pick| pick.pick.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let own = picks.iter().enumerate().filter(|(index, pick)| first_of(pick) == Some(*index));
+    own.map(|(index, pick)| (index, pick, names(pick))).collect()
+}
+
+fn picked(index: usize, pick: &ComparedPick, names: &str, first: &str, second: &str) -> Markup {
     let at = format!("/comparison/fronts/picks/{index}");
     let id = |side: &str, id: &str| read(format!("{at}/{side}"), id);
     let caption = html! {
-        (pick.pick) ": "
+        (names) ": "
         @if pick.first == pick.second { (id("first", &pick.first)) " in both" } @else { (id("first", &pick.first)) " and " (id("second", &pick.second)) }
     };
     scroll(

@@ -183,8 +183,11 @@ fn provenance(input: &ReportInput) -> Markup {
                 div { dt { "Recipe, tokens" } dd { (read("/front/recipe/name /front/recipe/tokens", format!("{}, {}", head.recipe.name, slimfit_quantity::format_integer(head.recipe.tokens)))) } }
             }
             @if let Some(profile) = &input.profile {
-                div { dt { "Profile measured by" } dd { (read("/profile/provenance/tool", &profile.provenance.tool)) ", " (read("/profile/provenance/created", &profile.provenance.created)) ", in "
-                    (number("/profile/provenance/seconds", Source::Measured, Unit::Seconds.show(profile.provenance.seconds))) " of " (read("/profile/provenance/budget_seconds", Unit::Seconds.show(profile.provenance.budget_seconds))) } }
+                div { dt { "Profile measured by" } dd { (read("/profile/provenance/tool", &profile.provenance.tool)) ", " (read("/profile/provenance/created", &profile.provenance.created))
+                    @if profile.provenance.seconds > 0.0 {
+                        ", in " (number("/profile/provenance/seconds", Source::Measured, Unit::Seconds.show(profile.provenance.seconds)))
+                        " of " (read("/profile/provenance/budget_seconds", Unit::Seconds.show(profile.provenance.budget_seconds)))
+                    } } }
             }
             div { dt { "Chart library in this page" } dd { (read("/chart_library", crate::data::CHART_LIBRARY)) } }
         }
