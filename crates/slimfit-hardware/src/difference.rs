@@ -1,7 +1,7 @@
 //! What changed between two profiles.
 
 use crate::HardwareProfile;
-use slimfit_quantity::Figure;
+use slimfit_quantity::{Figure, Source};
 
 /// A figure that both profiles hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Difference {
     pub before: f64,
     /// In the second.
     pub after: f64,
+    /// Where both come from; modelled where each has a source of its own.
+    pub source: Source,
     /// Whether the quartiles of the two lie apart: less is noise.
     pub beyond_noise: bool,
 }
@@ -42,7 +44,8 @@ impl HardwareProfile {
                     }
                     _ => a != b,
                 };
-                Some(Difference { part, what, before: a, after: b, beyond_noise })
+                let source = if before.source == after.source { before.source } else { Source::Modelled };
+                Some(Difference { part, what, before: a, after: b, source, beyond_noise })
             })
             .collect()
     }

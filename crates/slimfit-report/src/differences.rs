@@ -137,7 +137,7 @@ fn of_devices(devices: &ComparedDevices, labels: &Labels<'_>) -> Vec<String> {
                 digits(part.ratio),
                 labels.second,
                 labels.first,
-                noise(part.beyond_noise == 1)
+                noise(Some(part.beyond_noise == 1))
             );
         }
         format!(
@@ -230,9 +230,8 @@ pub(crate) fn against_noise(change: &Change) -> &'static str {
         return "the same";
     }
     match (change.beyond_noise, change.first.source, change.second.source) {
-        (true, _, _) => "more than the noise",
-        (false, Source::Modelled, Source::Modelled) => "within the intervals of both predictions",
-        (false, _, _) => "within the noise",
+        (Some(false), Source::Modelled, Source::Modelled) => "within the intervals of both predictions",
+        (beyond, _, _) => noise(beyond),
     }
 }
 
@@ -246,8 +245,12 @@ pub(crate) fn by(ratio: f64) -> String {
     }
 }
 
-pub(crate) const fn noise(beyond: bool) -> &'static str {
-    if beyond { "more than the noise" } else { "within the noise" }
+const fn noise(beyond: Option<bool>) -> &'static str {
+    match beyond {
+        Some(true) => "more than the noise",
+        Some(false) => "within the noise",
+        None => "how much of it is noise is not known",
+    }
 }
 
 fn lower(label: &str) -> String {

@@ -2,7 +2,7 @@
 
 use crate::{ErrorSummary, Objective, Shift};
 use serde::{Deserialize, Serialize};
-use slimfit_quantity::Figure;
+use slimfit_quantity::{Figure, Source};
 
 /// What two studies of the same or of different devices say of the same questions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,8 +68,8 @@ pub struct Change {
     pub second: Figure,
     /// Second over first; none where either is missing or 0.
     pub ratio: Option<f64>,
-    /// Whether they lie apart by more than what each is uncertain by.
-    pub beyond_noise: bool,
+    /// Whether they lie apart by more than what each is uncertain by; none where one does not tell how uncertain it is.
+    pub beyond_noise: Option<bool>,
     /// Which is better, where that is more than noise.
     pub better: Option<Side>,
 }
@@ -137,6 +137,8 @@ pub struct DevicePart {
     pub part: String,
     /// Figures.
     pub n: u64,
+    /// Where they come from; modelled where not all have one source.
+    pub source: Source,
     /// Of those, how many differ by more than noise.
     pub beyond_noise: u64,
     /// The median of second over first.
@@ -160,6 +162,8 @@ pub struct DeviceFigure {
     pub second: f64,
     /// Second over first.
     pub ratio: f64,
+    /// Where both come from; modelled where each has a source of its own.
+    pub source: Source,
     /// Whether the quartiles lie apart, by more than the drift.
     pub beyond_noise: bool,
 }
@@ -190,6 +194,6 @@ pub struct ComparedError {
     pub first: ErrorSummary,
     /// In the second.
     pub second: ErrorSummary,
-    /// Whether the mean errors differ by more than repeating the runs does.
-    pub beyond_noise: bool,
+    /// Whether the mean errors differ by more than repeating the runs does; none where no run was repeated.
+    pub beyond_noise: Option<bool>,
 }

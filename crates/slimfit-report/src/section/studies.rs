@@ -104,7 +104,7 @@ fn device(devices: &ComparedDevices, first: &str, second: &str) -> Markup {
                 tr data-under=(format!("/comparison/devices/parts/{index}")) {
                     th scope="row" { (part.part) }
                     td { (read("n", part.n)) } td { (read("beyond_noise", part.beyond_noise)) }
-                    @for (name, ratio) in [("ratio", part.ratio), ("low", part.low), ("high", part.high)] { td { (number(name, Source::Measured, format!("{} ×", digits(ratio)))) } }
+                    @for (name, ratio) in [("ratio", part.ratio), ("low", part.low), ("high", part.high)] { td { (number(name, part.source, format!("{} ×", digits(ratio)))) } }
                 }
             } }
         }
@@ -125,8 +125,8 @@ fn device(devices: &ComparedDevices, first: &str, second: &str) -> Markup {
             tbody { @for (index, figure) in moved.iter().take(LISTED) {
                 tr data-under=(format!("/comparison/devices/figures/{index}")) {
                     td { (figure.part) } th scope="row" { (read("what", &figure.what)) }
-                    @for (side, value) in [("first", figure.first), ("second", figure.second)] { td { (number(side, Source::Measured, unit(&figure.part).show(value))) } }
-                    td { (number("ratio", Source::Measured, format!("{} ×", digits(figure.ratio)))) }
+                    @for (side, value) in [("first", figure.first), ("second", figure.second)] { td { (number(side, figure.source, unit(&figure.part).show(value))) } }
+                    td { (number("ratio", figure.source, format!("{} ×", digits(figure.ratio)))) }
                 }
             } }
         }

@@ -1,7 +1,7 @@
 //! Two profiles.
 
 use slimfit_hardware::HardwareProfile;
-use slimfit_quantity::median;
+use slimfit_quantity::{Source, median};
 use slimfit_study::{ComparedDevices, DeviceFigure, DevicePart};
 
 pub(super) fn compared(first: &HardwareProfile, second: &HardwareProfile) -> ComparedDevices {
@@ -17,6 +17,7 @@ pub(super) fn compared(first: &HardwareProfile, second: &HardwareProfile) -> Com
             first: difference.before,
             second: difference.after,
             ratio: difference.ratio(),
+            source: difference.source,
             beyond_noise: difference.beyond_noise && difference.ratio().ln().abs() > least,
             what: difference.what,
         })
@@ -31,12 +32,17 @@ pub(super) fn compared(first: &HardwareProfile, second: &HardwareProfile) -> Com
     ComparedDevices { drift, parts, figures }
 }
 
+fn common(one: Source, other: Source) -> Source {
+    if one == other { one } else { Source::Modelled }
+}
+
 fn part(name: &str, figures: &[DeviceFigure]) -> DevicePart {
     let of: Vec<&DeviceFigure> = figures.iter().filter(|figure| figure.part == name).collect();
     let ratios: Vec<f64> = of.iter().map(|figure| figure.ratio).collect();
     DevicePart {
         part: name.to_owned(),
         n: of.len() as u64,
+        source: of.iter().map(|figure| figure.source).reduce(common).unwrap_or(Source::Modelled),
         beyond_noise: of.iter().filter(|figure| figure.beyond_noise).count() as u64,
         ratio: median(&ratios),
         low: ratios.iter().copied().fold(f64::INFINITY, f64::min),

@@ -12,8 +12,8 @@ pub(super) fn compared(first: &Verification, second: &Verification) -> Vec<Compa
     ];
     let both = |(phase, first, second): (&str, Option<ErrorSummary>, Option<ErrorSummary>)| {
         let (first, second) = (first?, second?);
-        let floor = [first, second].into_iter().filter_map(|error| error.retest_mape).fold(0.0, f64::max);
-        let beyond_noise = (first.mape - second.mape).abs() > floor;
+        let floor = [first, second].into_iter().filter_map(|error| error.retest_mape).reduce(f64::max);
+        let beyond_noise = floor.map(|floor| (first.mape - second.mape).abs() > floor);
         Some(ComparedError { phase: phase.to_owned(), first, second, beyond_noise })
     };
     phases.into_iter().filter_map(both).collect()

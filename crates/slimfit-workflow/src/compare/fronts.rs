@@ -131,8 +131,9 @@ fn point_change(
     let noise = |point: &FrontPoint| point.relative_noise.get(&objective.name).copied();
     if let (true, Some(a), Some(b)) = (same_recipe, noise(first), noise(second)) {
         let (before, after) = (ours.value?, theirs.value?);
-        change.beyond_noise = (after - before).abs() > a.hypot(b);
-        change.better = change.beyond_noise.then(|| better(before, after, is_maximised(objective)));
+        let beyond_noise = (after - before).abs() > a.hypot(b);
+        change.beyond_noise = Some(beyond_noise);
+        change.better = beyond_noise.then(|| better(before, after, is_maximised(objective)));
     }
     Some(change)
 }
